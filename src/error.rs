@@ -1,0 +1,310 @@
+//! The crate's one error type.
+
+use std::path::{Path, PathBuf};
+
+/// A boxed cause of an [`Error`].
+pub type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// Result with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong, each variant naming the thing that it went wrong with.
+///
+/// Variants carry the path, field, item or device concerned and, where there is one, the cause
+/// ([`std::error::Error::source`]). [`Error::hint`] says what a person can do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Reading or writing a file or folder failed.
+    #[error("cannot access `{}`", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+
+    /// A metadata field was given a value that it cannot have.
+    #[error("`{value}` is no valid `{field}`: {reason}")]
+    InvalidField {
+        /// The field's name, as in [`crate::Field::name`].
+        field: &'static str,
+        /// The value as it was given, shortened.
+        value: String,
+        /// What is wrong with it, and what would be right.
+        reason: String,
+    },
+
+    /// A file or document of metadata (STAC item, fMoW record, GeoTIFF, table) cannot be read.
+    #[error("cannot read metadata of `{origin}`{}: {reason}", at_line(*line))]
+    MetadataSource {
+        /// The file, item id or row that was read.
+        origin: String,
+        /// The line, counted from 1, where that is known.
+        line: Option<u64>,
+        /// What is wrong.
+        reason: String,
+        /// The cause, where another error was it.
+        source: Option<Cause>,
+    },
+
+    /// An image cannot be used.
+    #[error("cannot read image `{item}`: {fault}")]
+    Image {
+        /// The file, archive member or caller's label.
+        item: String,
+        /// What is wrong with it.
+        fault: ImageFault,
+    },
+
+    /// A caption needs more tokens than the model reads; nothing was cut off.
+    #[error("the caption needs {tokens} tokens, the model reads at most {limit}")]
+    CaptionTooLong {
+        /// Tokens that the whole caption needs, start and end token included.
+        tokens: usize,
+        /// The model's context length.
+        limit: usize,
+    },
+
+    /// A tokenizer file cannot be used, or a caption cannot be told from another by it.
+    #[error("tokenizer: {reason}")]
+    Tokenizer {
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// An architecture that cannot be built.
+    #[error("impossible architecture: `{part}`: {reason}")]
+    Arch {
+        /// The part and setting, for example `image.heads`.
+        part: String,
+        /// Why it is impossible.
+        reason: String,
+    },
+
+    /// A bundle (a model on disk) is incomplete, damaged or of an unknown version.
+    #[error("bundle `{}`: {reason}", path.display())]
+    Bundle {
+        /// The bundle's folder, or the file in it.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+        /// The cause, where another error was it.
+        source: Option<Cause>,
+    },
+
+    /// A file's contents are not the ones that its bundle names.
+    #[error("`{}` is not the file that its bundle names: {what} is {actual}, expected {expected}", path.display())]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+        /// `size` or `sha256`.
+        what: &'static str,
+        /// What the bundle says.
+        expected: String,
+        /// What the file has.
+        actual: String,
+    },
+
+    /// A file of weights lacks a tensor or has one of another shape.
+    #[error("weights `{}`, tensor `{tensor}`: {reason}", path.display())]
+    Weights {
+        /// The safetensors file.
+        path: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// A graph cannot be written.
+    #[error("cannot export {what}: {reason}")]
+    Export {
+        /// The graph or part of it.
+        what: String,
+        /// Why not.
+        reason: String,
+        /// The cause, where another error was it.
+        source: Option<Cause>,
+    },
+
+    /// An engine refused a graph or failed while it ran one.
+    #[error("{engine} cannot run `{graph}`: {reason}")]
+    Engine {
+        /// The engine, for example `rten`.
+        engine: &'static str,
+        /// The graph's file or name.
+        graph: String,
+        /// What the engine said.
+        reason: String,
+    },
+
+    /// The device that was asked for is not there. It is never replaced by another in silence.
+    #[error("device `{device}` is not available: {reason}")]
+    Device {
+        /// The device as it was asked for.
+        device: String,
+        /// Why it is not available.
+        reason: String,
+        /// What would make it available.
+        hint: String,
+    },
+
+    /// No model of this name is known and no folder has this path.
+    #[error("no model `{id}`")]
+    UnknownModel {
+        /// The name or path as it was given.
+        id: String,
+        /// Names that are known.
+        known: Vec<String>,
+    },
+
+    /// Something that a caller passed does not fit (lengths, dimensions, an empty list).
+    #[error("{what}: {reason}")]
+    Argument {
+        /// The argument.
+        what: &'static str,
+        /// Why it does not fit.
+        reason: String,
+    },
+
+    /// The model cannot do what was asked, for example embed metadata without a metadata tower.
+    #[error("model `{model}` cannot {what}")]
+    Unsupported {
+        /// The model's id.
+        model: String,
+        /// What was asked.
+        what: String,
+    },
+
+    /// The inputs of a batch job cannot be listed or joined.
+    #[error("input `{input}`: {reason}")]
+    Input {
+        /// The file, folder, archive or table.
+        input: String,
+        /// What is wrong.
+        reason: String,
+        /// The cause, where another error was it.
+        source: Option<Cause>,
+    },
+
+    /// The output of a job exists already, is of another job, or cannot be written.
+    #[error("output `{}`: {reason}", path.display())]
+    Output {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+        /// The cause, where another error was it.
+        source: Option<Cause>,
+    },
+
+    /// A recipe or its data cannot be trained with.
+    #[error("training: {reason}")]
+    Training {
+        /// What is wrong.
+        reason: String,
+        /// The cause, where another error was it.
+        source: Option<Cause>,
+    },
+
+    /// Work was cancelled from outside.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// What is wrong with an image.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImageFault {
+    /// No bytes at all.
+    #[error("the file is empty")]
+    Empty,
+    /// The first bytes are of no image format that is known.
+    #[error("not an image of a known format (JPEG, PNG, WebP or TIFF)")]
+    UnknownFormat,
+    /// A format or variant that is recognised and not read.
+    #[error("{0} is not supported")]
+    Unsupported(String),
+    /// More pixels than the limit; nothing was decoded.
+    #[error("{width} x {height} pixels are over the limit of {limit} pixels")]
+    TooLarge {
+        /// Width in pixels as the header says.
+        width: u32,
+        /// Height in pixels as the header says.
+        height: u32,
+        /// The limit on width times height.
+        limit: u64,
+    },
+    /// Truncated or damaged data.
+    #[error("damaged or truncated: {0}")]
+    Damaged(String),
+    /// The file cannot be opened or read.
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+impl Error {
+    /// What a person can do about it, where there is something; a sentence without full stop.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Device { hint, .. } => Some(hint.clone()),
+            Error::UnknownModel { known, .. } if !known.is_empty() => Some(format!(
+                "known models: {}; or give the path of a bundle folder",
+                known.join(", ")
+            )),
+            Error::UnknownModel { .. } => Some(
+                "give the path of a bundle folder, or build with the feature `builtin-model`"
+                    .into(),
+            ),
+            Error::Image {
+                fault: ImageFault::TooLarge { .. },
+                ..
+            } => Some("raise the limit (`--max-pixels`) or cut the image into tiles".into()),
+            Error::Checksum { .. } => Some("get the bundle again from where it came".into()),
+            Error::CaptionTooLong { .. } => {
+                Some("leave out fields, or use a model with a longer context".into())
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        Error::Io {
+            path: path.as_ref().to_owned(),
+            source,
+        }
+    }
+
+    pub(crate) fn field(
+        field: &'static str,
+        value: impl ToString,
+        reason: impl Into<String>,
+    ) -> Self {
+        Error::InvalidField {
+            field,
+            value: shorten(&value.to_string()),
+            reason: reason.into(),
+        }
+    }
+
+    pub(crate) fn arch(part: impl Into<String>, reason: impl Into<String>) -> Self {
+        Error::Arch {
+            part: part.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
+fn at_line(line: Option<u64>) -> String {
+    line.map(|l| format!(", line {l}")).unwrap_or_default()
+}
+
+/// At most 80 characters of a value, for messages about hostile input.
+fn shorten(value: &str) -> String {
+    const MOST: usize = 80;
+    if value.chars().count() <= MOST {
+        return value.to_owned();
+    }
+    value.chars().take(MOST).chain("...".chars()).collect()
+}

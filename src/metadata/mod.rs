@@ -1,0 +1,5 @@
+//! What is known of an acquisition.
+
+mod field;
+
+pub use field::{Field, FieldSet};
