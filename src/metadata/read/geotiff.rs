@@ -283,46 +283,54 @@ impl Affine {
 
 /// Longitude and latitude in degrees.
 fn geographic(projection: Projection, (x, y): (f64, f64)) -> Result<(f64, f64), String> {
+    // The inverse projections give numbers far outside of the ground that they map, too.
+    let nowhere = || format!("({x}, {y}) is no place in the coordinate system");
     let definition = match projection {
         Projection::Geographic => {
             // Grids of 0 to 360 degrees are in use.
-            let lon = if (180.0..=360.0).contains(&x) && x > 180.0 {
-                x - 360.0
-            } else {
-                x
-            };
-            return Ok((lon, y));
+            let wraps = x > 180.0 && x <= 360.0;
+            return Ok((if wraps { x - 360.0 } else { x }, y));
         }
         Projection::Utm { zone, south } => {
+            let northing = if south { y - FALSE_NORTHING } else { y };
+            if northing.abs() > QUARTER_MERIDIAN || (x - FALSE_EASTING).abs() > FARTHEST_EASTING {
+                return Err(nowhere());
+            }
             let south = if south { " +south" } else { "" };
             format!("+proj=utm +zone={zone}{south} +datum=WGS84 +units=m +no_defs")
         }
-        Projection::WebMercator => "+proj=merc +a=6378137 +b=6378137 +lat_ts=0 +lon_0=0 +x_0=0 \
-             +y_0=0 +k=1 +units=m +nadgrids=@null +no_defs"
-            .to_owned(),
+        Projection::WebMercator => {
+            if x.abs() > HALF_EQUATOR {
+                return Err(nowhere());
+            }
+            "+proj=merc +a=6378137 +b=6378137 +lat_ts=0 +lon_0=0 +x_0=0 +y_0=0 +k=1 +units=m \
+             +nadgrids=@null +no_defs"
+                .to_owned()
+        }
     };
-    let impossible =
-        |e: proj4rs::errors::Error| format!("({x}, {y}) is no place in the coordinate system: {e}");
+    let impossible = |e: proj4rs::errors::Error| format!("{}: {e}", nowhere());
     let from = Proj::from_proj_string(&definition).map_err(impossible)?;
     let to = Proj::from_proj_string("+proj=longlat +datum=WGS84 +no_defs").map_err(impossible)?;
     let mut point = (x, y, 0.0);
     proj4rs::transform::transform(&from, &to, &mut point).map_err(impossible)?;
     let (lon, lat) = (point.0.to_degrees(), point.1.to_degrees());
-    // The inverse of UTM is a series that gives numbers far outside of any zone, too.
-    let near = match projection {
-        Projection::Utm { zone, .. } => {
-            let meridian = f64::from(zone) * 6.0 - 183.0;
-            let apart = (lon - meridian).abs();
-            apart.min(360.0 - apart) <= 30.0
-        }
-        Projection::Geographic | Projection::WebMercator => true,
-    };
-    if lon.is_finite() && lat.is_finite() && near {
-        Ok((lon, lat))
-    } else {
-        Err(format!("({x}, {y}) is no place in the coordinate system"))
+    match lon.is_finite() && lat.is_finite() {
+        true => Ok((lon, lat)),
+        false => Err(nowhere()),
     }
 }
+
+/// What is added to eastings of UTM, metres.
+const FALSE_EASTING: f64 = 500_000.0;
+/// What is added to northings of UTM in the south, metres.
+const FALSE_NORTHING: f64 = 10_000_000.0;
+/// From the equator to a pole, metres, rounded up.
+const QUARTER_MERIDIAN: f64 = 10_001_966.0;
+/// Some 30 degrees at the equator, metres: neighbours of a zone are written in its coordinates,
+/// the other side of the globe is not (our choice).
+const FARTHEST_EASTING: f64 = 3_400_000.0;
+/// From the meridian of Greenwich to the antimeridian in Web Mercator, metres, rounded up.
+const HALF_EQUATOR: f64 = 20_037_509.0;
 
 /// Ground metres per projected metre, along a row and along a column.
 ///
@@ -426,6 +434,7 @@ mod tests {
             (vec![10.0, 10.0], vec![0.0; 3]),
             (vec![10.0, 10.0, 0.0], vec![0.0, 0.0, 0.0, 1e300, 5e6, 0.0]),
             (vec![10.0, 10.0, 0.0], vec![0.0, 0.0, 0.0, 5e5, 9e9, 0.0]),
+            (vec![10.0, 10.0, 0.0], vec![0.0, 0.0, 0.0, 4e7, 5e6, 0.0]),
         ] {
             let mut other = tags();
             (other.pixel_scale, other.tiepoints) = (Some(scale), Some(tie));
