@@ -11,7 +11,7 @@ use super::{RgbImage, fit, jpeg, raster, tiff};
 use crate::arch::Preprocessing;
 use crate::error::{Error, ImageFault, Result};
 
-/// Longest side that is read: the resize needs about 50 bytes for each pixel of a side.
+/// Longest side that is read: the resize needs up to 50 bytes for each pixel of a side.
 pub(super) const MOST_SIDE: u32 = 1 << 20;
 
 /// What a picture may cost at most.

@@ -22,7 +22,7 @@
 //! | floating point or signed samples, 12-bit JPEG, palette TIFF | refused by name |
 //!
 //! [`fit`] cuts or stretches to a square and resizes with the antialiased filters of Pillow, from
-//! which it differs by at most 1 of 255 (golden values in `tests/images.rs`). Normalisation is
+//! which it differs by at most 1 of 255, and that seldom (golden values in `tests/images.rs`). Normalisation is
 //! inside the exported graph.
 //!
 //! [`Geometry`] keeps what crops, resizes, flips and turns did, so that metadata can follow the
@@ -32,6 +32,7 @@ mod decode;
 mod geometry;
 mod jpeg;
 mod raster;
+mod resample;
 mod resize;
 mod tiff;
 

@@ -1,16 +1,10 @@
 //! Cutting and antialiased resizing.
 
-use fast_image_resize::images::{CroppedImage, Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-
 use super::RgbImage;
 use super::decode::MOST_SIDE;
+use super::resample::{Axis, MOST_WINDOW_BYTES, resample};
 use crate::arch::{Fit, Preprocessing, ResizeFilter};
 use crate::error::{Error, Result};
-
-/// Pixels that the picture between the two passes may have. More is only needed when a tall and
-/// narrow picture is stretched; then the other order needs less.
-const MOST_BETWEEN: u64 = 1 << 26;
 
 /// A rectangle of whole pixels in a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +66,7 @@ pub fn fit(image: &RgbImage, preprocessing: &Preprocessing) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// [`Error::Argument`] when the region is empty, not within the picture or longer than 1,048,576
-/// pixels, or the new size is 0.
+/// pixels, or when the new size is 0 or so unlike the region that it would need over 1 GiB.
 pub fn resize(
     image: &RgbImage,
     region: Region,
@@ -94,50 +88,41 @@ pub fn resize(
             "{region:?} to {width} x {height} leaves no pixel"
         )));
     }
-    let misfit = |error: &dyn std::fmt::Display| {
-        outside(format!(
-            "{region:?} of a picture of {} x {}: {error}",
+    let within = |start: u32, length: u32, side: u32| {
+        u64::from(start) + u64::from(length) <= u64::from(side)
+    };
+    if !within(region.left, region.width, image.width())
+        || !within(region.top, region.height, image.height())
+    {
+        return Err(outside(format!(
+            "{region:?} is not within a picture of {} x {}",
             image.width(),
             image.height()
-        ))
-    };
-    let source = ImageRef::new(
-        image.width(),
-        image.height(),
-        image.pixels(),
-        PixelType::U8x3,
-    )
-    .map_err(|e| misfit(&e))?;
-    let part = CroppedImage::new(
-        &source,
-        region.left,
-        region.top,
-        region.width,
-        region.height,
-    )
-    .map_err(|e| misfit(&e))?;
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(match filter {
-        ResizeFilter::Bilinear => FilterType::Bilinear,
-        ResizeFilter::Bicubic => FilterType::CatmullRom,
-        ResizeFilter::Lanczos => FilterType::Lanczos3,
-    }));
-    let mut resizer = Resizer::new();
-    let mut resized = Image::new(width, height, PixelType::U8x3);
-    if u64::from(width) * u64::from(region.height) <= MOST_BETWEEN {
-        // One axis at a time, along the rows first. In one call it would be along the columns
-        // first, and because values between the passes are cut to 0..=255, filters with negative
-        // lobes would differ from Pillow's by up to 53 where black and white meet.
-        let mut narrowed = Image::new(width, region.height, PixelType::U8x3);
-        resizer
-            .resize(&part, &mut narrowed, &options)
-            .map_err(|e| misfit(&e))?;
-        resizer
-            .resize(&narrowed, &mut resized, &options)
-            .map_err(|e| misfit(&e))?;
-    } else {
-        resizer
-            .resize(&part, &mut resized, &options)
-            .map_err(|e| misfit(&e))?;
+        )));
     }
-    RgbImage::new(width, height, resized.into_vec())
+    if (width, height) == (region.width, region.height) {
+        return RgbImage::new(width, height, cut(image, region));
+    }
+    let columns = Axis::new(region.width, width, filter);
+    let rows = Axis::new(region.height, height, filter);
+    if rows.longest() * u64::from(width) * 3 > MOST_WINDOW_BYTES {
+        return Err(outside(format!(
+            "{region:?} to {width} x {height} is too much of a stretch"
+        )));
+    }
+    RgbImage::new(width, height, resample(image, region, &columns, &rows))
+}
+
+/// The region's pixels as they are.
+fn cut(image: &RgbImage, region: Region) -> Vec<u8> {
+    let row_bytes = image.width() as usize * 3;
+    let columns = region.left as usize * 3..(region.left + region.width) as usize * 3;
+    image
+        .pixels()
+        .chunks_exact(row_bytes)
+        .skip(region.top as usize)
+        .take(region.height as usize)
+        .flat_map(|row| &row[columns.clone()])
+        .copied()
+        .collect()
 }
