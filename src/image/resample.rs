@@ -98,7 +98,6 @@ pub(super) fn resample(image: &RgbImage, region: Region, columns: &Axis, rows: &
     // Resampled source rows from `oldest` on; windows only ever move down.
     let mut kept: VecDeque<Vec<u8>> = VecDeque::new();
     let mut oldest = 0;
-    let mut lanes = Vec::new();
     let mut sums = vec![0i32; width * 3];
     for (first, weights) in rows.iter() {
         while oldest < first {
@@ -107,7 +106,7 @@ pub(super) fn resample(image: &RgbImage, region: Region, columns: &Axis, rows: &
         }
         while kept.len() < weights.len() {
             let row = oldest + kept.len();
-            kept.push_back(resample_row(image, region, row, columns, &mut lanes));
+            kept.push_back(resample_row(image, region, row, columns));
         }
         sums.fill(0);
         for (row, weight) in kept.iter().zip(weights) {
@@ -120,29 +119,20 @@ pub(super) fn resample(image: &RgbImage, region: Region, columns: &Axis, rows: &
     output
 }
 
-/// One row of the region, resampled along the row. `lanes` is scratch space.
-fn resample_row(
-    image: &RgbImage,
-    region: Region,
-    row: usize,
-    columns: &Axis,
-    lanes: &mut Vec<[i32; 4]>,
-) -> Vec<u8> {
+/// One row of the region, resampled along the row.
+fn resample_row(image: &RgbImage, region: Region, row: usize, columns: &Axis) -> Vec<u8> {
     let start = (region.top as usize + row) * image.width() as usize + region.left as usize;
     let pixels = &image.pixels()[start * 3..(start + region.width as usize) * 3];
-    // Four lanes for three colours: one vector operation for each weight.
     let (pixels, _) = pixels.as_chunks::<3>();
-    lanes.clear();
-    lanes.extend(pixels.iter().map(|&[r, g, b]| [r, g, b, 0].map(i32::from)));
-    let mut output = Vec::with_capacity(columns.windows.len() * 3);
-    for (first, weights) in columns.iter() {
-        let mut sum = [0i32; 4];
-        for (pixel, weight) in lanes[first..].iter().zip(weights) {
-            for (sum, value) in sum.iter_mut().zip(pixel) {
-                *sum += weight * value;
-            }
+    let mut output = vec![0; columns.windows.len() * 3];
+    for (out, (first, weights)) in output.as_chunks_mut::<3>().0.iter_mut().zip(columns.iter()) {
+        let (mut red, mut green, mut blue) = (0, 0, 0);
+        for (&[r, g, b], weight) in pixels[first..].iter().zip(weights) {
+            red += weight * i32::from(r);
+            green += weight * i32::from(g);
+            blue += weight * i32::from(b);
         }
-        output.extend(sum[..3].iter().map(|sum| rounded(*sum)));
+        *out = [red, green, blue].map(rounded);
     }
     output
 }
