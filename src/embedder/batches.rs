@@ -98,7 +98,10 @@ mod tests {
 
     #[test]
     fn no_rows_are_an_empty_matrix() {
-        let batches = Batches { size: 8, threads: 4 };
+        let batches = Batches {
+            size: 8,
+            threads: 4,
+        };
         let made = batches.run(0, 5, |_| panic!("no batch to run")).unwrap();
         assert_eq!(made.dim(), (0, 5));
     }

@@ -174,10 +174,16 @@ impl Embedder {
         let arch = &self.manifest.arch;
         let mut output =
             TowerOutput::zeros(pictures.shape()[0], arch.image.features(), arch.embed_dim);
-        for (i, batch) in pictures.axis_chunks_iter(Axis(0), self.batches.size).enumerate() {
+        for (i, batch) in pictures
+            .axis_chunks_iter(Axis(0), self.batches.size)
+            .enumerate()
+        {
             let run = self.image.run(batch)?;
             let rows = i * self.batches.size..i * self.batches.size + batch.shape()[0];
-            output.features.slice_mut(s![rows.clone(), ..]).assign(&run.features);
+            output
+                .features
+                .slice_mut(s![rows.clone(), ..])
+                .assign(&run.features);
             output.embeds.slice_mut(s![rows, ..]).assign(&run.embeds);
         }
         Ok(output)

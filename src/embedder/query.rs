@@ -28,7 +28,9 @@ impl Query {
             return None;
         }
         let row = self.probabilities.row(image);
-        let best = (0..row.len()).rev().max_by(|a, b| row[*a].total_cmp(&row[*b]))?;
+        let best = (0..row.len())
+            .rev()
+            .max_by(|a, b| row[*a].total_cmp(&row[*b]))?;
         Some((&self.values[best], row[best]))
     }
 }

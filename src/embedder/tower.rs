@@ -2,12 +2,12 @@
 
 use ndarray::{Array2, ArrayView4, Ix2};
 
+use super::pending::CaptionTokenizer;
 use crate::arch;
 use crate::bundle::{Bundle, IMAGE_GRAPH, METADATA_GRAPH, TOKENIZER};
 use crate::engine::{self, Dimension, Element, Engine, EngineOptions, Input, Outputs, Port};
 use crate::error::{Error, Result};
 use crate::metadata::{FieldSet, Metadata};
-use super::pending::CaptionTokenizer;
 
 /// What a tower gives for a batch.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,9 +102,7 @@ impl ImageTower {
 
     pub(super) fn run(&self, batch: ArrayView4<'_, u8>) -> Result<TowerOutput> {
         let rows = batch.shape()[0];
-        let outputs = self
-            .engine
-            .run(&[("image", Input::U8(batch.into_dyn()))])?;
+        let outputs = self.engine.run(&[("image", Input::U8(batch.into_dyn()))])?;
         TowerOutput::from_outputs(outputs, IMAGE, self.widths, rows, &*self.engine)
     }
 }
@@ -166,7 +164,8 @@ impl MetadataTower {
                 ];
                 // A tensor without columns is no input.
                 let inputs = widths.into_iter().filter(|(_, _, width)| *width > 0);
-                let inputs = inputs.map(|(name, element, width)| (name, element, vec![Some(width)]));
+                let inputs =
+                    inputs.map(|(name, element, width)| (name, element, vec![Some(width)]));
                 (View::Tabular(columns.clone()), inputs.collect())
             }
         };
@@ -203,13 +202,7 @@ impl MetadataTower {
                 self.engine.run(&inputs.collect::<Vec<_>>())?
             }
         };
-        TowerOutput::from_outputs(
-            outputs,
-            METADATA,
-            self.widths,
-            records.len(),
-            &*self.engine,
-        )
+        TowerOutput::from_outputs(outputs, METADATA, self.widths, records.len(), &*self.engine)
     }
 }
 
