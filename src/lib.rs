@@ -38,4 +38,7 @@ pub mod train;
 pub mod zoo;
 
 pub use error::{Cause, Error, ImageFault, Result};
-pub use metadata::{Field, FieldSet};
+pub use metadata::{
+    CountryCode, Field, FieldSet, Location, Metadata, PerAxis, ScanDirection, TimePrecision,
+    Timestamp, UtmZone,
+};
