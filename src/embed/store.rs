@@ -44,7 +44,9 @@ impl Store {
                 let folder = Folder::open(path, record, schema, overwrite)?;
                 Ok(Store::Folder(Box::new(folder)))
             }
-            Destination::File(path) => Single::file(path, format, &schema, overwrite).map(Store::Single),
+            Destination::File(path) => {
+                Single::file(path, format, &schema, overwrite).map(Store::Single)
+            }
             Destination::Stdout => Single::stdout(format, &schema).map(Store::Single),
         }
     }
@@ -145,7 +147,10 @@ impl Folder {
             .truncate(false)
             .open(&errors_path)
             .map_err(|e| failed(&errors_path, e))?;
-        let length = errors.metadata().map_err(|e| failed(&errors_path, e))?.len();
+        let length = errors
+            .metadata()
+            .map_err(|e| failed(&errors_path, e))?
+            .len();
         if length < errors_bytes {
             return Err(changed(&errors_path, "is shorter than the ledger says"));
         }
@@ -167,17 +172,13 @@ impl Folder {
         })
     }
 
-    fn push(
-        &mut self,
-        rows: &Rows,
-        skipped: Vec<Skipped>,
-        items: u64,
-        end: Chain,
-    ) -> Result<()> {
+    fn push(&mut self, rows: &Rows, skipped: Vec<Skipped>, items: u64, end: Chain) -> Result<()> {
         let mut part = match self.part.take() {
             Some(part) => part,
             None => {
-                let base = self.path.join(format!("part-{:05}", self.ledger.parts.len()));
+                let base = self
+                    .path
+                    .join(format!("part-{:05}", self.ledger.parts.len()));
                 Part {
                     writer: output::create(self.format, &base, &self.schema)?,
                     start: self.tally,
@@ -217,7 +218,8 @@ impl Folder {
             self.errors_bytes += text.len() as u64;
         }
         let entries = files.iter().map(|file| {
-            let (size, sha256) = super::sha256_file(&temporary(file)).map_err(|e| failed(file, e))?;
+            let (size, sha256) =
+                super::sha256_file(&temporary(file)).map_err(|e| failed(file, e))?;
             let name = file.file_name().unwrap_or_default().to_string_lossy();
             Ok(PartFile {
                 name: name.into_owned(),
@@ -390,7 +392,11 @@ impl Single {
         }
         let base = path.with_extension("");
         let writer = output::create(format, &base, schema)?;
-        if let Some(file) = writer.files().into_iter().find(|f| f.exists() && !overwrite) {
+        if let Some(file) = writer
+            .files()
+            .into_iter()
+            .find(|f| f.exists() && !overwrite)
+        {
             return Err(Error::Output {
                 path: file,
                 reason: "exists already; choose another name, or `--overwrite` to replace it"

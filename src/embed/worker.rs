@@ -94,7 +94,11 @@ impl Work<'_> {
             }
         }
         if good.is_empty() {
-            done.rows.columns = self.columns.iter().map(|_| ColumnValues::default()).collect();
+            done.rows.columns = self
+                .columns
+                .iter()
+                .map(|_| ColumnValues::default())
+                .collect();
             return Ok(done);
         }
         let shape = (good.len(), size, size, 3);
@@ -129,7 +133,7 @@ impl Work<'_> {
 
     fn picture(&self, item: Item) -> Result<Vec<u8>, (SkipKind, String)> {
         let id = item.id.clone();
-        let bytes = input::read(item, most_bytes(&self.limits))?;
+        let bytes = input::read(item, self.limits.max_bytes())?;
         // A decoder's panic on a hostile file must cost one item, not the job.
         let prepared = catch_unwind(AssertUnwindSafe(|| {
             prepare(&bytes, &id, &self.limits, self.model.preprocessing())
@@ -205,12 +209,6 @@ impl Done {
     }
 }
 
-/// Most bytes that the file of a picture within the limits can need: 16-bit RGBA, uncompressed,
-/// and room for whatever else a header holds.
-fn most_bytes(limits: &DecodeLimits) -> u64 {
-    limits.max_pixels.saturating_mul(8).saturating_add(16 << 20)
-}
-
 /// Rows whose numbers are all finite, and the others. A vector with a NaN would poison every later
 /// search.
 fn finite_rows(vectors: &Vectors) -> (Vec<usize>, Vec<usize>) {
@@ -241,7 +239,10 @@ fn scatter(
     }
     for (from, to) in places {
         let target = &mut column.values[to * spec.dim..(to + 1) * spec.dim];
-        target.iter_mut().zip(view.row(*from)).for_each(|(t, v)| *t = *v);
+        target
+            .iter_mut()
+            .zip(view.row(*from))
+            .for_each(|(t, v)| *t = *v);
         column.present[*to] = true;
     }
     Ok(column)

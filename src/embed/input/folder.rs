@@ -3,7 +3,9 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::{Entry, Sink, Source, bytes_path, fault_of, has_image_extension, is_hidden, unreadable};
+use super::{
+    Entry, Sink, Source, bytes_path, fault_of, has_image_extension, is_hidden, unreadable,
+};
 use crate::error::Result;
 
 /// The names of one folder in one block of memory, in byte order.

@@ -415,7 +415,9 @@ fn readable(name: &[u8]) -> (String, bool) {
 
 fn short_hash(id: &str) -> u128 {
     let digest: [u8; 32] = Sha256::digest(id.as_bytes()).into();
-    digest[..16].iter().fold(0, |n, b| (n << 8) | u128::from(*b))
+    digest[..16]
+        .iter()
+        .fold(0, |n, b| (n << 8) | u128::from(*b))
 }
 
 #[cfg(unix)]
@@ -460,7 +462,13 @@ mod tests {
     fn folders_come_in_the_byte_order_of_whole_paths() {
         let dir = tempfile::tempdir().unwrap();
         let names = [
-            "b.jpg", "a/z.PNG", "a-b.jpg", "a.jpg", "a/b/c.tif", ".hidden.jpg", "notes.md",
+            "b.jpg",
+            "a/z.PNG",
+            "a-b.jpg",
+            "a.jpg",
+            "a/b/c.tif",
+            ".hidden.jpg",
+            "notes.md",
         ];
         for name in names {
             let path = dir.path().join(name);
@@ -486,7 +494,9 @@ mod tests {
             }],
         };
         let chain = |text: &str| {
-            let all = list(text).visit(&mut |_| ControlFlow::Continue(())).unwrap();
+            let all = list(text)
+                .visit(&mut |_| ControlFlow::Continue(()))
+                .unwrap();
             all.chain
         };
         assert_eq!(chain("a.jpg\nb.jpg\n"), chain("a.jpg\r\nb.jpg"));

@@ -35,7 +35,11 @@ pub enum Format {
 impl Format {
     /// The format that a file's name says.
     pub fn from_path(path: &Path) -> Option<Format> {
-        path.extension()?.to_str()?.to_ascii_lowercase().parse().ok()
+        path.extension()?
+            .to_str()?
+            .to_ascii_lowercase()
+            .parse()
+            .ok()
     }
 }
 
@@ -358,7 +362,11 @@ mod tests {
                 files.iter().map(read).collect::<Vec<_>>()
             };
             let whole = write("whole", &[(0, 7)]);
-            assert_eq!(whole, write("pieces", &[(0, 3), (3, 3), (6, 1)]), "{format}");
+            assert_eq!(
+                whole,
+                write("pieces", &[(0, 3), (3, 3), (6, 1)]),
+                "{format}"
+            );
             assert_ne!(whole, write("other", &[(1, 7)]), "{format}");
             write("none", &[]);
             drop(create(format, &dir.path().join("abandoned"), &schema()).unwrap());

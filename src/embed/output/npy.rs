@@ -45,7 +45,9 @@ impl PartWriter for Npy {
             for i in 0..rows.ids.len() {
                 match rows.vector(i, c, column.dim) {
                     Some(vector) => bytes.extend(vector.iter().flat_map(|v| v.to_le_bytes())),
-                    None => bytes.extend([f32::NAN.to_le_bytes()].repeat(column.dim).as_flattened()),
+                    None => {
+                        bytes.extend([f32::NAN.to_le_bytes()].repeat(column.dim).as_flattened())
+                    }
                 }
             }
             file.write(&bytes)?;
@@ -111,7 +113,10 @@ mod tests {
         assert!(row(1).is_nan() && row(2) == 2.25);
         let ids = std::fs::read_to_string(dir.path().join("x.ids.jsonl")).unwrap();
         assert_eq!(ids.lines().count(), 5);
-        assert!(ids.starts_with("{\"id\":\"i0\\n.jpg\",\"metadata\":true}\n"), "{ids}");
+        assert!(
+            ids.starts_with("{\"id\":\"i0\\n.jpg\",\"metadata\":true}\n"),
+            "{ids}"
+        );
         let longest = header(u64::MAX, usize::MAX);
         assert_eq!(longest.len(), HEADER);
         assert!(longest.ends_with(b" \n"));

@@ -48,11 +48,7 @@ impl Parquet {
         for column in &schema.columns {
             // Embeddings are noise to a compressor: dictionaries, statistics and compression cost
             // time and save nothing.
-            let path = ColumnPath::new(vec![
-                column.name.into(),
-                "list".into(),
-                "element".into(),
-            ]);
+            let path = ColumnPath::new(vec![column.name.into(), "list".into(), "element".into()]);
             properties = properties
                 .set_column_dictionary_enabled(path.clone(), false)
                 .set_column_statistics_enabled(path.clone(), EnabledStatistics::None)
@@ -71,13 +67,15 @@ impl Parquet {
 
     fn list(&self, rows: &Rows, index: usize) -> Result<ArrayRef> {
         let (column, values) = (&self.columns[index], &rows.columns[index]);
-        let nulls = column
-            .nullable
-            .then(|| values.present.clone().into());
+        let nulls = column.nullable.then(|| values.present.clone().into());
         let numbers = Arc::new(Float32Array::from(values.values.clone()));
-        let list =
-            FixedSizeListArray::try_new(element(), width(column, &self.aside.path)?, numbers, nulls)
-                .map_err(|e| failed_within(&self.aside.path, e.into()))?;
+        let list = FixedSizeListArray::try_new(
+            element(),
+            width(column, &self.aside.path)?,
+            numbers,
+            nulls,
+        )
+        .map_err(|e| failed_within(&self.aside.path, e.into()))?;
         Ok(Arc::new(list))
     }
 }
@@ -104,8 +102,7 @@ impl PartWriter for Parquet {
             .finish()
             .map_err(|e| failed_within(&self.aside.path, e.into()))?;
         let file = self.writer.inner();
-        file.sync_all()
-            .map_err(|e| failed(&self.aside.path, e))?;
+        file.sync_all().map_err(|e| failed(&self.aside.path, e))?;
         Ok(vec![self.aside.keep()])
     }
 }
@@ -140,15 +137,20 @@ mod tests {
         let file = File::open(dir.path().join("x.parquet")).unwrap();
         let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
         let pairs = reader.metadata().file_metadata().key_value_metadata();
-        let found = pairs.unwrap().iter().any(|p| {
-            p.key == "satmip.model" && p.value.as_deref() == Some("test")
-        });
+        let found = pairs
+            .unwrap()
+            .iter()
+            .any(|p| p.key == "satmip.model" && p.value.as_deref() == Some("test"));
         assert!(found);
         let batch = reader.build().unwrap().next().unwrap().unwrap();
         assert_eq!(batch.num_rows(), 5);
         let lists = |name: &str| {
             let column = batch.column_by_name(name).unwrap();
-            column.as_any().downcast_ref::<FixedSizeListArray>().unwrap().clone()
+            column
+                .as_any()
+                .downcast_ref::<FixedSizeListArray>()
+                .unwrap()
+                .clone()
         };
         let images = lists("image_embedding");
         assert_eq!((images.value_length(), images.null_count()), (2, 0));
