@@ -11,6 +11,9 @@ use super::{RgbImage, fit, jpeg, raster, tiff};
 use crate::arch::Preprocessing;
 use crate::error::{Error, ImageFault, Result};
 
+/// Longest side that is read: the resize needs about 50 bytes for each pixel of a side.
+pub(super) const MOST_SIDE: u32 = 1 << 20;
+
 /// What a picture may cost at most.
 ///
 /// Decoding needs up to about 9 bytes per pixel at its peak (3 for the result, the rest for
@@ -50,6 +53,12 @@ impl DecodeLimits {
                 height,
                 limit: self.max_pixels,
             });
+        }
+        if width.max(height) > MOST_SIDE {
+            return Err(ImageFault::Unsupported(format!(
+                "a side of {} pixels (over {MOST_SIDE})",
+                width.max(height)
+            )));
         }
         Ok(())
     }
