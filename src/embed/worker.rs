@@ -1,0 +1,256 @@
+//! What a worker does with a batch: read, decode, fit, and run the model's towers.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use ndarray::{Array2, ArrayView2, ArrayView4};
+
+use super::Features;
+use super::input::{self, Chain, Item};
+use super::join::{Match, Table};
+use super::output::{ColumnSpec, ColumnValues, Rows};
+use super::skipped::{SkipKind, Skipped};
+use crate::arch::Preprocessing;
+use crate::error::{Error, ImageFault, Result};
+use crate::image::{DecodeLimits, prepare};
+use crate::metadata::Metadata;
+
+const NOT_FINITE: &str = "the model gave values that are no finite numbers";
+
+/// What a tower gives, one row for each input.
+#[derive(Debug, Clone)]
+pub(crate) struct Vectors {
+    /// Before the projector, `[n, d]`.
+    pub(crate) features: Array2<f32>,
+    /// In the common space, `[n, e]`, unit rows.
+    pub(crate) embeds: Array2<f32>,
+}
+
+/// The model as a job needs it.
+pub(crate) trait Model: Sync {
+    /// How pictures are fitted to the model.
+    fn preprocessing(&self) -> &Preprocessing;
+
+    /// Embeds fitted pictures, `[n, height, width, 3]`.
+    fn images(&self, pictures: ArrayView4<'_, u8>) -> Result<Vectors>;
+
+    /// Embeds metadata.
+    fn metadata(&self, records: &[Metadata]) -> Result<Vectors>;
+}
+
+/// Consecutive items of the input. Where batches end depends on the input alone.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) index: u64,
+    pub(crate) items: Vec<(Item, Match)>,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) index: u64,
+    pub(crate) items: u64,
+    pub(crate) end: Chain,
+    pub(crate) rows: Rows,
+    pub(crate) skipped: Vec<Skipped>,
+}
+
+/// Everything that all workers share.
+pub(crate) struct Work<'a> {
+    pub(crate) model: &'a dyn Model,
+    pub(crate) table: Option<&'a Table>,
+    pub(crate) features: Features,
+    /// Columns of the images, then those of the metadata where there is a table.
+    pub(crate) columns: &'a [ColumnSpec],
+    pub(crate) limits: DecodeLimits,
+}
+
+/// An item whose picture could be read.
+struct Good {
+    id: String,
+    found: Match,
+}
+
+impl Work<'_> {
+    /// Embeds a batch. Bad items become rows of `skipped`; an error is the model's.
+    pub(crate) fn run(&self, batch: Batch) -> Result<Done> {
+        let mut done = Done {
+            index: batch.index,
+            items: batch.items.len() as u64,
+            end: batch.items.last().map(|(i, _)| i.chain).unwrap_or_default(),
+            rows: Rows::default(),
+            skipped: Vec::new(),
+        };
+        let size = self.model.preprocessing().size;
+        let mut pixels = Vec::with_capacity(batch.items.len() * size * size * 3);
+        let mut good = Vec::with_capacity(batch.items.len());
+        for (item, found) in batch.items {
+            let id = item.id.clone();
+            match self.picture(item) {
+                Ok(picture) => {
+                    pixels.extend_from_slice(&picture);
+                    good.push(Good { id, found });
+                }
+                Err((kind, reason)) => done.skip(id, kind, reason),
+            }
+        }
+        if good.is_empty() {
+            done.rows.columns = self
+                .columns
+                .iter()
+                .map(|_| ColumnValues::default())
+                .collect();
+            return Ok(done);
+        }
+        let shape = (good.len(), size, size, 3);
+        let pictures = ArrayView4::from_shape(shape, &pixels)
+            .map_err(|e| wrong_output(format!("pictures of another size: {e}")))?;
+        let vectors = self.model.images(pictures)?;
+        let (kept, nan) = finite_rows(&vectors);
+        for row in nan {
+            done.skip(good[row].id.clone(), SkipKind::NotFinite, NOT_FINITE);
+        }
+        let good: Vec<&Good> = kept.iter().map(|row| &good[*row]).collect();
+        let places: Vec<_> = kept.iter().copied().zip(0..).collect();
+        let views = self.features.views(&vectors);
+        let split = views.len();
+        for (view, spec) in views.into_iter().zip(self.columns) {
+            let values = scatter(view, &places, good.len(), spec)?;
+            done.rows.columns.push(values);
+        }
+        if let Some(table) = self.table {
+            let (vectors, places) = self.metadata(table, &good, &mut done)?;
+            for (i, spec) in self.columns[split..].iter().enumerate() {
+                let none = ArrayView2::from(&[[0.0_f32; 0]; 0]);
+                let views = vectors.as_ref().map(|v| self.features.views(v));
+                let view = views.map_or(none, |views| views[i]);
+                let values = scatter(view, &places, good.len(), spec)?;
+                done.rows.columns.push(values);
+            }
+        }
+        done.rows.ids = good.into_iter().map(|good| good.id.clone()).collect();
+        Ok(done)
+    }
+
+    fn picture(&self, item: Item) -> Result<Vec<u8>, (SkipKind, String)> {
+        let id = item.id.clone();
+        let bytes = input::read(item, self.limits.max_bytes())?;
+        // A decoder's panic on a hostile file must cost one item, not the job.
+        let prepared = catch_unwind(AssertUnwindSafe(|| {
+            prepare(&bytes, &id, &self.limits, self.model.preprocessing())
+        }));
+        prepared
+            .unwrap_or_else(|_| {
+                Err(Error::Image {
+                    item: id,
+                    fault: ImageFault::Damaged("the decoder failed on it".into()),
+                })
+            })
+            .map_err(|error| SkipKind::of(&error))
+    }
+    /// Embeds the metadata of items that have some: vectors, and for each the row it belongs to.
+    fn metadata(
+        &self,
+        table: &Table,
+        good: &[&Good],
+        done: &mut Done,
+    ) -> Result<(Option<Vectors>, Vec<(usize, usize)>)> {
+        let mut records = Vec::new();
+        for (place, item) in good.iter().enumerate() {
+            let Match::Row(row) = item.found else {
+                continue;
+            };
+            match table.row(row) {
+                Ok(metadata) => records.push((place, metadata.clone())),
+                Err(reason) => done.skip(item.id.clone(), SkipKind::Metadata, reason.as_str()),
+            }
+        }
+        let embed = |records: &[(usize, Metadata)]| {
+            let records: Vec<_> = records.iter().map(|(_, m)| m.clone()).collect();
+            self.model.metadata(&records)
+        };
+        let mut vectors = match records.is_empty() {
+            true => return Ok((None, Vec::new())),
+            false => embed(&records),
+        };
+        if vectors.is_err() {
+            // One of them does not fit the model: find out which, and embed the others.
+            let mut fitting = Vec::new();
+            for record in records {
+                match embed(std::slice::from_ref(&record)) {
+                    Ok(_) => fitting.push(record),
+                    Err(error @ Error::Engine { .. }) => return Err(error),
+                    Err(error) => {
+                        let id = good[record.0].id.clone();
+                        done.skip(id, SkipKind::Metadata, error.to_string());
+                    }
+                }
+            }
+            if fitting.is_empty() {
+                return Ok((None, Vec::new()));
+            }
+            vectors = embed(&fitting);
+            records = fitting;
+        }
+        let vectors = vectors?;
+        let (kept, nan) = finite_rows(&vectors);
+        for row in nan {
+            let id = good[records[row].0].id.clone();
+            done.skip(id, SkipKind::Metadata, NOT_FINITE);
+        }
+        let places = kept.into_iter().map(|row| (row, records[row].0)).collect();
+        Ok((Some(vectors), places))
+    }
+}
+
+impl Done {
+    fn skip(&mut self, id: String, kind: SkipKind, reason: impl Into<String>) {
+        let reason = reason.into();
+        self.skipped.push(Skipped { id, kind, reason });
+    }
+}
+
+/// Rows whose numbers are all finite, and the others. A vector with a NaN would poison every later
+/// search.
+fn finite_rows(vectors: &Vectors) -> (Vec<usize>, Vec<usize>) {
+    (0..vectors.embeds.nrows()).partition(|row| {
+        let finite = |view: &Array2<f32>| view.row(*row).iter().all(|v| v.is_finite());
+        finite(&vectors.embeds) && finite(&vectors.features)
+    })
+}
+
+/// A column of `rows` rows with `view`'s rows at their places, and nothing elsewhere.
+fn scatter(
+    view: ArrayView2<'_, f32>,
+    places: &[(usize, usize)],
+    rows: usize,
+    spec: &ColumnSpec,
+) -> Result<ColumnValues> {
+    let mut column = ColumnValues {
+        values: vec![0.0; rows * spec.dim],
+        present: vec![false; rows],
+    };
+    if !places.is_empty() && view.ncols() != spec.dim {
+        return Err(wrong_output(format!(
+            "{} numbers for `{}`, expected {}",
+            view.ncols(),
+            spec.name,
+            spec.dim
+        )));
+    }
+    for (from, to) in places {
+        let target = &mut column.values[to * spec.dim..(to + 1) * spec.dim];
+        target
+            .iter_mut()
+            .zip(view.row(*from))
+            .for_each(|(t, v)| *t = *v);
+        column.present[*to] = true;
+    }
+    Ok(column)
+}
+
+fn wrong_output(reason: String) -> Error {
+    Error::Argument {
+        what: "model",
+        reason,
+    }
+}
