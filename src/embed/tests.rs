@@ -103,6 +103,7 @@ fn model() -> (MeanColour, Facts) {
             bundle_sha256: "00".into(),
         },
         engine: "none".into(),
+        batch_size: 1000,
         arch: arch.clone(),
     };
     (MeanColour { arch }, facts)

@@ -119,7 +119,7 @@ impl Work<'_> {
             let values = scatter(view, &places, good.len(), spec)?;
             done.rows.columns.push(values);
         }
-        if let Some(table) = self.table {
+        if let Some(table) = self.table.filter(|_| self.columns.len() > split) {
             let (vectors, places) = self.metadata(table, &good, &mut done)?;
             for (i, spec) in self.columns[split..].iter().enumerate() {
                 let none = ArrayView2::from(&[[0.0_f32; 0]; 0]);
@@ -129,6 +129,7 @@ impl Work<'_> {
                 done.rows.columns.push(values);
             }
         }
+        done.rows.matches = good.iter().map(|good| good.found).collect();
         done.rows.ids = good.into_iter().map(|good| good.id.clone()).collect();
         Ok(done)
     }
