@@ -37,6 +37,12 @@ pub mod train;
 #[cfg(feature = "zoo")]
 pub mod zoo;
 
+#[cfg(feature = "serve")]
+pub use bundle::{Bundle, BundleManifest};
+#[cfg(feature = "serve")]
+pub use embedder::{Embedder, Embeddings};
+#[cfg(feature = "serve")]
+pub use engine::Device;
 pub use error::{Cause, Error, ImageFault, Result};
 pub use metadata::{
     CountryCode, Field, FieldSet, Location, Metadata, PerAxis, ScanDirection, TimePrecision,
