@@ -12,11 +12,11 @@ use super::join::{Counter, JoinReport, Match, Table};
 use super::ledger::{InputRecord, JobRecord, MetadataRecord, ModelRecord, OutputRecord};
 use super::output::Schema;
 use super::skipped::Skipped;
-use super::store::Store;
+use super::store::{Gathered, Store};
 use super::worker::{Batch, Done, Model, Work};
 use super::{Destination, JobConfig, Progress, Report, table};
 use crate::arch::Arch;
-struct Embedder;
+use crate::embedder::Embedder;
 use crate::error::{Error, Result};
 
 /// Batches that each worker may have in flight: enough that a slow picture stops nobody, few
@@ -36,7 +36,8 @@ pub fn run(
     embedder: &Embedder,
     progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<Report> {
-    todo!()
+    let facts = super::model::facts(embedder)?;
+    run_with(config, embedder, &facts, progress)
 }
 
 /// What the output records of the model.
@@ -44,6 +45,8 @@ pub fn run(
 pub(super) struct Facts {
     pub(super) record: ModelRecord,
     pub(super) engine: String,
+    /// Most items that the model embeds at once.
+    pub(super) batch_size: usize,
     pub(super) arch: Arch,
 }
 
@@ -54,19 +57,54 @@ pub(super) fn run_with(
     progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<Report> {
     check(config, facts)?;
+    let open = |record: &JobRecord, schema: Schema| {
+        Store::open(&config.destination, record, schema, config.overwrite)
+    };
+    let (report, _) = go_through(config, model, facts, true, open, progress)?;
+    Ok(report)
+}
+
+/// Embeds the images that `config` says into memory, and finds their metadata; its destination is
+/// not written.
+pub(crate) fn gather(
+    config: &JobConfig,
+    embedder: &Embedder,
+    progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<Gathered> {
+    let facts = super::model::facts(embedder)?;
+    let mut gathered = Gathered::default();
+    let open = |_: &JobRecord, _| Ok(Store::Memory(&mut gathered));
+    let (_, table) = go_through(config, embedder, &facts, false, open, progress)?;
+    if let Some(table) = table {
+        gathered.join(&table);
+    }
+    Ok(gathered)
+}
+
+/// The job, into whatever store `open` gives. `embed_metadata` says whether joined metadata are
+/// embedded as well.
+fn go_through<'s>(
+    config: &JobConfig,
+    model: &dyn Model,
+    facts: &Facts,
+    embed_metadata: bool,
+    open: impl FnOnce(&JobRecord, Schema) -> Result<Store<'s>>,
+    progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<(Report, Option<Table>)> {
     let inputs = Inputs::open(&config.inputs)?;
     let mut table = config.metadata.as_ref().map(table::load).transpose()?;
     let listing = match inputs.streamed() {
         true => None,
         false => Some(list(&inputs, config, table.as_mut())?),
     };
-    let columns = config.features.columns(&facts.arch, table.is_some());
+    let with_metadata = embed_metadata && table.is_some();
+    let columns = config.features.columns(&facts.arch, with_metadata);
     let record = record(config, facts, listing, &columns)?;
     let schema = Schema {
         columns: columns.clone(),
         provenance: provenance(&record)?,
     };
-    let mut store = Store::open(&config.destination, &record, schema, config.overwrite)?;
+    let mut store = open(&record, schema)?;
     let (earlier, fingerprint) = store.earlier();
     let mut producer = Producer {
         batch_size: config.batch_size as u64,
@@ -120,7 +158,7 @@ pub(super) fn run_with(
     };
     let metadata = producer.counter.map(|counter| counter.report());
     warn(&found, metadata);
-    Ok(Report {
+    let report = Report {
         items: tally.items,
         rows: tally.rows,
         skipped: tally.skipped,
@@ -128,7 +166,8 @@ pub(super) fn run_with(
         resumed: earlier.items,
         escaped_names: producer.escaped,
         metadata,
-    })
+    };
+    Ok((report, table))
 }
 
 fn check(config: &JobConfig, facts: &Facts) -> Result<()> {
@@ -235,7 +274,7 @@ fn record(
         output: OutputRecord {
             format: config.format,
             columns: columns.iter().map(|c| c.name.to_owned()).collect(),
-            batch_size: config.batch_size,
+            batch_size: config.batch_size.min(facts.batch_size),
             rows_per_part: parts * config.batch_size,
             max_pixels: config.limits.max_pixels,
         },

@@ -50,10 +50,16 @@ use ndarray::ArrayView2;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+#[cfg(feature = "cli")]
+pub(crate) use job::gather;
 pub use job::run;
 pub use join::JoinReport;
 pub use output::Format;
+#[cfg(feature = "cli")]
+pub(crate) use output::failed as write_failed;
 pub use skipped::{SkipKind, Skipped};
+#[cfg(feature = "cli")]
+pub(crate) use store::Gathered;
 
 use crate::arch::Arch;
 use crate::image::DecodeLimits;
@@ -267,6 +273,10 @@ fn sha256_file(path: &Path) -> io::Result<(u64, String)> {
             }
         }
     }
+}
+
+fn sha256_hex(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -27,8 +27,8 @@ pub enum SkipKind {
     Duplicate,
     /// The metadata of this item are invalid; **its image was embedded** without them.
     Metadata,
-    /// The model gave a value that is no finite number.
-    NotFinite,
+    /// The model failed on this item alone, for example by an overflow.
+    Model,
     /// Anything else; the reason says what.
     Other,
 }

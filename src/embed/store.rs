@@ -14,8 +14,10 @@ use super::output::{
     self, Format, JsonLines, OutputFile, PartWriter, Rows, Schema, commit, failed, sync_folder,
     temporary, with_suffix,
 };
-use super::skipped::Skipped;
+use super::join::{Match, Table};
+use super::skipped::{SkipKind, Skipped};
 use crate::error::{Error, Result};
+use crate::metadata::Metadata;
 
 /// Counts of what is in the output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,12 +28,13 @@ pub(crate) struct Tally {
 }
 
 /// An opened destination.
-pub(crate) enum Store {
+pub(crate) enum Store<'a> {
     Folder(Box<Folder>),
     Single(Single),
+    Memory(&'a mut Gathered),
 }
 
-impl Store {
+impl Store<'_> {
     pub(crate) fn open(
         destination: &Destination,
         record: &JobRecord,
@@ -76,6 +79,10 @@ impl Store {
         match self {
             Store::Folder(folder) => folder.push(rows, skipped, items, end),
             Store::Single(single) => single.push(rows, &skipped, items),
+            Store::Memory(gathered) => {
+                gathered.push(rows, skipped, items);
+                Ok(())
+            }
         }
     }
 
@@ -84,6 +91,7 @@ impl Store {
         match self {
             Store::Folder(folder) => folder.finish(end),
             Store::Single(single) => single.finish(),
+            Store::Memory(gathered) => Ok(gathered.tally),
         }
     }
 }
@@ -468,4 +476,51 @@ impl Single {
 /// The errors' file of a single output file.
 pub(crate) fn errors_beside(base: &Path) -> PathBuf {
     with_suffix(base, ".errors.jsonl")
+}
+
+/// What a job found, in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    pub(crate) ids: Vec<String>,
+    /// The first column's vectors, one after another.
+    pub(crate) vectors: Vec<f32>,
+    /// The metadata of each id, where a table has some.
+    pub(crate) metadata: Vec<Option<Metadata>>,
+    pub(crate) skipped: Vec<Skipped>,
+    matches: Vec<Match>,
+    tally: Tally,
+}
+
+impl Gathered {
+    fn push(&mut self, rows: &Rows, skipped: Vec<Skipped>, items: u64) {
+        self.tally.items += items;
+        self.tally.rows += rows.ids.len() as u64;
+        self.tally.skipped += skipped.len() as u64;
+        self.ids.extend_from_slice(&rows.ids);
+        self.matches.extend_from_slice(&rows.matches);
+        if let Some(column) = rows.columns.first() {
+            self.vectors.extend_from_slice(&column.values);
+        }
+        self.skipped.extend(skipped);
+    }
+
+    pub(super) fn join(&mut self, table: &Table) {
+        for (id, found) in self.ids.iter().zip(&self.matches) {
+            let metadata = match found {
+                Match::Row(row) => table.row(*row),
+                Match::Ambiguous | Match::None => {
+                    self.metadata.push(None);
+                    continue;
+                }
+            };
+            if let Err(reason) = metadata {
+                self.skipped.push(Skipped {
+                    id: id.clone(),
+                    kind: SkipKind::Metadata,
+                    reason: reason.clone(),
+                });
+            }
+            self.metadata.push(metadata.as_ref().ok().cloned());
+        }
+    }
 }

@@ -34,7 +34,11 @@ impl Model for MeanColour {
             }
             // White is a colour that this model cannot take.
             if row.iter().all(|v| *v == 4.0 * 4.0 * 255.0) {
-                row.fill(f32::NAN);
+                return Err(Error::Engine {
+                    engine: "none",
+                    graph: "mean".into(),
+                    reason: "white".into(),
+                });
             }
         }
         let features = embeds.mapv(|v| v / 16.0);
@@ -99,6 +103,7 @@ fn model() -> (MeanColour, Facts) {
             bundle_sha256: "00".into(),
         },
         engine: "none".into(),
+        batch_size: 1000,
         arch: arch.clone(),
     };
     (MeanColour { arch }, facts)
@@ -441,7 +446,7 @@ fn metadata_join_and_bad_rows_cost_only_themselves() {
         .map(|s| (s.id.as_str(), s.kind))
         .collect();
     let expected = [
-        ("white.png", SkipKind::NotFinite),
+        ("white.png", SkipKind::Model),
         ("b.png", SkipKind::Metadata),
         ("c.png", SkipKind::Metadata),
     ];

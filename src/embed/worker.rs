@@ -1,8 +1,9 @@
 //! What a worker does with a batch: read, decode, fit, and run the model's towers.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use ndarray::{Array2, ArrayView2, ArrayView4};
+use ndarray::{Array2, ArrayView2, ArrayView4, Axis, concatenate};
 
 use super::Features;
 use super::input::{self, Chain, Item};
@@ -13,8 +14,6 @@ use crate::arch::Preprocessing;
 use crate::error::{Error, ImageFault, Result};
 use crate::image::{DecodeLimits, prepare};
 use crate::metadata::Metadata;
-
-const NOT_FINITE: &str = "the model gave values that are no finite numbers";
 
 /// What a tower gives, one row for each input.
 #[derive(Debug, Clone)]
@@ -101,23 +100,26 @@ impl Work<'_> {
                 .collect();
             return Ok(done);
         }
-        let shape = (good.len(), size, size, 3);
-        let pictures = ArrayView4::from_shape(shape, &pixels)
-            .map_err(|e| wrong_output(format!("pictures of another size: {e}")))?;
-        let vectors = self.model.images(pictures)?;
-        let (kept, nan) = finite_rows(&vectors);
-        for row in nan {
-            done.skip(good[row].id.clone(), SkipKind::NotFinite, NOT_FINITE);
+        let pixel_rows = size * size * 3;
+        let (vectors, kept, failed) = tolerant(good.len(), |rows| {
+            let shape = (rows.len(), size, size, 3);
+            let pixels = &pixels[rows.start * pixel_rows..rows.end * pixel_rows];
+            let pictures = ArrayView4::from_shape(shape, pixels)
+                .map_err(|e| wrong_output(format!("pictures of another size: {e}")))?;
+            self.model.images(pictures)
+        })?;
+        for (row, error) in failed {
+            done.skip(good[row].id.clone(), SkipKind::Model, error.to_string());
         }
         let good: Vec<&Good> = kept.iter().map(|row| &good[*row]).collect();
-        let places: Vec<_> = kept.iter().copied().zip(0..).collect();
+        let places: Vec<_> = (0..good.len()).map(|row| (row, row)).collect();
         let views = self.features.views(&vectors);
         let split = views.len();
         for (view, spec) in views.into_iter().zip(self.columns) {
             let values = scatter(view, &places, good.len(), spec)?;
             done.rows.columns.push(values);
         }
-        if let Some(table) = self.table {
+        if let Some(table) = self.table.filter(|_| self.columns.len() > split) {
             let (vectors, places) = self.metadata(table, &good, &mut done)?;
             for (i, spec) in self.columns[split..].iter().enumerate() {
                 let none = ArrayView2::from(&[[0.0_f32; 0]; 0]);
@@ -127,6 +129,7 @@ impl Work<'_> {
                 done.rows.columns.push(values);
             }
         }
+        done.rows.matches = good.iter().map(|good| good.found).collect();
         done.rows.ids = good.into_iter().map(|good| good.id.clone()).collect();
         Ok(done)
     }
@@ -164,40 +167,18 @@ impl Work<'_> {
                 Err(reason) => done.skip(item.id.clone(), SkipKind::Metadata, reason.as_str()),
             }
         }
-        let embed = |records: &[(usize, Metadata)]| {
-            let records: Vec<_> = records.iter().map(|(_, m)| m.clone()).collect();
+        if records.is_empty() {
+            return Ok((None, Vec::new()));
+        }
+        let (vectors, kept, failed) = tolerant(records.len(), |rows| {
+            let records: Vec<_> = records[rows].iter().map(|(_, m)| m.clone()).collect();
             self.model.metadata(&records)
-        };
-        let mut vectors = match records.is_empty() {
-            true => return Ok((None, Vec::new())),
-            false => embed(&records),
-        };
-        if vectors.is_err() {
-            // One of them does not fit the model: find out which, and embed the others.
-            let mut fitting = Vec::new();
-            for record in records {
-                match embed(std::slice::from_ref(&record)) {
-                    Ok(_) => fitting.push(record),
-                    Err(error @ Error::Engine { .. }) => return Err(error),
-                    Err(error) => {
-                        let id = good[record.0].id.clone();
-                        done.skip(id, SkipKind::Metadata, error.to_string());
-                    }
-                }
-            }
-            if fitting.is_empty() {
-                return Ok((None, Vec::new()));
-            }
-            vectors = embed(&fitting);
-            records = fitting;
-        }
-        let vectors = vectors?;
-        let (kept, nan) = finite_rows(&vectors);
-        for row in nan {
+        })?;
+        for (row, error) in failed {
             let id = good[records[row].0].id.clone();
-            done.skip(id, SkipKind::Metadata, NOT_FINITE);
+            done.skip(id, SkipKind::Metadata, error.to_string());
         }
-        let places = kept.into_iter().map(|row| (row, records[row].0)).collect();
+        let places = kept.iter().map(|row| records[*row].0).enumerate().collect();
         Ok((Some(vectors), places))
     }
 }
@@ -209,13 +190,41 @@ impl Done {
     }
 }
 
-/// Rows whose numbers are all finite, and the others. A vector with a NaN would poison every later
-/// search.
-fn finite_rows(vectors: &Vectors) -> (Vec<usize>, Vec<usize>) {
-    (0..vectors.embeds.nrows()).partition(|row| {
-        let finite = |view: &Array2<f32>| view.row(*row).iter().all(|v| v.is_finite());
-        finite(&vectors.embeds) && finite(&vectors.features)
-    })
+/// Runs a tower on `count` inputs. When that fails, runs it on each by itself, so that one bad
+/// input costs no other: vectors of those that succeeded, which they are, and why the others
+/// failed. A failure of the engine on all of them is the engine's, and an error.
+#[allow(clippy::type_complexity)]
+fn tolerant(
+    count: usize,
+    run: impl Fn(Range<usize>) -> Result<Vectors>,
+) -> Result<(Vectors, Vec<usize>, Vec<(usize, Error)>)> {
+    let whole = match run(0..count) {
+        Ok(vectors) => return Ok((vectors, (0..count).collect(), Vec::new())),
+        Err(error) => error,
+    };
+    let (mut rows, mut kept, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+    for row in 0..count {
+        match run(row..row + 1) {
+            Ok(vectors) => {
+                rows.push(vectors);
+                kept.push(row);
+            }
+            Err(error) => failed.push((row, error)),
+        }
+    }
+    if rows.is_empty() && matches!(whole, Error::Engine { .. }) {
+        return Err(whole);
+    }
+    let stack = |part: fn(&Vectors) -> ArrayView2<'_, f32>| match rows.is_empty() {
+        true => Ok(Array2::zeros((0, 0))),
+        false => concatenate(Axis(0), &rows.iter().map(part).collect::<Vec<_>>())
+            .map_err(|e| wrong_output(e.to_string())),
+    };
+    let vectors = Vectors {
+        features: stack(|v| v.features.view())?,
+        embeds: stack(|v| v.embeds.view())?,
+    };
+    Ok((vectors, kept, failed))
 }
 
 /// A column of `rows` rows with `view`'s rows at their places, and nothing elsewhere.

@@ -17,7 +17,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::jsonl::JsonLines;
-use crate::error::{Cause, Error, Result};
+use super::join::Match;
+#[cfg(feature = "parquet")]
+use crate::error::Cause;
+use crate::error::{Error, Result};
 
 /// File format of a job's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -84,6 +87,8 @@ pub(crate) struct ColumnSpec {
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     pub(crate) ids: Vec<String>,
+    /// The table's row of each id.
+    pub(crate) matches: Vec<Match>,
     /// In the order of the schema; `values` has `ids.len() * dim` numbers, 0 where missing.
     pub(crate) columns: Vec<ColumnValues>,
 }
@@ -319,7 +324,7 @@ mod tests {
         let dims = [2, 3];
         let mut rows = Rows {
             ids: (first..first + n).map(|i| format!("i{i}\n.jpg")).collect(),
-            columns: Vec::new(),
+            ..Rows::default()
         };
         for (c, dim) in dims.into_iter().enumerate() {
             let mut column = ColumnValues::default();
