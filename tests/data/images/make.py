@@ -244,7 +244,8 @@ def giants():
     (HERE / "giant.jpg").write_bytes(data)
     tiff("giant.tif", np.zeros((1, 1, 3), np.uint8), 2)
     data = bytearray((HERE / "giant.tif").read_bytes())
-    data[10 + 8 : 10 + 12] = data[22 + 8 : 22 + 12] = struct.pack("<I", side)
+    for entry in (0, 1, 7):  # width, height, rows in the strip
+        data[10 + 12 * entry + 8 : 10 + 12 * entry + 12] = struct.pack("<I", side)
     (HERE / "giant.tif").write_bytes(data)
     # WebP ends at 16,384 on each side, which is still over the default limit.
     bits = struct.pack("<I", 16383 | 16383 << 14)
