@@ -30,7 +30,14 @@ fn snapshot(name: &str, found: &str) {
 #[test]
 fn help_is_as_written_down() {
     let commands = [
-        "embed", "query", "audit", "caption", "inspect", "export", "doctor", "completions",
+        "embed",
+        "query",
+        "audit",
+        "caption",
+        "inspect",
+        "export",
+        "doctor",
+        "completions",
     ];
     let (code, stdout, _) = run(satmip().arg("--help"));
     assert_eq!(code, 0);
@@ -66,16 +73,29 @@ fn failures_name_the_thing_and_give_a_hint() {
     let dir = folder();
     let input = chips(dir.path(), "in", 1, 16);
     let out = dir.path().join("out");
-    let (code, stdout, stderr) =
-        run(satmip().arg("embed").arg(&input).args(["-m", "no-such-model", "-o"]).arg(&out));
+    let (code, stdout, stderr) = run(satmip()
+        .arg("embed")
+        .arg(&input)
+        .args(["-m", "no-such-model", "-o"])
+        .arg(&out));
     assert_eq!((code, stdout.as_str()), (1, ""));
-    assert!(stderr.starts_with("error: no model `no-such-model`\n\nhint: "), "{stderr}");
+    assert!(
+        stderr.starts_with("error: no model `no-such-model`\n\nhint: "),
+        "{stderr}"
+    );
     let (code, _, stderr) = run(embed().arg("no/such/folder").arg("-o").arg(&out));
     assert_eq!(code, 1);
     let first = "error: input `no/such/folder`: there is no such file or folder\n";
     assert!(stderr.starts_with(first), "{stderr}");
-    assert!(!stderr.contains("\x1b["), "colours without a terminal: {stderr}");
-    let (code, _, stderr) = run(embed().arg(&input).arg("-o").arg(&out).args(["--map", "a=gsd"]));
+    assert!(
+        !stderr.contains("\x1b["),
+        "colours without a terminal: {stderr}"
+    );
+    let (code, _, stderr) = run(embed()
+        .arg(&input)
+        .arg("-o")
+        .arg(&out)
+        .args(["--map", "a=gsd"]));
     assert_eq!(code, 2);
     assert!(stderr.contains("give `--metadata`"), "{stderr}");
     assert!(!out.exists());
@@ -90,7 +110,11 @@ fn a_damaged_bundle_is_refused() {
         fixture::write_bundle(&bundle, 1, true);
         how(&bundle.join(name));
         let mut command = satmip();
-        command.arg("embed").arg(&input).arg("-o").arg(dir.path().join("out"));
+        command
+            .arg("embed")
+            .arg(&input)
+            .arg("-o")
+            .arg(dir.path().join("out"));
         let (code, _, stderr) = run(command.arg("-m").arg(&bundle).args(["--device", "rten"]));
         assert_eq!(code, 1, "{name}: {stderr}");
         assert!(stderr.contains(name), "{name}: {stderr}");
@@ -103,7 +127,9 @@ fn a_damaged_bundle_is_refused() {
     });
     spoil("metadata.onnx", |path| fs::remove_file(path).unwrap());
     spoil("tokenizer.json", |path| fs::write(path, b"{}").unwrap());
-    spoil("bundle.json", |path| fs::write(path, b"{\"format\": 99}").unwrap());
+    spoil("bundle.json", |path| {
+        fs::write(path, b"{\"format\": 99}").unwrap()
+    });
 }
 
 #[test]
@@ -112,8 +138,14 @@ fn vectors_go_to_standard_output_and_all_else_does_not() {
     let input = chips(dir.path(), "in", 5, 16);
     let (code, stdout, stderr) = run(embed().arg(&input).args(["-o", "-"]));
     assert_eq!(code, 0, "{stderr}");
-    let ids: Vec<_> = stdout.lines().map(|line| json(line)["id"].clone()).collect();
-    assert_eq!(ids, ["c000.png", "c001.png", "c002.png", "c003.png", "c004.png"]);
+    let ids: Vec<_> = stdout
+        .lines()
+        .map(|line| json(line)["id"].clone())
+        .collect();
+    assert_eq!(
+        ids,
+        ["c000.png", "c001.png", "c002.png", "c003.png", "c004.png"]
+    );
     assert!(stderr.contains("5 items"), "{stderr}");
     let (code, _, stderr) = run(embed().arg(&input).args(["-q", "-o", "-"]));
     assert_eq!((code, stderr.as_str()), (0, ""));
@@ -147,8 +179,14 @@ fn embed_reports_as_json() {
     assert_eq!(code, 0, "{stderr}");
     let report = json(&stdout);
     let count = |name: &str| report[name].as_u64();
-    assert_eq!((count("items"), count("rows"), count("skipped")), (Some(3), Some(3), Some(0)));
-    assert_eq!((&report["model"], &report["engine"]), (&"tiny".into(), &"rten".into()));
+    assert_eq!(
+        (count("items"), count("rows"), count("skipped")),
+        (Some(3), Some(3), Some(0))
+    );
+    assert_eq!(
+        (&report["model"], &report["engine"]),
+        (&"tiny".into(), &"rten".into())
+    );
     assert!(dir.path().join("out.ids.jsonl").is_file());
     assert!(!dir.path().join("out.errors.jsonl").exists());
 }
@@ -160,8 +198,20 @@ fn query_ranks_the_values() {
     fs::write(input.join("bad.png"), b"").unwrap();
     let query = || {
         let mut command = satmip();
-        command.arg("query").arg(&input).arg("-m").arg(model()).args(["--device", "rten"]);
-        command.args(["--field", "country_code", "--value", "PER", "--value", "FRA"]);
+        command
+            .arg("query")
+            .arg(&input)
+            .arg("-m")
+            .arg(model())
+            .args(["--device", "rten"]);
+        command.args([
+            "--field",
+            "country_code",
+            "--value",
+            "PER",
+            "--value",
+            "FRA",
+        ]);
         command
     };
     let (code, stdout, stderr) = run(query().arg("--json"));
@@ -169,12 +219,18 @@ fn query_ranks_the_values() {
     let answers = json(&stdout);
     assert_eq!(answers.as_array().unwrap().len(), 2);
     let values = answers[0]["values"].as_array().unwrap();
-    let sum: f64 = values.iter().map(|v| v["probability"].as_f64().unwrap()).sum();
+    let sum: f64 = values
+        .iter()
+        .map(|v| v["probability"].as_f64().unwrap())
+        .sum();
     assert!((sum - 1.0).abs() < 1e-5 && values.len() == 2);
     let (_, stdout, _) = run(&mut query());
     let table: Vec<_> = stdout.lines().collect();
     assert_eq!(table.len(), 3);
-    assert!(table[0].starts_with("image     country_code  probability"), "{stdout}");
+    assert!(
+        table[0].starts_with("image     country_code  probability"),
+        "{stdout}"
+    );
     let (code, _, stderr) = run(query().args(["--value", "XYZ"]));
     assert_eq!(code, 1);
     assert!(stderr.contains("`XYZ`"), "{stderr}");
@@ -185,9 +241,19 @@ fn audit_lists_pairs_and_their_worst_fields() {
     let dir = folder();
     let input = chips(dir.path(), "in", 3, 16);
     let table = dir.path().join("t.csv");
-    fs::write(&table, "file,gsd,country_code\nc000.png,1,PER\nc001.png,9,FRA\n").unwrap();
+    fs::write(
+        &table,
+        "file,gsd,country_code\nc000.png,1,PER\nc001.png,9,FRA\n",
+    )
+    .unwrap();
     let mut command = satmip();
-    command.arg("audit").arg(&input).arg("--metadata").arg(&table).arg("-m").arg(model());
+    command
+        .arg("audit")
+        .arg(&input)
+        .arg("--metadata")
+        .arg(&table)
+        .arg("-m")
+        .arg(model());
     let (code, stdout, stderr) = run(command.args(["--device", "rten"]));
     assert_eq!(code, 0, "{stderr}");
     assert_eq!(stdout.lines().count(), 3, "{stdout}");
@@ -206,23 +272,43 @@ fn caption_reads_records_and_tables() {
     let (code, stdout, stderr) = run(satmip().arg("caption").arg(&record));
     assert_eq!(code, 0, "{stderr}");
     assert!(stdout.contains("Country code: PER"), "{stdout}");
-    assert!(stdout.contains("Timestamp: 2015-09-21T15:30:08Z"), "{stdout}");
+    assert!(
+        stdout.contains("Timestamp: 2015-09-21T15:30:08Z"),
+        "{stdout}"
+    );
     let table = dir.path().join("t.csv");
     fs::write(&table, "chip,where_x,where_y\na.png,8.5,47.4\n").unwrap();
     let mut command = satmip();
     command.arg("caption").arg(&table);
-    command.args(["--map", "chip=key", "--map", "where_x=longitude", "--map", "where_y=latitude"]);
+    command.args([
+        "--map",
+        "chip=key",
+        "--map",
+        "where_x=longitude",
+        "--map",
+        "where_y=latitude",
+    ]);
     let (code, stdout, stderr) = run(&mut command);
-    assert_eq!((code, stdout.as_str()), (0, "Location: (8.5000, 47.4000)\n"), "{stderr}");
+    assert_eq!(
+        (code, stdout.as_str()),
+        (0, "Location: (8.5000, 47.4000)\n"),
+        "{stderr}"
+    );
     let (_, stdout, _) = run(command.args(["--derive", "--json"]));
     let line = json(&stdout);
-    assert_eq!((&line["key"], &line["metadata"]["country_code"]), (&"a.png".into(), &"CHE".into()));
+    assert_eq!(
+        (&line["key"], &line["metadata"]["country_code"]),
+        (&"a.png".into(), &"CHE".into())
+    );
     let derived = line["derived"].as_array().unwrap();
     assert!(derived.contains(&"country_code".into()) && !derived.contains(&"location".into()));
     fs::write(&table, "file,gsd\na.png,NaN\n").unwrap();
     let (code, _, stderr) = run(satmip().arg("caption").arg(&table));
     assert_eq!(code, 1);
-    assert!(stderr.contains("t.csv") && stderr.contains("line 2"), "{stderr}");
+    assert!(
+        stderr.contains("t.csv") && stderr.contains("line 2"),
+        "{stderr}"
+    );
 }
 
 #[test]
@@ -230,7 +316,10 @@ fn inspect_tells_models_images_and_metadata_apart() {
     let dir = folder();
     let (code, stdout, stderr) = run(satmip().arg("inspect").arg(model()));
     assert_eq!(code, 0, "{stderr}");
-    assert!(stdout.contains("tiny") && stdout.contains("16 x 16 pixels"), "{stdout}");
+    assert!(
+        stdout.contains("tiny") && stdout.contains("16 x 16 pixels"),
+        "{stdout}"
+    );
     let (_, stdout, _) = run(satmip().arg("inspect").arg(model()).arg("--json"));
     assert_eq!(json(&stdout)["manifest"]["id"], "tiny");
     let image = chips(dir.path(), "in", 1, 20).join("c000.png");
@@ -251,7 +340,10 @@ fn doctor_and_completions_answer() {
     assert_eq!(code, 0);
     let found = json(&stdout);
     let devices = found["devices"].as_array().unwrap();
-    let rten = devices.iter().find(|device| device["device"] == "rten").unwrap();
+    let rten = devices
+        .iter()
+        .find(|device| device["device"] == "rten")
+        .unwrap();
     assert_eq!(rten["available"], true);
     let (code, stdout, _) = run(satmip().arg("doctor"));
     assert_eq!(code, 0);
@@ -259,7 +351,10 @@ fn doctor_and_completions_answer() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let (code, stdout, _) = run(satmip().args(["completions", shell]));
         assert_eq!(code, 0);
-        assert!(stdout.contains("embed") && stdout.contains("satmip"), "{shell}");
+        assert!(
+            stdout.contains("embed") && stdout.contains("satmip"),
+            "{shell}"
+        );
     }
 }
 
@@ -270,7 +365,11 @@ fn a_checkpoint_becomes_a_bundle_that_embeds() {
     fixture::write_checkpoint(&checkpoint, 3);
     let bundle = dir.path().join("bundle");
     let mut command = satmip();
-    command.arg("export").arg(&checkpoint).arg("-o").arg(&bundle);
+    command
+        .arg("export")
+        .arg(&checkpoint)
+        .arg("-o")
+        .arg(&bundle);
     let (code, _, stderr) = run(&mut command);
     assert_eq!(code, 2);
     assert!(stderr.contains("there is no id"), "{stderr}");
@@ -283,7 +382,12 @@ fn a_checkpoint_becomes_a_bundle_that_embeds() {
 
     let small = dir.path().join("small");
     let mut command = satmip();
-    command.arg("export").arg(&checkpoint).arg("-o").arg(&small).args(["--precision", "f16"]);
+    command
+        .arg("export")
+        .arg(&checkpoint)
+        .arg("-o")
+        .arg(&small)
+        .args(["--precision", "f16"]);
     fs::write(
         checkpoint.join("card.json"),
         r#"{"id": "carded", "version": "2", "licence": "MIT", "metrics": {"knn": 1}}"#,
@@ -291,17 +395,29 @@ fn a_checkpoint_becomes_a_bundle_that_embeds() {
     .unwrap();
     assert_eq!(run(&mut command).0, 0);
     let manifest = json(&fs::read_to_string(small.join("bundle.json")).unwrap());
-    assert_eq!((&manifest["id"], &manifest["metrics"]["knn"]), (&"carded".into(), &1.into()));
+    assert_eq!(
+        (&manifest["id"], &manifest["metrics"]["knn"]),
+        (&"carded".into(), &1.into())
+    );
     let input = chips(dir.path(), "in", 2, 16);
     let vectors = |model: &Path| {
         let mut command = satmip();
-        command.arg("embed").arg(&input).arg("-m").arg(model).args(["--device", "rten", "-o", "-"]);
+        command
+            .arg("embed")
+            .arg(&input)
+            .arg("-m")
+            .arg(model)
+            .args(["--device", "rten", "-o", "-"]);
         let (code, stdout, stderr) = run(&mut command);
         assert_eq!(code, 0, "{stderr}");
         let numbers = json(stdout.lines().next().unwrap())["image_embedding"].clone();
         serde_json::from_value::<Vec<f32>>(numbers).unwrap()
     };
-    let cosine: f32 = vectors(&bundle).iter().zip(vectors(&small)).map(|(a, b)| a * b).sum();
+    let cosine: f32 = vectors(&bundle)
+        .iter()
+        .zip(vectors(&small))
+        .map(|(a, b)| a * b)
+        .sum();
     assert!(cosine > 0.999, "{cosine}");
 
     fs::remove_file(checkpoint.join("arch.json")).unwrap();

@@ -19,7 +19,10 @@ fn job(input: &Path, out: &Path, arguments: &[&str]) -> (i32, String, String) {
 /// Kinds of the rows of a job's `errors.jsonl`, by id.
 fn kinds(errors: &Path) -> BTreeMap<String, String> {
     let text = |row: &serde_json::Value, key: &str| row[key].as_str().unwrap().to_owned();
-    lines(errors).iter().map(|row| (text(row, "id"), text(row, "kind"))).collect()
+    lines(errors)
+        .iter()
+        .map(|row| (text(row, "id"), text(row, "kind")))
+        .collect()
 }
 
 #[test]
@@ -33,8 +36,16 @@ fn one_and_two_workers_write_the_same_bytes() {
             .map(|workers| {
                 let out = dir.path().join(format!("{format}{workers}"));
                 let arguments = [
-                    "--workers", workers, "--batch-size", "4", "--rows-per-part", "20",
-                    "--format", format, "--features", "both",
+                    "--workers",
+                    workers,
+                    "--batch-size",
+                    "4",
+                    "--rows-per-part",
+                    "20",
+                    "--format",
+                    format,
+                    "--features",
+                    "both",
                 ];
                 let (code, _, stderr) = job(&input, &out, &arguments);
                 assert_eq!(code, 3, "{stderr}");
@@ -51,7 +62,14 @@ fn a_killed_job_goes_on_and_ends_with_the_same_bytes() {
     let dir = folder();
     let input = chips(dir.path(), "in", 240, 256);
     fs::write(input.join("c003.png"), b"no picture").unwrap();
-    let arguments = ["--workers", "1", "--batch-size", "2", "--rows-per-part", "8"];
+    let arguments = [
+        "--workers",
+        "1",
+        "--batch-size",
+        "2",
+        "--rows-per-part",
+        "8",
+    ];
     let whole = dir.path().join("whole");
     assert_eq!(job(&input, &whole, &arguments).0, 3);
     let whole = contents(&whole);
@@ -68,12 +86,18 @@ fn a_killed_job_goes_on_and_ends_with_the_same_bytes() {
     let ledger = out.join("ledger.jsonl");
     let begun = Instant::now();
     while fs::metadata(&ledger).map_or(0, |m| m.len()) == 0 {
-        assert!(begun.elapsed() < Duration::from_secs(120), "no part was written");
+        assert!(
+            begun.elapsed() < Duration::from_secs(120),
+            "no part was written"
+        );
         std::thread::sleep(Duration::from_millis(1));
     }
     child.kill().unwrap();
     let status = child.wait().unwrap();
-    assert!(!status.success() && status.code().is_none(), "killed too late: {status}");
+    assert!(
+        !status.success() && status.code().is_none(),
+        "killed too late: {status}"
+    );
     let parts = lines(&ledger).len();
     assert!((1..30).contains(&parts), "{parts} parts");
 
@@ -81,7 +105,10 @@ fn a_killed_job_goes_on_and_ends_with_the_same_bytes() {
     assert_eq!(code, 3, "{stderr}");
     let report: serde_json::Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(report["resumed"], parts * 8);
-    assert_eq!((&report["rows"], &report["skipped"]), (&239.into(), &1.into()));
+    assert_eq!(
+        (&report["rows"], &report["skipped"]),
+        (&239.into(), &1.into())
+    );
     assert_eq!(contents(&out), whole);
 }
 
@@ -94,7 +121,13 @@ fn another_model_or_list_is_refused_with_the_difference() {
     let other = dir.path().join("other");
     fixture::write_bundle(&other, 2, true);
     let mut command = fixture::satmip();
-    command.arg("embed").arg(&input).arg("-o").arg(&out).arg("-m").arg(&other);
+    command
+        .arg("embed")
+        .arg(&input)
+        .arg("-o")
+        .arg(&out)
+        .arg("-m")
+        .arg(&other);
     let (code, _, stderr) = run(command.args(["--device", "rten"]));
     assert_eq!(code, 1);
     assert!(stderr.contains("`model.bundle_sha256` was"), "{stderr}");
@@ -126,8 +159,12 @@ fn every_kind_of_bad_input_is_one_row() {
     write("cut.png", &whole[..whole.len() / 2]);
     write("huge.png", &huge_png());
     let float = image::Rgb32FImage::new(4, 4);
-    image::DynamicImage::ImageRgb32F(float).save(input.join("float.tif")).unwrap();
-    image::GrayImage::new(1, 1).save(input.join("one.png")).unwrap();
+    image::DynamicImage::ImageRgb32F(float)
+        .save(input.join("float.tif"))
+        .unwrap();
+    image::GrayImage::new(1, 1)
+        .save(input.join("one.png"))
+        .unwrap();
     let mut expected = BTreeMap::from([
         ("empty.jpg", "empty"),
         ("text.jpg", "unknown-format"),
@@ -139,7 +176,9 @@ fn every_kind_of_bad_input_is_one_row() {
         use std::os::unix::ffi::OsStrExt;
         std::os::unix::fs::symlink("nowhere", input.join("gone.jpg")).unwrap();
         expected.insert("gone.jpg", "missing");
-        let made = std::process::Command::new("mkfifo").arg(input.join("pipe.jpg")).status();
+        let made = std::process::Command::new("mkfifo")
+            .arg(input.join("pipe.jpg"))
+            .status();
         if made.is_ok_and(|status| status.success()) {
             expected.insert("pipe.jpg", "unreadable");
         }
@@ -152,13 +191,25 @@ fn every_kind_of_bad_input_is_one_row() {
     let mut found = kinds(&out.join("errors.jsonl"));
     let huge = found.remove("huge.png").unwrap();
     assert!(["too-large", "damaged"].contains(&huge.as_str()), "{huge}");
-    let found: BTreeMap<_, _> = found.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let found: BTreeMap<_, _> = found
+        .iter()
+        .map(|(k, v)| (k.as_str(), v.as_str()))
+        .collect();
     assert_eq!(found, expected);
     let rows = lines(&out.join("part-00000.jsonl"));
     let ids: Vec<_> = rows.iter().map(|row| row["id"].as_str().unwrap()).collect();
     let report: serde_json::Value = serde_json::from_str(&stdout).unwrap();
     if cfg!(unix) {
-        assert_eq!(ids, ["c000.png", "c001.png", "c002.png", "caf\\xE9.png", "one.png"]);
+        assert_eq!(
+            ids,
+            [
+                "c000.png",
+                "c001.png",
+                "c002.png",
+                "caf\\xE9.png",
+                "one.png"
+            ]
+        );
         assert_eq!(report["escaped_names"], 1);
         // The file itself was read by its real name.
         assert_eq!(rows[3]["image_embedding"], rows[0]["image_embedding"]);
@@ -174,7 +225,10 @@ fn a_pixel_limit_holds_before_decoding() {
     let (code, _, stderr) = job(&input, &out, &["--max-pixels", "1024"]);
     assert_eq!(code, 3, "{stderr}");
     let rows = lines(&out.join("errors.jsonl"));
-    assert_eq!((&rows[0]["id"], &rows[0]["kind"]), (&"large.png".into(), &"too-large".into()));
+    assert_eq!(
+        (&rows[0]["id"], &rows[0]["kind"]),
+        (&"large.png".into(), &"too-large".into())
+    );
     assert!(rows[0]["reason"].as_str().unwrap().contains("33 x 33"));
 }
 
@@ -183,9 +237,17 @@ fn an_archive_a_list_and_a_stream_give_the_folder_s_vectors() {
     let dir = folder();
     let input = chips(dir.path(), "in", 9, 20);
     let members: Vec<_> = (0..9)
-        .map(|i| (format!("c{i:03}.png"), fs::read(input.join(format!("c{i:03}.png"))).unwrap()))
+        .map(|i| {
+            (
+                format!("c{i:03}.png"),
+                fs::read(input.join(format!("c{i:03}.png"))).unwrap(),
+            )
+        })
         .collect();
-    let members: Vec<_> = members.iter().map(|(n, b)| (n.as_str(), b.clone())).collect();
+    let members: Vec<_> = members
+        .iter()
+        .map(|(n, b)| (n.as_str(), b.clone()))
+        .collect();
     let archive = tar(&members);
     let path = dir.path().join("a.tar");
     fs::write(&path, &archive).unwrap();
@@ -214,14 +276,22 @@ fn an_archive_a_list_and_a_stream_give_the_folder_s_vectors() {
     piped(&archive, &from_pipe);
     assert_eq!(fs::read(from_pipe.join("ledger.jsonl")).unwrap(), ledger);
 
-    let list: String = members.iter().map(|(name, _)| format!("{name}\n")).collect();
+    let list: String = members
+        .iter()
+        .map(|(name, _)| format!("{name}\n"))
+        .collect();
     let from_list = dir.path().join("4");
     piped(list.as_bytes(), &from_list);
     assert_eq!(part(&whole), part(&from_list));
     let file = dir.path().join("list.txt");
     fs::write(&file, &list).unwrap();
     let from_file = dir.path().join("5");
-    let code = run(embed().current_dir(&input).arg(&file).arg("-o").arg(&from_file)).0;
+    let code = run(embed()
+        .current_dir(&input)
+        .arg(&file)
+        .arg("-o")
+        .arg(&from_file))
+    .0;
     assert_eq!(code, 0);
     assert_eq!(part(&whole), part(&from_file));
 }
@@ -232,7 +302,11 @@ fn a_name_twice_in_an_archive_is_an_error_of_the_second() {
     let input = chips(dir.path(), "in", 2, 16);
     let bytes = |i: u32| fs::read(input.join(format!("c00{i}.png"))).unwrap();
     let path = dir.path().join("a.tar");
-    let members = [("x.png", bytes(0)), ("y.png", bytes(1)), ("x.png", bytes(1))];
+    let members = [
+        ("x.png", bytes(0)),
+        ("y.png", bytes(1)),
+        ("x.png", bytes(1)),
+    ];
     fs::write(&path, tar(&members)).unwrap();
     let out = dir.path().join("out");
     let (code, _, stderr) = job(&path, &out, &["--format", "jsonl"]);
@@ -255,7 +329,12 @@ fn metadata_are_joined_and_bad_ones_cost_only_themselves() {
     fs::write(&table, text).unwrap();
     let out = dir.path().join("out.jsonl");
     let mut command = embed();
-    command.arg(&input).arg("-o").arg(&out).arg("--metadata").arg(&table);
+    command
+        .arg(&input)
+        .arg("-o")
+        .arg(&out)
+        .arg("--metadata")
+        .arg(&table);
     command.args(["--map", "chip=key", "--map", "resolution=gsd", "--json"]);
     let (code, stdout, stderr) = run(&mut command);
     assert_eq!(code, 3, "{stderr}");
@@ -263,15 +342,29 @@ fn metadata_are_joined_and_bad_ones_cost_only_themselves() {
     let vector = |i: usize| rows[i]["metadata_embedding"].as_array().map(Vec::len);
     let ids: Vec<_> = rows.iter().map(|row| row["id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["c000.png", "c001.png", "c002.png", "deep/d.png"]);
-    assert_eq!([vector(0), vector(1), vector(2), vector(3)], [Some(8), None, None, Some(8)]);
+    assert_eq!(
+        [vector(0), vector(1), vector(2), vector(3)],
+        [Some(8), None, None, Some(8)]
+    );
     assert_ne!(rows[0]["metadata_embedding"], rows[3]["metadata_embedding"]);
     let errors = dir.path().join("out.errors.jsonl");
-    assert_eq!(kinds(&errors), BTreeMap::from([("c001.png".into(), "metadata".into())]));
-    assert!(lines(&errors)[0]["reason"].as_str().unwrap().contains("NaN"));
+    assert_eq!(
+        kinds(&errors),
+        BTreeMap::from([("c001.png".into(), "metadata".into())])
+    );
+    assert!(
+        lines(&errors)[0]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("NaN")
+    );
     let join = &serde_json::from_str::<serde_json::Value>(&stdout).unwrap()["metadata"];
     let count = |name: &str| join[name].as_u64().unwrap();
     assert_eq!([count("rows"), count("joined")], [4, 3]);
-    assert_eq!([count("items_without_row"), count("rows_without_item")], [1, 1]);
+    assert_eq!(
+        [count("items_without_row"), count("rows_without_item")],
+        [1, 1]
+    );
     assert!(stderr.contains("1 rows have no item"), "{stderr}");
 }
 
@@ -284,8 +377,17 @@ fn a_model_of_images_alone_refuses_a_table() {
     let table = dir.path().join("t.csv");
     fs::write(&table, "file,gsd\nc000.png,1\n").unwrap();
     let mut command = fixture::satmip();
-    command.arg("embed").arg(&input).arg("-o").arg(dir.path().join("out"));
-    command.arg("-m").arg(&model).arg("--metadata").arg(&table).args(["--device", "rten"]);
+    command
+        .arg("embed")
+        .arg(&input)
+        .arg("-o")
+        .arg(dir.path().join("out"));
+    command
+        .arg("-m")
+        .arg(&model)
+        .arg("--metadata")
+        .arg(&table)
+        .args(["--device", "rten"]);
     let (code, _, stderr) = run(&mut command);
     assert_eq!(code, 1);
     assert!(stderr.contains("no metadata tower"), "{stderr}");
@@ -333,7 +435,10 @@ fn what_may_not_be_read_or_written_is_named() {
     };
     assert_eq!(code, 3, "{stderr}");
     let expected = [("c001.png", "unreadable"), ("locked/", "unreadable")];
-    assert_eq!(kinds(&out.join("errors.jsonl")), expected.map(|(a, b)| (a.into(), b.into())).into());
+    assert_eq!(
+        kinds(&out.join("errors.jsonl")),
+        expected.map(|(a, b)| (a.into(), b.into())).into()
+    );
 
     let parent = dir.path().join("sealed");
     fs::create_dir(&parent).unwrap();
@@ -366,8 +471,14 @@ fn a_file_that_cannot_grow_is_an_error_and_leaves_nothing() {
         let out = dir.path().join(name);
         let (code, _, stderr) = run(command.arg(&input).arg("-o").arg(&out));
         assert_eq!(code, 1, "{name}: {stderr}");
-        assert!(stderr.contains("larger than the system allows"), "{name}: {stderr}");
-        let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().path()).collect();
+        assert!(
+            stderr.contains("larger than the system allows"),
+            "{name}: {stderr}"
+        );
+        let left: Vec<_> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .collect();
         assert_eq!(left, [input.clone()]);
     }
 }
@@ -379,7 +490,11 @@ fn a_full_disk_is_an_error_and_the_job_goes_on_once_there_is_room() {
     let input = chips(dir.path(), "in", 200, 16);
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     let mut to_stdout = embed();
-    to_stdout.arg(&input).args(["-o", "-"]).stdout(full).stderr(Stdio::piped());
+    to_stdout
+        .arg(&input)
+        .args(["-o", "-"])
+        .stdout(full)
+        .stderr(Stdio::piped());
     let output = to_stdout.spawn().unwrap().wait_with_output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{stderr}");

@@ -21,7 +21,8 @@ pub(super) fn load(config: &TableConfig) -> Result<Table> {
                 source: None,
             });
         }
-        rows.add(&row.key, row.metadata, row.line);
+        let metadata = row.metadata.map_err(|error| error.to_string());
+        rows.add(&row.key, metadata, row.line);
     }
     Ok(rows)
 }

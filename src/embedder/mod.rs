@@ -4,7 +4,6 @@ mod audit;
 mod batches;
 mod builder;
 mod embeddings;
-mod pending;
 mod query;
 mod tower;
 
