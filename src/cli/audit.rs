@@ -51,10 +51,17 @@ pub(super) fn run(args: AuditArgs, terminal: &Terminal) -> Result<Exit> {
     let known: Vec<usize> = (0..found.ids.len())
         .filter(|i| found.metadata.get(*i).is_some_and(Option::is_some))
         .collect();
-    let metadata: Vec<_> = known.iter().filter_map(|i| found.metadata[*i].clone()).collect();
+    let metadata: Vec<_> = known
+        .iter()
+        .filter_map(|i| found.metadata[*i].clone())
+        .collect();
     let pairs = Embeddings::new(images.view().select(ndarray::Axis(0), &known))?;
     let mut audit = embedder.audit(&pairs, &metadata)?;
-    audit.sort_by(|a, b| b.rank.cmp(&a.rank).then(a.similarity.total_cmp(&b.similarity)));
+    audit.sort_by(|a, b| {
+        b.rank
+            .cmp(&a.rank)
+            .then(a.similarity.total_cmp(&b.similarity))
+    });
     let rows: Vec<_> = audit
         .iter()
         .take(args.top)
@@ -70,7 +77,11 @@ pub(super) fn run(args: AuditArgs, terminal: &Terminal) -> Result<Exit> {
         let rows: Vec<_> = rows
             .iter()
             .map(|row| {
-                let worst = row.audit.fields.first().filter(|fit| fit.gain_without > 0.0);
+                let worst = row
+                    .audit
+                    .fields
+                    .first()
+                    .filter(|fit| fit.gain_without > 0.0);
                 vec![
                     row.id.to_owned(),
                     format!("{:.3}", row.audit.similarity),

@@ -23,7 +23,12 @@ pub(super) struct CaptionArgs {
     #[arg(long)]
     derive: bool,
     /// Fields to use: names with commas, or `all`, `time`, `angles`
-    #[arg(long, value_name = "FIELDS", default_value = "all", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "FIELDS",
+        default_value = "all",
+        hide_default_value = true
+    )]
     fields: FieldSet,
     /// For tables: take a field, or `key`, from a column of another name
     #[arg(long, value_name = "COLUMN=FIELD", value_parser = mapping)]
@@ -76,7 +81,7 @@ fn records(file: &Path, map: &[(String, String)]) -> Result<Vec<Record>> {
     if map.is_empty() {
         return read::from_file(file);
     }
-    let rows = table::rows(file, &column_map(map)?)?;
+    let rows = table::rows(file, &column_map(&map.iter().cloned().collect())?)?;
     rows.map(|row| {
         row.map(|row| Record {
             key: row.key,

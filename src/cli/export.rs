@@ -119,9 +119,15 @@ pub(super) fn run(args: ExportArgs, terminal: &Terminal) -> Result<Exit> {
         ],
         ..ExportOptions::default()
     };
-    let mut files = vec![(bundle::IMAGE_GRAPH, export_image(&arch, &weights, &options)?)];
+    let mut files = vec![(
+        bundle::IMAGE_GRAPH,
+        export_image(&arch, &weights, &options)?,
+    )];
     if let Some(side) = &arch.metadata {
-        files.push((bundle::METADATA_GRAPH, export_metadata(&arch, &weights, &options)?));
+        files.push((
+            bundle::METADATA_GRAPH,
+            export_metadata(&arch, &weights, &options)?,
+        ));
         if matches!(side.tower, MetadataTower::Text(_)) {
             files.push((bundle::TOKENIZER, required(from, bundle::TOKENIZER)?));
         }

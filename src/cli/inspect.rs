@@ -88,7 +88,10 @@ fn file(args: &InspectArgs, out: &mut Report) -> Result<()> {
         })
         .collect();
     if args.json {
-        let jsons = shown.iter().map(|r| RecordJson::of(&r.key, &r.metadata)).collect();
+        let jsons = shown
+            .iter()
+            .map(|r| RecordJson::of(&r.key, &r.metadata))
+            .collect();
         return out.json(&match &picture {
             Some(picture) => Found::Image {
                 width: picture.width(),
@@ -106,7 +109,10 @@ fn file(args: &InspectArgs, out: &mut Report) -> Result<()> {
         out.line(&format!("image of {width} x {height} pixels"))?;
     } else {
         let name = path.display();
-        out.line(&format!("{} of metadata in `{name}`", count(records.len(), "record")))?;
+        out.line(&format!(
+            "{} of metadata in `{name}`",
+            count(records.len(), "record")
+        ))?;
     }
     for record in &shown {
         out.line("")?;
@@ -160,7 +166,10 @@ fn bundle_rows(manifest: &BundleManifest) -> Vec<Vec<String>> {
         ("version", manifest.version.clone()),
         ("licence", manifest.licence.clone()),
         ("precision", manifest.precision.clone()),
-        ("input", format!("{0} x {0} pixels", arch.preprocessing.size)),
+        (
+            "input",
+            format!("{0} x {0} pixels", arch.preprocessing.size),
+        ),
         ("image tower", image),
         ("metadata tower", metadata),
         ("fields", fields),
@@ -170,5 +179,7 @@ fn bundle_rows(manifest: &BundleManifest) -> Vec<Vec<String>> {
     for (name, file) in &manifest.files {
         rows.push((name, format!("{} bytes", file.size)));
     }
-    rows.into_iter().map(|(name, text)| vec![name.to_owned(), text]).collect()
+    rows.into_iter()
+        .map(|(name, text)| vec![name.to_owned(), text])
+        .collect()
 }

@@ -47,7 +47,12 @@ impl Exit {
 
 /// Satellite images and their acquisition metadata in one embedding space
 #[derive(Debug, Parser)]
-#[command(name = "satmip", version, max_term_width = 100, propagate_version = true)]
+#[command(
+    name = "satmip",
+    version,
+    max_term_width = 100,
+    propagate_version = true
+)]
 struct Cli {
     #[command(flatten)]
     global: Global,

@@ -16,7 +16,12 @@ pub(super) struct ModelArgs {
     #[arg(short, long, default_value = "satmip-nano", value_name = "MODEL")]
     pub(super) model: String,
     /// Where it runs: auto, rten, onnxruntime, cuda:N, tensorrt:N
-    #[arg(long, default_value = "auto", value_name = "DEVICE", hide_default_value = true)]
+    #[arg(
+        long,
+        default_value = "auto",
+        value_name = "DEVICE",
+        hide_default_value = true
+    )]
     pub(super) device: Device,
     /// Library of ONNX Runtime, if it is not found
     #[arg(long, value_name = "FILE")]

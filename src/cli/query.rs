@@ -24,8 +24,13 @@ pub(super) struct QueryArgs {
     #[arg(short, long, value_name = "FIELD")]
     field: Field,
     /// Value to choose from; once for each value
-    #[arg(short = 'e', long = "value", required = true, value_name = "VALUE",
-          allow_hyphen_values = true)]
+    #[arg(
+        short = 'e',
+        long = "value",
+        required = true,
+        value_name = "VALUE",
+        allow_hyphen_values = true
+    )]
     values: Vec<String>,
     /// All values with their probabilities, as JSON
     #[arg(long)]

@@ -45,7 +45,10 @@ impl Report {
             .enumerate()
             .map(|(c, heading)| {
                 let cells = || rows.iter().filter_map(|row| row.get(c));
-                let width = cells().map(|cell| count(cell)).chain([count(heading)]).max();
+                let width = cells()
+                    .map(|cell| count(cell))
+                    .chain([count(heading)])
+                    .max();
                 let numbers = cells().all(|cell| cell.parse::<f64>().is_ok());
                 (width.unwrap_or(0), numbers && !rows.is_empty())
             })

@@ -86,7 +86,9 @@ impl Terminal {
 
     fn write(&self, text: &str) {
         // Nobody can be told when standard error is gone.
-        let _ = self.bars.suspend(|| io::stderr().write_all(text.as_bytes()));
+        let _ = self
+            .bars
+            .suspend(|| io::stderr().write_all(text.as_bytes()));
     }
 
     /// Shows how a job goes on: a bar on a terminal, else a line now and then.
@@ -146,7 +148,10 @@ impl Meter<'_> {
 }
 
 fn line(progress: &Progress, elapsed: Duration) -> String {
-    let of = progress.total.map(|n| format!(" of {n}")).unwrap_or_default();
+    let of = progress
+        .total
+        .map(|n| format!(" of {n}"))
+        .unwrap_or_default();
     let speed = speed(progress, elapsed);
     let skipped = match progress.skipped {
         0 => String::new(),
@@ -161,7 +166,10 @@ fn speed(progress: &Progress, elapsed: Duration) -> String {
     let rate = done / elapsed.as_secs_f64().max(1e-3);
     let left = match progress.total {
         Some(total) if rate > 0.0 => {
-            format!(", {} left", duration((total.saturating_sub(progress.items)) as f64 / rate))
+            format!(
+                ", {} left",
+                duration((total.saturating_sub(progress.items)) as f64 / rate)
+            )
         }
         _ => String::new(),
     };
@@ -216,13 +224,19 @@ mod tests {
             skipped: 2,
         };
         let text = line(&progress, Duration::from_secs(10));
-        assert_eq!(text, "150 of 650 items, 10.0 items/s, 50 s left, 2 left out");
+        assert_eq!(
+            text,
+            "150 of 650 items, 10.0 items/s, 50 s left, 2 left out"
+        );
         let stream = Progress {
             total: None,
             skipped: 0,
             ..progress
         };
-        assert_eq!(line(&stream, Duration::from_secs(10)), "150 items, 10.0 items/s");
+        assert_eq!(
+            line(&stream, Duration::from_secs(10)),
+            "150 items, 10.0 items/s"
+        );
         assert_eq!(duration(99.6), "2 min");
         assert_eq!(duration(7500.0), "2 h 05 min");
     }

@@ -60,6 +60,8 @@ pub(crate) use output::failed as write_failed;
 pub use skipped::{SkipKind, Skipped};
 #[cfg(feature = "cli")]
 pub(crate) use store::Gathered;
+#[cfg(feature = "cli")]
+pub(crate) use table::column_map;
 
 use crate::arch::Arch;
 use crate::image::DecodeLimits;

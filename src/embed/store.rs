@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::Destination;
 use super::input::Chain;
+use super::join::{Match, Table};
 use super::ledger::{
     DoneLine, ERRORS, JOB, JobRecord, LEDGER, Ledger, PartFile, PartLine, json, write_job,
 };
@@ -14,7 +15,6 @@ use super::output::{
     self, Format, JsonLines, OutputFile, PartWriter, Rows, Schema, commit, failed, sync_folder,
     temporary, with_suffix,
 };
-use super::join::{Match, Table};
 use super::skipped::{SkipKind, Skipped};
 use crate::error::{Error, Result};
 use crate::metadata::Metadata;

@@ -2,12 +2,11 @@
 
 use ndarray::{Array2, ArrayView4, Ix2};
 
-use super::pending::CaptionTokenizer;
 use crate::arch;
 use crate::bundle::{Bundle, IMAGE_GRAPH, METADATA_GRAPH, TOKENIZER};
 use crate::engine::{self, Dimension, Element, Engine, EngineOptions, Input, Outputs, Port};
 use crate::error::{Error, Result};
-use crate::metadata::{FieldSet, Metadata};
+use crate::metadata::{CaptionTokenizer, FieldSet, Metadata};
 
 /// What a tower gives for a batch.
 #[derive(Debug, Clone, PartialEq)]
