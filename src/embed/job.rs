@@ -73,8 +73,14 @@ pub(crate) fn gather(
 ) -> Result<Gathered> {
     let facts = super::model::facts(embedder)?;
     let mut gathered = Gathered::default();
-    let open = |_: &JobRecord, _| Ok(Store::Memory(&mut gathered));
-    let (_, table) = go_through(config, embedder, &facts, false, open, progress)?;
+    let (_, table) = go_through(
+        config,
+        embedder,
+        &facts,
+        false,
+        |_, _| Ok(Store::Memory(&mut gathered)),
+        progress,
+    )?;
     if let Some(table) = table {
         gathered.join(&table);
     }

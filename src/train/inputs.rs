@@ -44,12 +44,16 @@ pub(super) fn resolve(
     let (tower, input) = match metadata {
         MetadataRecipe::Text {
             vocabulary,
+            tokenizer,
             dim,
             depth,
             heads,
         } => {
             let captions = chips.map(|chip| chip.metadata.caption(fields));
-            let tokenizer = CaptionTokenizer::train(captions, *vocabulary)?;
+            let tokenizer = match tokenizer {
+                Some(path) => CaptionTokenizer::from_file(path)?,
+                None => CaptionTokenizer::train(captions, *vocabulary)?,
+            };
             let context = tokenizer.context_for(fields);
             let config = TextConfig {
                 vocabulary: tokenizer.vocabulary(),

@@ -1,6 +1,6 @@
 //! A training recipe: everything that a run depends on but the data itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +85,9 @@ pub enum MetadataRecipe {
     Text {
         /// Most tokens of the tokenizer that is trained on the captions.
         vocabulary: usize,
+        /// A `tokenizer.json` to use instead, so that models share their ids.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tokenizer: Option<PathBuf>,
         /// Width.
         dim: usize,
         /// Blocks.

@@ -315,7 +315,7 @@ impl Gauge {
                 let features = model.image_features(Tensor::from_data(images, &device));
                 dim = features.dims()[1];
                 let data = unit_rows(features).into_data();
-                rows.extend(data.to_vec::<f32>().map_err(|e| reason(format!("{e:?}")))?);
+                rows.extend(data.try_to_vec::<f32>().map_err(|e| reason(format!("{e:?}")))?);
             }
             Ok((rows, dim))
         };
