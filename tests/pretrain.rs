@@ -46,6 +46,8 @@ fn recipe(method: &str, metadata: &str) -> Recipe {
     let text = format!(
         r#"
         id = "tiny"
+        version = "1"
+        licence = "MIT"
         method = "{method}"
         seed = 3
         steps = 4

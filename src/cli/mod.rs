@@ -13,6 +13,8 @@ mod export;
 mod gather;
 mod inspect;
 mod model;
+#[cfg(feature = "train")]
+mod pretrain;
 mod query;
 mod report;
 mod terminal;
@@ -77,6 +79,8 @@ enum Command {
     Caption(caption::CaptionArgs),
     Inspect(inspect::InspectArgs),
     Export(export::ExportArgs),
+    #[cfg(feature = "train")]
+    Pretrain(pretrain::PretrainArgs),
     Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -90,6 +94,8 @@ impl Command {
             Command::Caption(args) => caption::run(args),
             Command::Inspect(args) => inspect::run(args),
             Command::Export(args) => export::run(args, terminal),
+            #[cfg(feature = "train")]
+            Command::Pretrain(args) => pretrain::run(args, terminal),
             Command::Doctor(args) => doctor::run(args),
             Command::Completions(args) => completions::run(args),
         }

@@ -66,8 +66,8 @@ pub struct Summary {
 }
 
 /// Trains a recipe's model on the `train` split of its data and writes to `out`, a new folder:
-/// `recipe.toml`, `arch.json`, `tokenizer.json` for a text tower, `metrics.jsonl` and
-/// `weights.safetensors`, which is replaced at each validation and at the end.
+/// `recipe.toml`, `arch.json`, `tokenizer.json` for a text tower, `metrics.jsonl`,
+/// `weights.safetensors`, which is replaced at each validation and at the end, and `card.json`.
 ///
 /// # Errors
 /// Where the data cannot be read, `out` exists or cannot be written, or the loss is not finite.
@@ -179,14 +179,23 @@ pub fn pretrain(
         progress(&line);
     }
     save_weights(&model, &weights)?;
-    Ok(Summary {
+    let summary = Summary {
         steps: recipe.steps,
         chips,
         parameters,
         seconds: start.elapsed().as_secs_f64(),
         loss: last_loss,
         knn: last_knn,
-    })
+    };
+    // What `satmip export` puts into the bundle.
+    let card = serde_json::json!({
+        "id": recipe.id,
+        "version": recipe.version,
+        "licence": recipe.licence,
+        "training": { "recipe": recipe, "summary": summary },
+    });
+    write("card.json", serde_json::to_string_pretty(&card).map_err(to_error)?)?;
+    Ok(summary)
 }
 
 struct Losses {
