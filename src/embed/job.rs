@@ -122,11 +122,16 @@ fn go_through<'s>(
         limits: config.limits,
     };
     let done = store.is_done();
-    let mut write = |done: Done| {
-        log(&done.skipped, state.skipped);
-        state.items += done.items;
-        state.skipped += done.skipped.len() as u64;
-        store.push(&done.rows, done.skipped, done.items, done.end)?;
+    let longer = || changed("the input has more items than the job that was done");
+    let mut write = |batch: Done| {
+        // Only a stream comes here: other inputs were counted before.
+        if done {
+            return Err(longer());
+        }
+        log(&batch.skipped, state.skipped);
+        state.items += batch.items;
+        state.skipped += batch.skipped.len() as u64;
+        store.push(&batch.rows, batch.skipped, batch.items, batch.end)?;
         match progress(&state) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(Error::Interrupted),
@@ -142,12 +147,7 @@ fn go_through<'s>(
         return Err(changed("the input has fewer items than are done already"));
     }
     let tally = match done {
-        true if found.items == earlier.items => earlier,
-        true => {
-            return Err(changed(
-                "the input has more items than the job that was done",
-            ));
-        }
+        true => earlier,
         false => store.finish(found.chain)?,
     };
     let metadata = producer.counter.map(|counter| counter.report());
