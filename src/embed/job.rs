@@ -1,27 +1,21 @@
 //! The job itself: one thread finds the items, workers embed them, the caller's thread writes.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::thread;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-
 use super::input::{Inputs, Listing};
-use super::join::{Counter, JoinReport, Match, Table};
+use super::join::{Counter, JoinReport, Table};
 use super::ledger::{InputRecord, JobRecord, MetadataRecord, ModelRecord, OutputRecord};
 use super::output::Schema;
+use super::pipeline::{Producer, pipeline};
 use super::skipped::Skipped;
 use super::store::{Gathered, Store};
-use super::worker::{Batch, Done, Model, Work};
+use super::worker::{Done, Model, Work};
 use super::{Destination, JobConfig, Progress, Report, table};
 use crate::arch::Arch;
 use crate::embedder::Embedder;
 use crate::error::{Error, Result};
-
-/// Batches that each worker may have in flight: enough that a slow picture stops nobody, few
-/// enough to bound the memory.
-const IN_FLIGHT: usize = 4;
 
 /// Embeds what `config` says. `progress` is called after each batch and can break off; a folder
 /// then resumes like after a kill.
@@ -134,11 +128,16 @@ fn go_through<'s>(
         limits: config.limits,
     };
     let done = store.is_done();
-    let mut write = |done: Done| {
-        log(&done.skipped, state.skipped);
-        state.items += done.items;
-        state.skipped += done.skipped.len() as u64;
-        store.push(&done.rows, done.skipped, done.items, done.end)?;
+    let longer = || changed("the input has more items than the job that was done");
+    let mut write = |batch: Done| {
+        // Only a stream comes here: other inputs were counted before.
+        if done {
+            return Err(longer());
+        }
+        log(&batch.skipped, state.skipped);
+        state.items += batch.items;
+        state.skipped += batch.skipped.len() as u64;
+        store.push(&batch.rows, batch.skipped, batch.items, batch.end)?;
         match progress(&state) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(Error::Interrupted),
@@ -154,12 +153,7 @@ fn go_through<'s>(
         return Err(changed("the input has fewer items than are done already"));
     }
     let tally = match done {
-        true if found.items == earlier.items => earlier,
-        true => {
-            return Err(changed(
-                "the input has more items than the job that was done",
-            ));
-        }
+        true => earlier,
         false => store.finish(found.chain)?,
     };
     let metadata = producer.counter.map(|counter| counter.report());
@@ -229,7 +223,7 @@ fn list(inputs: &Inputs, config: &JobConfig, mut table: Option<&mut Table>) -> R
     Ok(listing)
 }
 
-fn nothing(input: &str, ignored: u64) -> Error {
+pub(super) fn nothing(input: &str, ignored: u64) -> Error {
     let endings = super::input::EXTENSIONS.join(", ");
     Error::Input {
         input: input.to_owned(),
@@ -241,7 +235,7 @@ fn nothing(input: &str, ignored: u64) -> Error {
     }
 }
 
-fn changed(reason: &str) -> Error {
+pub(super) fn changed(reason: &str) -> Error {
     Error::Input {
         input: "the inputs".into(),
         reason: reason.into(),
@@ -310,132 +304,6 @@ fn workers(config: &JobConfig) -> usize {
         0 => thread::available_parallelism().map_or(1, usize::from),
         n => n.min(1024),
     }
-}
-
-/// Finds the items and cuts them into batches.
-struct Producer<'a> {
-    batch_size: u64,
-    /// Items that an earlier run has done.
-    skip: u64,
-    /// The input's fingerprint after those.
-    fingerprint: Option<String>,
-    table: Option<&'a Table>,
-    counter: Option<Counter>,
-    escaped: u64,
-}
-
-impl Producer<'_> {
-    /// Sends batches until the input ends or nobody listens. A token bounds what is in flight.
-    fn produce(
-        &mut self,
-        inputs: &Inputs,
-        batches: &Sender<Batch>,
-        tokens: &Sender<()>,
-    ) -> Result<Listing> {
-        let mut batch = Batch {
-            index: 0,
-            items: Vec::new(),
-        };
-        let mut other_input = false;
-        let send = |batch: &mut Batch| {
-            let next = Batch {
-                index: batch.index + 1,
-                items: Vec::new(),
-            };
-            let full = std::mem::replace(batch, next);
-            match tokens.send(()).is_ok() && batches.send(full).is_ok() {
-                true => ControlFlow::Continue(()),
-                false => ControlFlow::Break(()),
-            }
-        };
-        let listing = inputs.visit(&mut |item| {
-            self.escaped += u64::from(item.escaped);
-            let found = self.table.map_or(Match::None, |table| table.find(&item));
-            if let Some(counter) = &mut self.counter {
-                counter.count(found);
-            }
-            if item.index < self.skip {
-                let last = item.index + 1 == self.skip;
-                let known = self.fingerprint.as_deref();
-                if last && known.is_some_and(|known| known != item.chain.hex()) {
-                    other_input = true;
-                    return ControlFlow::Break(());
-                }
-                return ControlFlow::Continue(());
-            }
-            batch.items.push((item, found));
-            match batch.items.len() as u64 == self.batch_size {
-                true => send(&mut batch),
-                false => ControlFlow::Continue(()),
-            }
-        })?;
-        if other_input {
-            return Err(changed("the items that are done already are other ones"));
-        }
-        if listing.items == 0 {
-            return Err(nothing("-", listing.ignored));
-        }
-        if !batch.items.is_empty() {
-            let _ = send(&mut batch);
-        }
-        Ok(listing)
-    }
-}
-
-/// Runs producer and workers, and hands their results to `write` in order.
-fn pipeline(
-    workers: usize,
-    inputs: &Inputs,
-    producer: &mut Producer<'_>,
-    work: &Work<'_>,
-    write: &mut dyn FnMut(Done) -> Result<()>,
-) -> Result<Listing> {
-    let (batches, todo) = bounded::<Batch>(workers);
-    let (results, finished) = bounded::<Result<Done>>(workers);
-    let (token, tokens) = bounded::<()>(workers * IN_FLIGHT);
-    thread::scope(|scope| {
-        let listing = scope.spawn(move || producer.produce(inputs, &batches, &token));
-        for _ in 0..workers {
-            let (todo, results) = (todo.clone(), results.clone());
-            scope.spawn(move || {
-                for batch in todo {
-                    let result = work.run(batch);
-                    let failed = result.is_err();
-                    if results.send(result).is_err() || failed {
-                        return;
-                    }
-                }
-            });
-        }
-        drop((todo, results));
-        // Returning drops the receivers, which ends the producer and every worker.
-        let written = in_order(finished, tokens, write);
-        let listing = match listing.join() {
-            Ok(listing) => listing,
-            Err(panic) => std::panic::resume_unwind(panic),
-        };
-        written?;
-        listing
-    })
-}
-
-fn in_order(
-    finished: Receiver<Result<Done>>,
-    tokens: Receiver<()>,
-    write: &mut dyn FnMut(Done) -> Result<()>,
-) -> Result<()> {
-    let mut waiting = BTreeMap::new();
-    let mut next = 0;
-    for done in finished {
-        let done = done?;
-        waiting.insert(done.index, done);
-        while let Some(done) = waiting.remove(&next) {
-            next += 1;
-            write(done)?;
-            let _ = tokens.try_recv();
-        }
-    }
-    Ok(())
 }
 
 /// The first few bad items are warnings, the rest is in the errors' file.

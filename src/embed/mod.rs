@@ -34,6 +34,7 @@ mod join;
 mod ledger;
 mod model;
 mod output;
+mod pipeline;
 mod skipped;
 mod store;
 mod table;

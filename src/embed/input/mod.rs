@@ -6,6 +6,7 @@
 
 mod folder;
 mod list;
+mod name;
 mod tar;
 
 use std::collections::HashSet;
@@ -18,13 +19,11 @@ use std::sync::{Arc, Mutex};
 use sha2::{Digest, Sha256};
 
 use self::list::List;
+pub(crate) use self::name::EXTENSIONS;
+use self::name::{bytes_path, has_image_extension, is_hidden, path_bytes, readable};
 use self::tar::Archive;
 use super::skipped::SkipKind;
 use crate::error::{Error, Result};
-
-/// Name endings of files that folders and archives are searched for, in lower case.
-pub(crate) const EXTENSIONS: [&str; 8] =
-    ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "tif", "tiff"];
 
 /// One picture to embed, found and not read yet.
 #[derive(Debug)]
@@ -384,62 +383,11 @@ fn unreadable(path: &Path, source: std::io::Error) -> Error {
     }
 }
 
-fn has_image_extension(name: &[u8]) -> bool {
-    let Some(dot) = name.iter().rposition(|b| *b == b'.') else {
-        return false;
-    };
-    EXTENSIONS
-        .iter()
-        .any(|e| name[dot + 1..].eq_ignore_ascii_case(e.as_bytes()))
-}
-
-/// Whether the last part of a path starts with a dot (hidden files, and macOS's `._` shadows).
-fn is_hidden(path: &[u8]) -> bool {
-    path.rsplit(|b| *b == b'/').next().unwrap_or(path).first() == Some(&b'.')
-}
-
-/// The name as text. Bytes that are no UTF-8 become `\xHH`, and then each backslash `\\`.
-fn readable(name: &[u8]) -> (String, bool) {
-    if let Ok(text) = std::str::from_utf8(name) {
-        return (text.to_owned(), false);
-    }
-    let mut text = String::new();
-    for chunk in name.utf8_chunks() {
-        text.push_str(&chunk.valid().replace('\\', "\\\\"));
-        for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02X}"));
-        }
-    }
-    (text, true)
-}
-
 fn short_hash(id: &str) -> u128 {
     let digest: [u8; 32] = Sha256::digest(id.as_bytes()).into();
     digest[..16]
         .iter()
         .fold(0, |n, b| (n << 8) | u128::from(*b))
-}
-
-#[cfg(unix)]
-fn path_bytes(path: &Path) -> Vec<u8> {
-    use std::os::unix::ffi::OsStrExt;
-    path.as_os_str().as_bytes().to_vec()
-}
-
-#[cfg(not(unix))]
-fn path_bytes(path: &Path) -> Vec<u8> {
-    path.to_string_lossy().replace('\\', "/").into_bytes()
-}
-
-#[cfg(unix)]
-fn bytes_path(bytes: &[u8]) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
-}
-
-#[cfg(not(unix))]
-fn bytes_path(bytes: &[u8]) -> PathBuf {
-    PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }
 
 #[cfg(test)]
@@ -511,13 +459,6 @@ mod tests {
                 ("a.jpg".to_owned(), true)
             ]
         );
-    }
-
-    #[test]
-    fn names_that_are_no_text_are_escaped_without_collision() {
-        assert_eq!(readable(b"plain\\x.jpg"), ("plain\\x.jpg".into(), false));
-        assert_eq!(readable(b"caf\xE9.jpg"), ("caf\\xE9.jpg".into(), true));
-        assert_eq!(readable(b"a\\\xE9"), ("a\\\\\\xE9".into(), true));
     }
 
     #[test]

@@ -1,100 +1,21 @@
-//! Where a job's rows go: a folder of parts that can be resumed, one file, or standard output.
+//! A folder of parts.
 
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::Destination;
-use super::input::Chain;
-use super::join::{Match, Table};
-use super::ledger::{
+use super::Tally;
+use crate::embed::input::Chain;
+use crate::embed::ledger::{
     DoneLine, ERRORS, JOB, JobRecord, LEDGER, Ledger, PartFile, PartLine, json, write_job,
 };
-use super::output::{
-    self, Format, JsonLines, OutputFile, PartWriter, Rows, Schema, commit, failed, sync_folder,
-    temporary, with_suffix,
+use crate::embed::output::{
+    self, Format, PartWriter, Rows, Schema, commit, failed, sync_folder, temporary,
 };
-use super::skipped::{SkipKind, Skipped};
+use crate::embed::sha256_file;
+use crate::embed::skipped::Skipped;
 use crate::error::{Error, Result};
-use crate::metadata::Metadata;
-
-/// Counts of what is in the output.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    pub(crate) items: u64,
-    pub(crate) rows: u64,
-    pub(crate) skipped: u64,
-}
-
-/// An opened destination.
-pub(crate) enum Store<'a> {
-    Folder(Box<Folder>),
-    Single(Single),
-    Memory(&'a mut Gathered),
-}
-
-impl Store<'_> {
-    pub(crate) fn open(
-        destination: &Destination,
-        record: &JobRecord,
-        schema: Schema,
-        overwrite: bool,
-    ) -> Result<Self> {
-        let format = record.output.format;
-        match destination {
-            Destination::Folder(path) => {
-                let folder = Folder::open(path, record, schema, overwrite)?;
-                Ok(Store::Folder(Box::new(folder)))
-            }
-            Destination::File(path) => {
-                Single::file(path, format, &schema, overwrite).map(Store::Single)
-            }
-            Destination::Stdout => Single::stdout(format, &schema).map(Store::Single),
-        }
-    }
-
-    /// What an earlier run completed: counts, and the fingerprint of the input up to there.
-    pub(crate) fn earlier(&self) -> (Tally, Option<String>) {
-        let Store::Folder(folder) = self else {
-            return (Tally::default(), None);
-        };
-        let fingerprint = folder.ledger.parts.last().map(|p| p.input_sha256.clone());
-        (folder.tally, fingerprint)
-    }
-
-    /// Whether an earlier run completed the whole job.
-    pub(crate) fn is_done(&self) -> bool {
-        matches!(self, Store::Folder(folder) if folder.ledger.done.is_some())
-    }
-
-    /// Appends rows of `items` items, `end` being the fingerprint of the input after them.
-    pub(crate) fn push(
-        &mut self,
-        rows: &Rows,
-        skipped: Vec<Skipped>,
-        items: u64,
-        end: Chain,
-    ) -> Result<()> {
-        match self {
-            Store::Folder(folder) => folder.push(rows, skipped, items, end),
-            Store::Single(single) => single.push(rows, &skipped, items),
-            Store::Memory(gathered) => {
-                gathered.push(rows, skipped, items);
-                Ok(())
-            }
-        }
-    }
-
-    /// Completes the output.
-    pub(crate) fn finish(self, end: Chain) -> Result<Tally> {
-        match self {
-            Store::Folder(folder) => folder.finish(end),
-            Store::Single(single) => single.finish(),
-            Store::Memory(gathered) => Ok(gathered.tally),
-        }
-    }
-}
 
 /// A folder with `job.json`, `ledger.jsonl`, `errors.jsonl` and `part-00000.*`.
 pub(crate) struct Folder {
@@ -102,10 +23,10 @@ pub(crate) struct Folder {
     format: Format,
     schema: Schema,
     items_per_part: u64,
-    ledger: Ledger,
+    pub(super) ledger: Ledger,
     errors: File,
     errors_bytes: u64,
-    tally: Tally,
+    pub(super) tally: Tally,
     part: Option<Part>,
 }
 
@@ -118,7 +39,12 @@ struct Part {
 }
 
 impl Folder {
-    fn open(path: &Path, record: &JobRecord, schema: Schema, overwrite: bool) -> Result<Self> {
+    pub(super) fn open(
+        path: &Path,
+        record: &JobRecord,
+        schema: Schema,
+        overwrite: bool,
+    ) -> Result<Self> {
         let existed = prepare(path, record, overwrite)?;
         match Self::resume(path, existed, record, schema.clone()) {
             // What is damaged is begun anew where that was asked for.
@@ -180,7 +106,13 @@ impl Folder {
         })
     }
 
-    fn push(&mut self, rows: &Rows, skipped: Vec<Skipped>, items: u64, end: Chain) -> Result<()> {
+    pub(super) fn push(
+        &mut self,
+        rows: &Rows,
+        skipped: Vec<Skipped>,
+        items: u64,
+        end: Chain,
+    ) -> Result<()> {
         let mut part = match self.part.take() {
             Some(part) => part,
             None => {
@@ -226,8 +158,7 @@ impl Folder {
             self.errors_bytes += text.len() as u64;
         }
         let entries = files.iter().map(|file| {
-            let (size, sha256) =
-                super::sha256_file(&temporary(file)).map_err(|e| failed(file, e))?;
+            let (size, sha256) = sha256_file(&temporary(file)).map_err(|e| failed(file, e))?;
             let name = file.file_name().unwrap_or_default().to_string_lossy();
             Ok(PartFile {
                 name: name.into_owned(),
@@ -248,7 +179,7 @@ impl Folder {
         })
     }
 
-    fn finish(mut self: Box<Self>, end: Chain) -> Result<Tally> {
+    pub(super) fn finish(mut self: Box<Self>, end: Chain) -> Result<Tally> {
         if let Some(part) = self.part.take() {
             self.commit(part)?;
         }
@@ -365,7 +296,7 @@ fn verify(folder: &Path, file: &PartFile) -> Result<()> {
     if !is_ours(&file.name) {
         return Err(changed(&path, "is no name of a part"));
     }
-    let found = super::sha256_file(&path).map_err(|e| failed(&path, e))?;
+    let found = sha256_file(&path).map_err(|e| failed(&path, e))?;
     if found != (file.size, file.sha256.clone()) {
         return Err(changed(&path, "is not the file that the ledger names"));
     }
@@ -377,150 +308,5 @@ fn changed(path: &Path, what: &str) -> Error {
         path: path.to_owned(),
         reason: format!("{what}; `--overwrite` begins anew"),
         source: None,
-    }
-}
-
-/// One file (with `NAME.errors.jsonl` beside it when items were left out), or standard output.
-pub(crate) struct Single {
-    writer: Box<dyn PartWriter>,
-    /// Without the format's ending; none for standard output.
-    base: Option<PathBuf>,
-    errors: Option<OutputFile>,
-    tally: Tally,
-}
-
-impl Single {
-    fn file(path: &Path, format: Format, schema: &Schema, overwrite: bool) -> Result<Self> {
-        if path.is_dir() {
-            return Err(Error::Output {
-                path: path.to_owned(),
-                reason: "is a folder; a name without an ending means a folder of parts".into(),
-                source: None,
-            });
-        }
-        let base = path.with_extension("");
-        let writer = output::create(format, &base, schema)?;
-        if let Some(file) = writer
-            .files()
-            .into_iter()
-            .find(|f| f.exists() && !overwrite)
-        {
-            return Err(Error::Output {
-                path: file,
-                reason: "exists already; choose another name, or `--overwrite` to replace it"
-                    .into(),
-                source: None,
-            });
-        }
-        Ok(Single {
-            writer,
-            base: Some(base),
-            errors: None,
-            tally: Tally::default(),
-        })
-    }
-
-    fn stdout(format: Format, schema: &Schema) -> Result<Self> {
-        if format != Format::Jsonl {
-            return Err(Error::Argument {
-                what: "format",
-                reason: format!("standard output takes `jsonl`, not `{format}`"),
-            });
-        }
-        Ok(Single {
-            writer: Box::new(JsonLines::stream(Box::new(std::io::stdout()), schema)),
-            base: None,
-            errors: None,
-            tally: Tally::default(),
-        })
-    }
-
-    fn push(&mut self, rows: &Rows, skipped: &[Skipped], items: u64) -> Result<()> {
-        self.writer.push(rows)?;
-        self.tally.items += items;
-        self.tally.rows += rows.ids.len() as u64;
-        self.tally.skipped += skipped.len() as u64;
-        let Some(base) = &self.base else {
-            return Ok(());
-        };
-        for row in skipped {
-            let path = errors_beside(base);
-            let file = match &mut self.errors {
-                Some(file) => file,
-                none => none.insert(OutputFile::create(&path)?),
-            };
-            file.write(&json(&path, row)?)?;
-            file.write(b"\n")?;
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Tally> {
-        let mut files = self.writer.finish()?;
-        if let Some(base) = &self.base {
-            let path = errors_beside(base);
-            match self.errors {
-                Some(errors) => files.insert(0, errors.finish()?),
-                // Errors of an earlier run do not belong to the new file.
-                None if path.exists() => {
-                    std::fs::remove_file(&path).map_err(|e| failed(&path, e))?;
-                }
-                None => {}
-            }
-        }
-        commit(&files)?;
-        Ok(self.tally)
-    }
-}
-
-/// The errors' file of a single output file.
-pub(crate) fn errors_beside(base: &Path) -> PathBuf {
-    with_suffix(base, ".errors.jsonl")
-}
-
-/// What a job found, in memory.
-#[derive(Debug, Default)]
-pub(crate) struct Gathered {
-    pub(crate) ids: Vec<String>,
-    /// The first column's vectors, one after another.
-    pub(crate) vectors: Vec<f32>,
-    /// The metadata of each id, where a table has some.
-    pub(crate) metadata: Vec<Option<Metadata>>,
-    pub(crate) skipped: Vec<Skipped>,
-    matches: Vec<Match>,
-    tally: Tally,
-}
-
-impl Gathered {
-    fn push(&mut self, rows: &Rows, skipped: Vec<Skipped>, items: u64) {
-        self.tally.items += items;
-        self.tally.rows += rows.ids.len() as u64;
-        self.tally.skipped += skipped.len() as u64;
-        self.ids.extend_from_slice(&rows.ids);
-        self.matches.extend_from_slice(&rows.matches);
-        if let Some(column) = rows.columns.first() {
-            self.vectors.extend_from_slice(&column.values);
-        }
-        self.skipped.extend(skipped);
-    }
-
-    pub(super) fn join(&mut self, table: &Table) {
-        for (id, found) in self.ids.iter().zip(&self.matches) {
-            let metadata = match found {
-                Match::Row(row) => table.row(*row),
-                Match::Ambiguous | Match::None => {
-                    self.metadata.push(None);
-                    continue;
-                }
-            };
-            if let Err(reason) = metadata {
-                self.skipped.push(Skipped {
-                    id: id.clone(),
-                    kind: SkipKind::Metadata,
-                    reason: reason.clone(),
-                });
-            }
-            self.metadata.push(metadata.as_ref().ok().cloned());
-        }
     }
 }
