@@ -12,7 +12,7 @@ use super::output::{ColumnSpec, ColumnValues, Rows};
 use super::skipped::{SkipKind, Skipped};
 use crate::arch::Preprocessing;
 use crate::error::{Error, ImageFault, Result};
-use crate::image::{DecodeLimits, prepare};
+use crate::image::{DecodeLimits, Geometry, decode, fit, fitted_geometry};
 use crate::metadata::Metadata;
 
 /// What a tower gives, one row for each input.
@@ -67,6 +67,8 @@ pub(crate) struct Work<'a> {
 struct Good {
     id: String,
     found: Match,
+    /// What was done to it, for its metadata to follow.
+    geometry: Geometry,
 }
 
 impl Work<'_> {
@@ -85,9 +87,13 @@ impl Work<'_> {
         for (item, found) in batch.items {
             let id = item.id.clone();
             match self.picture(item) {
-                Ok(picture) => {
+                Ok((picture, geometry)) => {
                     pixels.extend_from_slice(&picture);
-                    good.push(Good { id, found });
+                    good.push(Good {
+                        id,
+                        found,
+                        geometry,
+                    });
                 }
                 Err((kind, reason)) => done.skip(id, kind, reason),
             }
@@ -129,17 +135,22 @@ impl Work<'_> {
                 done.rows.columns.push(values);
             }
         }
+        done.rows.geometries = good.iter().map(|good| good.geometry).collect();
         done.rows.matches = good.iter().map(|good| good.found).collect();
         done.rows.ids = good.into_iter().map(|good| good.id.clone()).collect();
         Ok(done)
     }
 
-    fn picture(&self, item: Item) -> Result<Vec<u8>, (SkipKind, String)> {
+    /// A picture fitted to the model, and what that did to it.
+    fn picture(&self, item: Item) -> Result<(Vec<u8>, Geometry), (SkipKind, String)> {
         let id = item.id.clone();
         let bytes = input::read(item, self.limits.max_bytes())?;
         // A decoder's panic on a hostile file must cost one item, not the job.
         let prepared = catch_unwind(AssertUnwindSafe(|| {
-            prepare(&bytes, &id, &self.limits, self.model.preprocessing())
+            let preprocessing = self.model.preprocessing();
+            let image = decode(&bytes, &id, &self.limits)?;
+            let geometry = fitted_geometry(image.width(), image.height(), preprocessing)?;
+            Ok((fit(&image, preprocessing)?, geometry))
         }));
         prepared
             .unwrap_or_else(|_| {
@@ -163,7 +174,7 @@ impl Work<'_> {
                 continue;
             };
             match table.row(row) {
-                Ok(metadata) => records.push((place, metadata.clone())),
+                Ok(metadata) => records.push((place, item.geometry.apply_to(metadata))),
                 Err(reason) => done.skip(item.id.clone(), SkipKind::Metadata, reason.as_str()),
             }
         }

@@ -21,6 +21,7 @@ use super::join::Match;
 #[cfg(feature = "parquet")]
 use crate::error::Cause;
 use crate::error::{Error, Result};
+use crate::image::Geometry;
 
 /// File format of a job's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -89,6 +90,8 @@ pub(crate) struct Rows {
     pub(crate) ids: Vec<String>,
     /// The table's row of each id.
     pub(crate) matches: Vec<Match>,
+    /// What fitting did to each picture.
+    pub(crate) geometries: Vec<Geometry>,
     /// In the order of the schema; `values` has `ids.len() * dim` numbers, 0 where missing.
     pub(crate) columns: Vec<ColumnValues>,
 }

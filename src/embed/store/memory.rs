@@ -4,6 +4,7 @@ use super::Tally;
 use crate::embed::join::{Match, Table};
 use crate::embed::output::Rows;
 use crate::embed::skipped::{SkipKind, Skipped};
+use crate::image::Geometry;
 use crate::metadata::Metadata;
 
 /// What a job found, in memory.
@@ -12,10 +13,11 @@ pub(crate) struct Gathered {
     pub(crate) ids: Vec<String>,
     /// The first column's vectors, one after another.
     pub(crate) vectors: Vec<f32>,
-    /// The metadata of each id, where a table has some.
+    /// The metadata of each id as the model saw it, where a table has some.
     pub(crate) metadata: Vec<Option<Metadata>>,
     pub(crate) skipped: Vec<Skipped>,
     matches: Vec<Match>,
+    geometries: Vec<Geometry>,
     pub(super) tally: Tally,
 }
 
@@ -26,6 +28,7 @@ impl Gathered {
         self.tally.skipped += skipped.len() as u64;
         self.ids.extend_from_slice(&rows.ids);
         self.matches.extend_from_slice(&rows.matches);
+        self.geometries.extend_from_slice(&rows.geometries);
         if let Some(column) = rows.columns.first() {
             self.vectors.extend_from_slice(&column.values);
         }
@@ -33,7 +36,8 @@ impl Gathered {
     }
 
     pub(crate) fn join(&mut self, table: &Table) {
-        for (id, found) in self.ids.iter().zip(&self.matches) {
+        let found = self.matches.iter().zip(&self.geometries);
+        for (id, (found, geometry)) in self.ids.iter().zip(found) {
             let metadata = match found {
                 Match::Row(row) => table.row(*row),
                 Match::Ambiguous | Match::None => {
@@ -48,7 +52,8 @@ impl Gathered {
                     reason: reason.clone(),
                 });
             }
-            self.metadata.push(metadata.as_ref().ok().cloned());
+            let fitted = metadata.as_ref().map(|m| geometry.apply_to(m));
+            self.metadata.push(fitted.ok());
         }
     }
 }
