@@ -125,11 +125,8 @@ fn draw(chip: &Chip, seed: u32) -> Vec<f64> {
             }
             for (channel, sum) in sum.into_iter().enumerate() {
                 let mean = sum / f64::from(SAMPLES * SAMPLES);
-                let noise = hash(
-                    (column * 3) as i32 + channel as i32,
-                    row as i32,
-                    900 + seed,
-                ) - 0.5;
+                let noise =
+                    hash((column * 3) as i32 + channel as i32, row as i32, 900 + seed) - 0.5;
                 samples.push((mean + chip.noise * noise).clamp(0.0, 1.0));
             }
         }
@@ -144,7 +141,9 @@ fn store(chip: &Chip, samples: &[f64], path: &Path) -> Result<(), Box<dyn Error>
     match chip.store {
         Store::Png => picture.save_with_format(path, ImageFormat::Png)?,
         Store::GreyPng => {
-            DynamicImage::from(picture).into_luma8().save_with_format(path, ImageFormat::Png)?;
+            DynamicImage::from(picture)
+                .into_luma8()
+                .save_with_format(path, ImageFormat::Png)?;
         }
         Store::WebP => picture.save_with_format(path, ImageFormat::WebP)?,
         Store::Jpeg => {
@@ -152,7 +151,10 @@ fn store(chip: &Chip, samples: &[f64], path: &Path) -> Result<(), Box<dyn Error>
             JpegEncoder::new_with_quality(file, 85).encode_image(&picture)?;
         }
         Store::Tiff16 => {
-            let wide: Vec<u16> = samples.iter().map(|v| (v * 65535.0).round() as u16).collect();
+            let wide: Vec<u16> = samples
+                .iter()
+                .map(|v| (v * 65535.0).round() as u16)
+                .collect();
             let file = BufWriter::new(File::create(path)?);
             let mut encoder = TiffEncoder::new(file)?
                 .with_compression(Compression::Deflate(DeflateLevel::Balanced));

@@ -18,7 +18,11 @@ fn make_data(folder: &Path) {
         let label = LABELS[usize::from(i % 2)];
         let split = if i < 16 { "train" } else { "val" };
         let name = format!("{label}/{i}.png");
-        let colour = if i % 2 == 0 { [40, 120 + i, 30] } else { [20, 40, 120 + i] };
+        let colour = if i % 2 == 0 {
+            [40, 120 + i, 30]
+        } else {
+            [20, 40, 120 + i]
+        };
         let pixels: Vec<u8> = (0..256).flat_map(|_| colour).collect();
         let picture = image::RgbImage::from_raw(16, 16, pixels).unwrap();
         let mut bytes = std::io::Cursor::new(Vec::new());
@@ -34,7 +38,11 @@ fn make_data(folder: &Path) {
             .append_data(&mut header, &name, bytes.as_slice())
             .unwrap();
         // Some rows lack the date, as real indices do.
-        let time = if i % 3 == 0 { "" } else { "2020-06-01T10:00:00Z" };
+        let time = if i % 3 == 0 {
+            ""
+        } else {
+            "2020-06-01T10:00:00Z"
+        };
         let (lon, lat) = (i32::from(i) - 10, 40 + i32::from(i % 5));
         index += &format!("{name},{label},{split},{lon},{lat},{time},10,SENTINEL-2A\n");
     }
@@ -101,7 +109,10 @@ fn every_method_and_tower_trains_and_repeats_to_the_bit() {
             .iter()
             .map(|name| metrics.contains(&format!("\"{name}\":")))
             .collect();
-        let expected = [recipe.method != Method::Satmip, recipe.method != Method::Simclr];
+        let expected = [
+            recipe.method != Method::Satmip,
+            recipe.method != Method::Simclr,
+        ];
         assert_eq!(losses, expected);
         // The resolved recipe can be run again.
         Recipe::read(&out(1).join("recipe.toml")).unwrap();
@@ -124,7 +135,10 @@ fn impossible_recipes_are_refused_by_name() {
     let path = folder.path().join("recipe.toml");
     fs::write(&path, "id = \"x\"\nmethod = \"satmipz\"\n").unwrap();
     let error = Recipe::read(&path).unwrap_err().to_string();
-    assert!(error.contains("line 2") && error.contains("satmipz"), "{error}");
+    assert!(
+        error.contains("line 2") && error.contains("satmipz"),
+        "{error}"
+    );
     fs::write(&path, "id = \"x\"\nlambada = 1\n").unwrap();
     let error = Recipe::read(&path).unwrap_err().to_string();
     assert!(error.contains("lambada"), "{error}");
@@ -164,9 +178,15 @@ fn bad_data_is_refused_by_name() {
         assert!(!out.exists(), "nothing is written before the data is read");
     };
     refused(&good.replace("split", "part"), &["chips.csv", "`split`"]);
-    refused(&good.replace(",10,", ",-10,"), &["chips.csv", "line 2", "gsd"]);
+    refused(
+        &good.replace(",10,", ",-10,"),
+        &["chips.csv", "line 2", "gsd"],
+    );
     refused(&good.replace("field/0.png", "field/2.png"), &["twice"]);
-    refused(&good.replace("field/0.png", "field/lost.png"), &["lacks", "lost.png"]);
+    refused(
+        &good.replace("field/0.png", "field/lost.png"),
+        &["lacks", "lost.png"],
+    );
     refused(&good.replace("train", "test"), &["split `train`"]);
 
     fs::write(&index, &good).unwrap();

@@ -14,7 +14,13 @@ const SEA: Colour = rgb(0x1d3c4c);
 /// Fields of crops between hedges, a road and a farm.
 pub fn fields(x: f64, y: f64) -> Colour {
     const CROPS: [Colour; 7] = [
-        rgb(0x5c7a3a), rgb(0x83934a), rgb(0xc4ac62), rgb(0xa98f5e), rgb(0x46662f), rgb(0x97844f), rgb(0xd0bf7c),
+        rgb(0x5c7a3a),
+        rgb(0x83934a),
+        rgb(0xc4ac62),
+        rgb(0xa98f5e),
+        rgb(0x46662f),
+        rgb(0x97844f),
+        rgb(0xd0bf7c),
     ];
     let (u, v) = turned(x, y, (128.0, 128.0), 14.0);
     let road = (v - 18.0 - 6.0 * (u / 70.0).sin()).abs();
@@ -30,10 +36,18 @@ pub fn fields(x: f64, y: f64) -> Colour {
     let across = if hash(column, row, 6) < 0.5 { u } else { v };
     let furrows = 1.0 + 0.05 * (across * 1.9).sin();
     let patches = 0.82 + 0.36 * rough(x / 26.0, y / 26.0, 7);
-    let (fu, fv) = ((u + if below { 300.0 } else { 318.0 }).rem_euclid(58.0), (v + 300.0).rem_euclid(depth));
-    let border = fu.min(58.0 - fu).min(fv.min(depth - fv)) + 1.6 * (noise(x / 5.0, y / 5.0, 8) - 0.5);
+    let (fu, fv) = (
+        (u + if below { 300.0 } else { 318.0 }).rem_euclid(58.0),
+        (v + 300.0).rem_euclid(depth),
+    );
+    let border =
+        fu.min(58.0 - fu).min(fv.min(depth - fv)) + 1.6 * (noise(x / 5.0, y / 5.0, 8) - 0.5);
     let hedge = 1.0 - step(0.6, 1.8, border);
-    let ground = mix(lit(crop, furrows * patches), WOOD, hedge * if pick < 0.65 { 1.0 } else { 0.35 });
+    let ground = mix(
+        lit(crop, furrows * patches),
+        WOOD,
+        hedge * if pick < 0.65 { 1.0 } else { 0.35 },
+    );
     let (fx, fy) = turned(x, y, (176.0, 172.0), 14.0);
     if in_box(fx, fy, 17.0, 13.0) {
         let barn = in_box(fx + 7.0, fy + 4.0, 6.0, 3.2);
@@ -51,7 +65,13 @@ pub fn fields(x: f64, y: f64) -> Colour {
 
 /// Quays with ships, a yard of containers and a breakwater.
 pub fn harbour(x: f64, y: f64) -> Colour {
-    const BOXES: [Colour; 5] = [rgb(0xa8452f), rgb(0x2f5d8c), rgb(0xc8882f), rgb(0x4c7a56), rgb(0xd8d5cd)];
+    const BOXES: [Colour; 5] = [
+        rgb(0xa8452f),
+        rgb(0x2f5d8c),
+        rgb(0xc8882f),
+        rgb(0x4c7a56),
+        rgb(0xd8d5cd),
+    ];
     for (cx, cy, degrees, length, hull) in [
         (44.0, 78.5, 90.0, 24.0, rgb(0x6d3730)),
         (63.5, 86.0, 270.0, 18.0, rgb(0x31475c)),
@@ -66,7 +86,8 @@ pub fn harbour(x: f64, y: f64) -> Colour {
                 return rgb(0xe9e9e6);
             }
             if in_box(u + length * 0.05, v, length * 0.56, length * 0.12) {
-                return BOXES[(hash((u / 3.2).floor() as i32, (v / 1.8).floor() as i32, 11) * 4.999) as usize];
+                return BOXES[(hash((u / 3.2).floor() as i32, (v / 1.8).floor() as i32, 11) * 4.999)
+                    as usize];
             }
             return hull;
         }
@@ -78,7 +99,10 @@ pub fn harbour(x: f64, y: f64) -> Colour {
         let (bx, by) = ((x - 12.0) / 5.4, (y - 126.0) / 3.1);
         let lane = (bx / 6.0).fract() > 0.86 || (by / 3.0).fract() > 0.74;
         if yard && !lane && hash(bx as i32, by as i32, 13) > 0.16 {
-            return lit(BOXES[(hash(bx as i32, by as i32, 14) * 4.999) as usize], 0.9);
+            return lit(
+                BOXES[(hash(bx as i32, by as i32, 14) * 4.999) as usize],
+                0.9,
+            );
         }
         let crane = pier && ((y - 66.0).abs() < 1.3 || (y - 92.0).abs() < 1.3);
         if crane {
@@ -93,7 +117,11 @@ pub fn harbour(x: f64, y: f64) -> Colour {
     }
     let wake = {
         let (u, v) = turned(x, y, (124.0, 30.0), 158.0);
-        if u < -12.0 && v.abs() < 1.2 - u / 16.0 { 0.5 * step(-60.0, -12.0, u) } else { 0.0 }
+        if u < -12.0 && v.abs() < 1.2 - u / 16.0 {
+            0.5 * step(-60.0, -12.0, u)
+        } else {
+            0.0
+        }
     };
     let ripple = 0.9 + 0.2 * rough(x / 9.0, y / 5.0, 17);
     mix(lit(SEA, ripple), rgb(0xc4d2d4), wake * noise(x, y, 18))
@@ -106,13 +134,21 @@ pub fn runway(x: f64, y: f64) -> Colour {
     let grass = lit(grass, 0.9 + 0.2 * noise(x / 3.0, y / 3.0, 22));
     if in_box(u, v, 118.0, 10.0) {
         let end = 118.0 - u.abs();
-        let keys = (4.0..14.0).contains(&end) && (v.abs() / 1.7).rem_euclid(2.0) < 1.0 && v.abs() < 8.5;
+        let keys =
+            (4.0..14.0).contains(&end) && (v.abs() / 1.7).rem_euclid(2.0) < 1.0 && v.abs() < 8.5;
         let centre = v.abs() < 0.7 && end > 20.0 && u.rem_euclid(10.0) < 6.0;
         let touchdown = (26.0..34.0).contains(&end) && (3.0..5.0).contains(&v.abs());
         let edge = (v.abs() - 9.2).abs() < 0.45;
         let rubber = (1.0 - step(0.0, 5.0, v.abs())) * step(70.0, 96.0, u.abs()) * 0.35;
-        let tar = lit(ASPHALT, (0.92 + 0.16 * noise(u / 14.0, v / 2.0, 23)) * (1.0 - rubber));
-        return if keys || centre || touchdown || edge { rgb(0xe6e5e0) } else { tar };
+        let tar = lit(
+            ASPHALT,
+            (0.92 + 0.16 * noise(u / 14.0, v / 2.0, 23)) * (1.0 - rubber),
+        );
+        return if keys || centre || touchdown || edge {
+            rgb(0xe6e5e0)
+        } else {
+            tar
+        };
     }
     let taxi = (v - 34.0).abs() < 4.2 && u.abs() < 112.0
         || (u.abs() - 104.0).abs() < 4.0 && (8.0..36.0).contains(&v)
@@ -133,14 +169,24 @@ pub fn runway(x: f64, y: f64) -> Colour {
     }
     if taxi {
         let line = (v - 34.0).abs() < 0.4;
-        return if line { rgb(0xc9b14a) } else { lit(ASPHALT, 1.1) };
+        return if line {
+            rgb(0xc9b14a)
+        } else {
+            lit(ASPHALT, 1.1)
+        };
     }
     if apron {
         let joint = u.rem_euclid(8.0) < 0.5 || v.rem_euclid(8.0) < 0.5;
-        return lit(CONCRETE, if joint { 0.9 } else { 1.0 } * (0.95 + 0.1 * noise(x / 6.0, y / 6.0, 24)));
+        return lit(
+            CONCRETE,
+            if joint { 0.9 } else { 1.0 } * (0.95 + 0.1 * noise(x / 6.0, y / 6.0, 24)),
+        );
     }
     if in_box(u - 26.0, v - 88.0, 56.0, 6.0) {
-        return lit(rgb(0xdcdad4), if u.rem_euclid(14.0) < 1.0 { 0.75 } else { 1.0 });
+        return lit(
+            rgb(0xdcdad4),
+            if u.rem_euclid(14.0) < 1.0 { 0.75 } else { 1.0 },
+        );
     }
     grass
 }
@@ -156,19 +202,34 @@ pub fn forest(x: f64, y: f64) -> Colour {
     }
     if clearing {
         let (stump, kind) = scattered(x / 7.0, y / 7.0, 34);
-        return if stump < 0.22 && kind > 0.5 { WOOD } else { bare };
+        return if stump < 0.22 && kind > 0.5 {
+            WOOD
+        } else {
+            bare
+        };
     }
     let (near, tree) = scattered(x / 4.6, y / 4.6, 35);
-    let crown = lit(mix(rgb(0x27432a), rgb(0x55713a), tree * tree), 1.25 - 0.95 * near);
+    let crown = lit(
+        mix(rgb(0x27432a), rgb(0x55713a), tree * tree),
+        1.25 - 0.95 * near,
+    );
     // Lit from the north-east, as the metadata's season and side of the equator have it.
     let sun = scattered(x / 4.6 + 0.22, y / 4.6 - 0.22, 35).0 - near;
-    lit(crown, 1.0 + 0.55 * sun + 0.35 * (rough(x / 40.0, y / 40.0, 36) - 0.5))
+    lit(
+        crown,
+        1.0 + 0.55 * sun + 0.35 * (rough(x / 40.0, y / 40.0, 36) - 0.5),
+    )
 }
 
 /// Streets at right angles, houses with shadows, a park.
 pub fn town(x: f64, y: f64) -> Colour {
     const ROOFS: [Colour; 6] = [
-        rgb(0x9b5a45), rgb(0xb9b6b0), rgb(0x77706a), rgb(0xcfc9bd), rgb(0x8a6a55), rgb(0x5c6168),
+        rgb(0x9b5a45),
+        rgb(0xb9b6b0),
+        rgb(0x77706a),
+        rgb(0xcfc9bd),
+        rgb(0x8a6a55),
+        rgb(0x5c6168),
     ];
     let (u, v) = turned(x, y, (64.0, 64.0), 8.0);
     let (u, v) = (u + 400.0, v + 400.0);
@@ -228,22 +289,37 @@ pub fn river(x: f64, y: f64) -> Colour {
     let arm = {
         let (u, v) = turned(x, y, (178.0, 62.0), 30.0);
         let ring = (u.hypot(v * 1.25) - 26.0).abs();
-        if u > -9.0 { ring + edge.abs() * 0.4 } else { f64::MAX }
+        if u > -9.0 {
+            ring + edge.abs() * 0.4
+        } else {
+            f64::MAX
+        }
     };
     let (near, tree) = scattered(x / 3.0, y / 3.0, 52);
     let canopy = lit(mix(rgb(0x2c4a2b), rgb(0x4c6a38), tree), 1.15 - 0.5 * near);
     let canopy = lit(canopy, 0.75 + 0.5 * rough(x / 45.0, y / 45.0, 53));
-    let meadow = mix(canopy, rgb(0x86905a), step(0.56, 0.64, rough(x / 32.0, y / 32.0, 54)));
+    let meadow = mix(
+        canopy,
+        rgb(0x86905a),
+        step(0.56, 0.64, rough(x / 32.0, y / 32.0, 54)),
+    );
     if arm < 4.0 {
         return mix(rgb(0x3d4f40), meadow, step(2.6, 4.0, arm));
     }
     // Sand lies where the bend turns towards it.
     let bend = bed(y + 8.0) + bed(y - 8.0) - 2.0 * bed(y);
     let bank = 9.0 + 7.0 * step(2.0, 7.0, bend * across.signum());
-    let water = lit(mix(rgb(0x9a8159), rgb(0x7c6f52), (across / 10.0).abs()), 0.95 + 0.1 * rough(x / 7.0, y / 22.0, 55));
+    let water = lit(
+        mix(rgb(0x9a8159), rgb(0x7c6f52), (across / 10.0).abs()),
+        0.95 + 0.1 * rough(x / 7.0, y / 22.0, 55),
+    );
     let sand = lit(rgb(0xd6c49a), 0.9 + 0.2 * noise(x / 4.0, y / 4.0, 56));
     let shore = across.abs();
-    mix(mix(water, sand, step(8.6, 9.8, shore)), meadow, step(bank, bank + 1.4, shore))
+    mix(
+        mix(water, sand, step(8.6, 9.8, shore)),
+        meadow,
+        step(bank, bank + 1.4, shore),
+    )
 }
 
 /// Deep water, shoal, surf, beach and scrub.
@@ -253,18 +329,35 @@ pub fn coast(x: f64, y: f64) -> Colour {
     let depth = -inland + 9.0 * (rough(x / 19.0, y / 19.0, 62) - 0.5);
     let deep = mix(rgb(0x62b0a8), rgb(0x14466a), step(0.0, 38.0, depth));
     let reef = step(0.57, 0.66, rough(x / 13.0, y / 13.0, 63)) * step(4.0, 12.0, depth) * 0.45;
-    let sea = lit(mix(deep, rgb(0x274a45), reef), 0.97 + 0.06 * noise(x / 2.0, y / 3.0, 64));
+    let sea = lit(
+        mix(deep, rgb(0x274a45), reef),
+        0.97 + 0.06 * noise(x / 2.0, y / 3.0, 64),
+    );
     let foam = |at: f64, width: f64| {
         let wave = inland + at + 2.2 * (y / 11.0).sin() + 3.0 * (noise(y / 6.0, at, 65) - 0.5);
         (1.0 - step(0.0, width, wave.abs())) * step(0.3, 0.6, noise(y / 8.0, at, 66))
     };
-    let sea = mix(sea, rgb(0xf2f4f1), foam(1.5, 1.6).max(foam(8.0, 1.0)).max(foam(15.0, 0.8) * 0.7));
+    let sea = mix(
+        sea,
+        rgb(0xf2f4f1),
+        foam(1.5, 1.6)
+            .max(foam(8.0, 1.0))
+            .max(foam(15.0, 0.8) * 0.7),
+    );
     let wet = mix(sea, rgb(0xb79f78), step(-0.8, 0.6, inland));
     let beach = mix(wet, rgb(0xe3d3ab), step(0.6, 4.5, inland));
     let (near, bush) = scattered(x / 4.0, y / 4.0, 67);
     let dune = lit(rgb(0xcdbb90), 0.88 + 0.24 * noise(x / 6.0, y / 6.0, 68));
-    let scrub = if near < 0.3 + 0.25 * bush { lit(rgb(0x5d6b3f), 1.1 - 0.6 * near) } else { dune };
-    let land = mix(beach, scrub, step(13.0, 17.0, inland + 4.0 * noise(y / 9.0, 3.0, 69)));
+    let scrub = if near < 0.3 + 0.25 * bush {
+        lit(rgb(0x5d6b3f), 1.1 - 0.6 * near)
+    } else {
+        dune
+    };
+    let land = mix(
+        beach,
+        scrub,
+        step(13.0, 17.0, inland + 4.0 * noise(y / 9.0, 3.0, 69)),
+    );
     let road = (inland - 46.0).abs();
     if road < 1.3 { lit(ASPHALT, 1.15) } else { land }
 }
@@ -291,7 +384,10 @@ pub fn dunes(x: f64, y: f64) -> Colour {
 /// Rows of panels in blocks, tracks between them.
 pub fn solar_farm(x: f64, y: f64) -> Colour {
     let (u, v) = turned(x, y, (48.0, 48.0), 3.0);
-    let ground = lit(mix(rgb(0xb09a70), rgb(0x8f8a58), rough(x / 18.0, y / 18.0, 81)), 0.95);
+    let ground = lit(
+        mix(rgb(0xb09a70), rgb(0x8f8a58), rough(x / 18.0, y / 18.0, 81)),
+        0.95,
+    );
     let (a, b) = ((u + 37.0).rem_euclid(37.0), (v + 37.0).rem_euclid(37.0));
     let fence = (u.abs().max(v.abs()) - 43.0).abs() < 0.5;
     if u.abs().max(v.abs()) > 42.0 {
@@ -299,14 +395,21 @@ pub fn solar_farm(x: f64, y: f64) -> Colour {
     }
     if a < 3.6 || b < 3.6 {
         let hut = (a - 1.8).abs() < 1.4 && (b - 8.0).abs() < 1.8;
-        return if hut { rgb(0xe4e2dc) } else { lit(rgb(0xcbb992), 0.95 + 0.1 * noise(x / 3.0, y / 3.0, 82)) };
+        return if hut {
+            rgb(0xe4e2dc)
+        } else {
+            lit(rgb(0xcbb992), 0.95 + 0.1 * noise(x / 3.0, y / 3.0, 82))
+        };
     }
     let row = (b - 3.6).rem_euclid(4.17);
     let gap = a.rem_euclid(8.4) < 0.35;
     match row {
         r if r < 2.6 && !gap => {
             let seam = if (r - 1.3).abs() < 0.14 { 1.35 } else { 1.0 };
-            lit(mix(rgb(0x1e2f52), rgb(0x2d4470), noise(x / 11.0, y / 11.0, 83)), seam)
+            lit(
+                mix(rgb(0x1e2f52), rgb(0x2d4470), noise(x / 11.0, y / 11.0, 83)),
+                seam,
+            )
         }
         r if r < 3.2 => lit(ground, 0.62),
         _ => ground,
@@ -316,12 +419,23 @@ pub fn solar_farm(x: f64, y: f64) -> Colour {
 /// Round fields watered from their middle, in a desert.
 pub fn pivots(x: f64, y: f64) -> Colour {
     const CROPS: [Colour; 6] = [
-        rgb(0x3f6b33), rgb(0x5f8440), rgb(0x2f5a31), rgb(0x9b9657), rgb(0xb59a68), rgb(0x77703f),
+        rgb(0x3f6b33),
+        rgb(0x5f8440),
+        rgb(0x2f5a31),
+        rgb(0x9b9657),
+        rgb(0xb59a68),
+        rgb(0x77703f),
     ];
-    let desert = lit(mix(rgb(0xc9a579), rgb(0xb58f66), rough(x / 50.0, y / 50.0, 91)), 0.93 + 0.14 * rough(x / 8.0, y / 8.0, 92));
+    let desert = lit(
+        mix(rgb(0xc9a579), rgb(0xb58f66), rough(x / 50.0, y / 50.0, 91)),
+        0.93 + 0.14 * rough(x / 8.0, y / 8.0, 92),
+    );
     let wadi = (x - 236.0 - 22.0 * (y / 60.0).sin() - 9.0 * rough(1.0, y / 22.0, 93)).abs();
     let desert = mix(desert, rgb(0xdcc59b), (1.0 - step(2.0, 7.0, wadi)) * 0.8);
-    let (i, j) = ((x / 52.0).floor() as i32, ((y + 14.0) / 52.0).floor() as i32);
+    let (i, j) = (
+        (x / 52.0).floor() as i32,
+        ((y + 14.0) / 52.0).floor() as i32,
+    );
     let (cx, cy) = (f64::from(i) * 52.0 + 26.0, f64::from(j) * 52.0 + 12.0);
     let (dx, dy) = (x - cx, y - cy);
     let radius = dx.hypot(dy);
@@ -337,7 +451,11 @@ pub fn pivots(x: f64, y: f64) -> Colour {
     let rings = 1.0 + 0.035 * (radius * 2.6).sin();
     let arm = (turn - start).rem_euclid(360.0) < 60.0 / radius.max(1.0) && radius < 23.5;
     let field = lit(crop, rings * (0.88 + 0.24 * rough(x / 14.0, y / 14.0, 99)));
-    if arm { mix(field, rgb(0xe0ddd2), 0.55) } else { field }
+    if arm {
+        mix(field, rgb(0xe0ddd2), 0.55)
+    } else {
+        field
+    }
 }
 
 /// Mountains with snow, rock and forest in the valley.
@@ -359,16 +477,32 @@ pub fn snow(x: f64, y: f64) -> Colour {
     let rock = mix(rgb(0x3d4048), rgb(0x8d857c), light);
     let (near, _) = scattered(x / 2.4, y / 2.4, 113);
     let trees = lit(mix(rgb(0x1f2d26), rgb(0x55624f), light), 1.1 - 0.5 * near);
-    let cover = mix(white, rock, step(1.0, 1.5, steep + 0.5 * rough(x / 6.0, y / 6.0, 114)));
-    mix(trees, cover, step(31.0, 34.5, h + 3.0 * (rough(x / 12.0, y / 12.0, 115) - 0.5)))
+    let cover = mix(
+        white,
+        rock,
+        step(1.0, 1.5, steep + 0.5 * rough(x / 6.0, y / 6.0, 114)),
+    );
+    mix(
+        trees,
+        cover,
+        step(31.0, 34.5, h + 3.0 * (rough(x / 12.0, y / 12.0, 115) - 0.5)),
+    )
 }
 
 /// White storage tanks with shadows, pipes and a hall.
 pub fn tanks(x: f64, y: f64) -> Colour {
-    let ground = lit(mix(CONCRETE, rgb(0x8c7f68), rough(x / 16.0, y / 16.0, 121)), 0.85);
+    let ground = lit(
+        mix(CONCRETE, rgb(0x8c7f68), rough(x / 16.0, y / 16.0, 121)),
+        0.85,
+    );
     let all = [
-        (20.0, 22.0, 12.5), (50.0, 22.0, 12.5), (80.0, 20.0, 9.5), (20.0, 52.0, 12.5),
-        (47.0, 50.0, 9.0), (84.0, 43.0, 5.0), (72.0, 43.0, 5.0),
+        (20.0, 22.0, 12.5),
+        (50.0, 22.0, 12.5),
+        (80.0, 20.0, 9.5),
+        (20.0, 52.0, 12.5),
+        (47.0, 50.0, 9.0),
+        (84.0, 43.0, 5.0),
+        (72.0, 43.0, 5.0),
     ];
     for (cx, cy, r) in all {
         let (dx, dy) = (x - cx, y - cy);
@@ -377,7 +511,10 @@ pub fn tanks(x: f64, y: f64) -> Colour {
             let rim = if distance > r - 0.8 { 0.82 } else { 1.0 };
             let stair = (dy.atan2(dx) - 0.6).abs() < 0.16 && distance > r * 0.55;
             let shade = 1.0 - 0.09 * step(-r, r, dx + dy);
-            return lit(if stair { rgb(0x9a9a98) } else { rgb(0xeeeeea) }, rim * shade);
+            return lit(
+                if stair { rgb(0x9a9a98) } else { rgb(0xeeeeea) },
+                rim * shade,
+            );
         }
     }
     for (cx, cy, r) in all {
@@ -396,7 +533,15 @@ pub fn tanks(x: f64, y: f64) -> Colour {
     }
     if in_box(x - 72.0, y - 74.0, 18.0, 11.0) {
         let slope = if (y - 74.0) % 5.5 < 0.0 { 0.9 } else { 1.0 };
-        return lit(rgb(0x9fb0ba), slope * if (x - 54.0).rem_euclid(6.0) < 0.6 { 0.82 } else { 1.0 });
+        return lit(
+            rgb(0x9fb0ba),
+            slope
+                * if (x - 54.0).rem_euclid(6.0) < 0.6 {
+                    0.82
+                } else {
+                    1.0
+                },
+        );
     }
     if in_box(x - 70.5, y - 72.0, 18.0, 11.0) {
         return lit(ground, 0.45);

@@ -23,7 +23,9 @@ pub(super) fn decode_png(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage
 pub(super) fn decode_webp(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, ImageFault> {
     // A lossy scan that was cut off would be decoded to the end, as if zeros followed.
     if webp_is_cut_off(bytes) {
-        return Err(ImageFault::Damaged("the file ends before its container".into()));
+        return Err(ImageFault::Damaged(
+            "the file ends before its container".into(),
+        ));
     }
     let decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(|e| fault("WebP", e))?;
     decode_with("WebP", decoder, limits)

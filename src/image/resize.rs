@@ -3,8 +3,8 @@
 use fast_image_resize::images::{CroppedImage, Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-use super::{Geometry, RgbImage};
 use super::decode::MOST_SIDE;
+use super::{Geometry, RgbImage};
 use crate::arch::{Fit, Preprocessing, ResizeFilter};
 use crate::error::{Error, Result};
 
@@ -71,11 +71,7 @@ pub fn fit(image: &RgbImage, preprocessing: &Preprocessing) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// [`Error::Argument`] when the picture or the model's input has no pixel.
-pub fn fitted_geometry(
-    width: u32,
-    height: u32,
-    preprocessing: &Preprocessing,
-) -> Result<Geometry> {
+pub fn fitted_geometry(width: u32, height: u32, preprocessing: &Preprocessing) -> Result<Geometry> {
     let size = u32::try_from(preprocessing.size).unwrap_or(u32::MAX);
     Geometry::of(width, height)?
         .crop(Region::fitted(width, height, preprocessing.fit))?

@@ -3,8 +3,8 @@
 use burn::prelude::{Device, Tensor, TensorData};
 
 use super::{MetadataRecipe, Recipe};
-use crate::arch::{Arch, MetadataSide, MetadataTower, Projector, TabularConfig, TextConfig};
 use crate::arch::TabularColumns;
+use crate::arch::{Arch, MetadataSide, MetadataTower, Projector, TabularConfig, TextConfig};
 use crate::data::Chip;
 use crate::error::Result;
 use crate::metadata::{CaptionTokenizer, FieldSet, Metadata};
@@ -90,7 +90,10 @@ pub(super) fn resolve(
                 norm_eps: 1e-5,
                 columns: columns.clone(),
             };
-            (MetadataTower::Tabular(config), MetadataInput::Columns(columns))
+            (
+                MetadataTower::Tabular(config),
+                MetadataInput::Columns(columns),
+            )
         }
     };
     arch.metadata = Some(MetadataSide {

@@ -63,7 +63,8 @@ impl OptimizerConfig {
             .with_beta_2(self.betas[1] as f32)
             .with_epsilon(self.epsilon as f32)
             .with_weight_decay(self.weight_decay as f32);
-        let group = ParamGroup::from_any_regexes(NO_DECAY.to_vec()).map_err(|e| format!("{e:?}"))?;
+        let group =
+            ParamGroup::from_any_regexes(NO_DECAY.to_vec()).map_err(|e| format!("{e:?}"))?;
         let no_decay = config.clone().with_weight_decay(0.0).build();
         Ok(config.init().with_group(group, no_decay, None))
     }

@@ -99,7 +99,10 @@ pub fn pretrain(
         fs::write(&path, text).map_err(|e| Error::io(&path, e))
     };
     write("recipe.toml", toml::to_string(recipe).map_err(to_error)?)?;
-    write("arch.json", serde_json::to_string_pretty(&arch).map_err(to_error)?)?;
+    write(
+        "arch.json",
+        serde_json::to_string_pretty(&arch).map_err(to_error)?,
+    )?;
     if let Some(json) = input.as_ref().and_then(MetadataInput::tokenizer_json) {
         write("tokenizer.json", json)?;
     }
@@ -116,7 +119,11 @@ pub fn pretrain(
     let chips = sets.iter().map(Vec::len).sum();
     let per_epoch = sets.iter().zip(&recipe.data);
     let per_epoch = per_epoch
-        .map(|(chips, source)| source.chips_per_epoch.map_or(chips.len(), |n| n.min(chips.len())))
+        .map(|(chips, source)| {
+            source
+                .chips_per_epoch
+                .map_or(chips.len(), |n| n.min(chips.len()))
+        })
         .collect();
     let loader = Loader::start(
         Arc::new(sets),
@@ -143,8 +150,7 @@ pub fn pretrain(
             return Err(reason(format!("the loss is {loss} at step {}", step + 1)));
         }
         let mut gradients = GradientsParams::from_grads(losses.total.backward(), &model);
-        let gradient_norm =
-            clip_global_norm(&model, &mut gradients, recipe.optimizer.clip_norm);
+        let gradient_norm = clip_global_norm(&model, &mut gradients, recipe.optimizer.clip_norm);
         let learning_rate = recipe.optimizer.rate(step, recipe.steps);
         model = optimizer.step(learning_rate, model, gradients);
         model.logit_scale = model.logit_scale.map(|scale| {
@@ -194,7 +200,10 @@ pub fn pretrain(
         "licence": recipe.licence,
         "training": { "recipe": recipe, "summary": summary },
     });
-    write("card.json", serde_json::to_string_pretty(&card).map_err(to_error)?)?;
+    write(
+        "card.json",
+        serde_json::to_string_pretty(&card).map_err(to_error)?,
+    )?;
     Ok(summary)
 }
 
@@ -236,7 +245,11 @@ fn step_losses(
                 .metadata_features(records)
                 .and_then(|features| model.project_metadata(features));
             rows.map(|rows| {
-                info_nce(model.project_image(first.clone()), rows, model.logit_scale.val())
+                info_nce(
+                    model.project_image(first.clone()),
+                    rows,
+                    model.logit_scale.val(),
+                )
             })
         }
         _ => None,
@@ -281,7 +294,9 @@ impl Gauge {
         names.sort_unstable();
         names.dedup();
         let sample = |chips: &[Chip]| -> Result<Sample> {
-            let chosen = chips.iter().step_by(chips.len().div_ceil(config.chips).max(1));
+            let chosen = chips
+                .iter()
+                .step_by(chips.len().div_ceil(config.chips).max(1));
             let mut sample = Sample {
                 pixels: Vec::new(),
                 labels: Vec::new(),
@@ -315,7 +330,10 @@ impl Gauge {
                 let features = model.image_features(Tensor::from_data(images, &device));
                 dim = features.dims()[1];
                 let data = unit_rows(features).into_data();
-                rows.extend(data.try_to_vec::<f32>().map_err(|e| reason(format!("{e:?}")))?);
+                rows.extend(
+                    data.try_to_vec::<f32>()
+                        .map_err(|e| reason(format!("{e:?}")))?,
+                );
             }
             Ok((rows, dim))
         };
