@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Each chip is a function from a place to a colour, averaged over a grid of places within each
-//! pixel, with a little sensor noise. The same program gives the same bytes on every machine.
+//! pixel, with a little sensor noise. Nothing is random: a second run draws the same again.
 
 #[path = "draw_chips/scenes.rs"]
 mod scenes;
