@@ -230,7 +230,7 @@ proptest! {
     fn captions_and_ids_differ_together(a in record(), b in record()) {
         let (x, y) = (a.caption(FieldSet::ALL), b.caption(FieldSet::ALL));
         prop_assert_eq!(x == y, encode(&a) == encode(&b));
-        prop_assert_eq!(encode(&a).last(), Some(&2));
+        prop_assert_eq!(encode(&a).last().copied(), Some(2));
     }
 
     #[test]
