@@ -161,11 +161,9 @@ impl MetadataTower {
                     ("categories", Element::I64, columns.categories.len()),
                     ("present", Element::Bool, side.fields.len()),
                 ];
-                // A tensor without columns is no input.
-                let inputs = widths.into_iter().filter(|(_, _, width)| *width > 0);
                 let inputs =
-                    inputs.map(|(name, element, width)| (name, element, vec![Some(width)]));
-                (View::Tabular(columns.clone()), inputs.collect())
+                    widths.map(|(name, element, width)| (name, element, vec![Some(width)]));
+                (View::Tabular(columns.clone()), inputs.to_vec())
             }
         };
         Ok(Some(MetadataTower {
@@ -192,13 +190,11 @@ impl MetadataTower {
             }
             View::Tabular(columns) => {
                 let batch = columns.encode(records, self.fields)?;
-                let inputs = [
+                self.engine.run(&[
                     ("numbers", Input::F32(batch.numbers.view().into_dyn())),
                     ("categories", Input::I64(batch.categories.view().into_dyn())),
                     ("present", Input::Bool(batch.present.view().into_dyn())),
-                ];
-                let inputs = inputs.into_iter().filter(|(_, i)| i.shape()[1] > 0);
-                self.engine.run(&inputs.collect::<Vec<_>>())?
+                ])?
             }
         };
         TowerOutput::from_outputs(outputs, METADATA, self.widths, records.len(), &*self.engine)

@@ -333,7 +333,7 @@ fn dimension(body: &[u8], unnamed: String) -> Scan<Dimension> {
         match field? {
             (1, Wire::Varint(value)) => {
                 let size = value as i64;
-                if !(1..=LONGEST_DIMENSION).contains(&size) {
+                if !(0..=LONGEST_DIMENSION).contains(&size) {
                     return Err(format!("has a dimension of {size}"));
                 }
                 dimension = Dimension::Fixed(size as usize);

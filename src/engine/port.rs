@@ -33,7 +33,7 @@ pub enum Element {
 /// A dimension of a [`Port`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dimension {
-    /// Exactly this size.
+    /// Exactly this size; 0 for an input that a model has no use for.
     Fixed(usize),
     /// Any size from 1; within one run, the same name is the same size.
     Named(String),
@@ -151,7 +151,7 @@ pub(super) fn arrange<'i, 'a>(
                 };
                 return Err(refuse(format!("{}, expected {port}{known}", found())));
             }
-            if *size == 0 {
+            if *size == 0 && matches!(dimension, Dimension::Named(_)) {
                 return Err(refuse(format!("{}, which is empty", found())));
             }
         }

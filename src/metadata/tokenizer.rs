@@ -48,6 +48,8 @@ impl fmt::Debug for CaptionTokenizer {
 impl CaptionTokenizer {
     /// Learns a vocabulary of at most `vocabulary` tokens from captions; equal captions in any
     /// order give the same tokenizer.
+    ///
+    /// Bytes, labels and the special tokens take the first 416 tokens; fewer are refused.
     pub fn train(captions: impl Iterator<Item = String>, vocabulary: usize) -> Result<Self> {
         Self::from_bytes(train::learn(captions, vocabulary)?.as_bytes())
     }
@@ -56,7 +58,10 @@ impl CaptionTokenizer {
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let io = |e| Error::io(path, e);
-        let named = |e: Error| fault(format!("`{}`: {e}", path.display()));
+        let named = |e: Error| match e {
+            Error::Tokenizer { reason } => fault(format!("`{}`: {reason}", path.display())),
+            other => other,
+        };
         if std::fs::metadata(path).map_err(io)?.len() > MOST_BYTES {
             return Err(named(fault("is larger than 16 MiB")));
         }

@@ -247,8 +247,8 @@ def giants():
     for entry in (0, 1, 7):  # width, height, rows in the strip
         data[10 + 12 * entry + 8 : 10 + 12 * entry + 12] = struct.pack("<I", side)
     (HERE / "giant.tif").write_bytes(data)
-    # WebP ends at 16,384 on each side, which is still over the default limit.
-    bits = struct.pack("<I", 16383 | 16383 << 14)
+    # The longest side of a WebP that is read is 16,383, which is still over the default limit.
+    bits = struct.pack("<I", 16382 | 16382 << 14)
     body = b"WEBPVP8L" + struct.pack("<I", 5 + 8) + b"\x2f" + bits + b"\0" * 8 + b"\0"
     (HERE / "giant.webp").write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
 
