@@ -760,6 +760,20 @@ fn a_quote_that_is_never_closed_ends_the_table() {
 }
 
 #[test]
+fn many_short_rows_are_no_long_record() {
+    let endless = Endless {
+        start: b"file,gsd\n",
+        again: b"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
+        given: 0,
+    };
+    let rows = CsvReader::from_reader(endless, "e.csv", &ColumnMap::default()).unwrap();
+    for row in rows.take(50_000) {
+        let error = row.unwrap_err().to_string();
+        assert!(error.contains("1 cells, the header 2"), "{error}");
+    }
+}
+
+#[test]
 fn rows_stream_without_end() {
     let endless = Endless {
         start: b"file,gsd\n",

@@ -99,6 +99,27 @@ fn columns_of_all_types() {
 }
 
 #[test]
+fn moments_of_any_zone_are_utc() {
+    let folder = TempDir::new().unwrap();
+    for zone in [None, Some("UTC"), Some("Europe/Paris"), Some("+02:00")] {
+        let time = TimestampMicrosecondArray::from(vec![1_442_849_408_250_000]);
+        let time = time.with_timezone_opt(zone);
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("datetime", Arc::new(time)),
+            ("file", Arc::new(StringArray::from(vec!["a"]))),
+        ];
+        let path = table(folder.path(), "zone.parquet", columns);
+        let row = read::from_file(&path).unwrap().remove(0);
+        let expected = Some("2015-09-21T15:30:08.250Z");
+        assert_eq!(
+            row.metadata.text(Field::Timestamp).as_deref(),
+            expected,
+            "{zone:?}"
+        );
+    }
+}
+
+#[test]
 fn many_rows_and_bad_ones() {
     let folder = TempDir::new().unwrap();
     let keys: Vec<String> = (0..5000).map(|i| format!("{i}.jpg")).collect();

@@ -28,7 +28,7 @@ use tiff::tags::Tag;
 use super::projection::Projection;
 use super::{caused, time_text, unreadable};
 use crate::error::{Error, Result};
-use crate::metadata::Metadata;
+use crate::metadata::{Metadata, Timestamp};
 
 /// What is read from a GeoTIFF.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,7 +102,7 @@ fn fields(tags: &Tags, options: &GeoTiffOptions) -> Result<Metadata, String> {
     if options.date_time
         && let Some(time) = tags.date_time.as_deref().and_then(date_time)
     {
-        metadata.set_timestamp(&time).map_err(|e| e.to_string())?;
+        metadata.set_time(time);
     }
     let Some(keys) = tags.geo_keys.as_deref().map(GeoKeys::parse).transpose()? else {
         return Ok(metadata);
@@ -131,11 +131,11 @@ fn fields(tags: &Tags, options: &GeoTiffOptions) -> Result<Metadata, String> {
     Ok(metadata)
 }
 
-/// TIFF's DateTime, `YYYY:MM:DD HH:MM:SS`, as RFC 3339; none where it is blank, or zeros.
-fn date_time(text: &str) -> Option<String> {
+/// TIFF's DateTime, `YYYY:MM:DD HH:MM:SS`; none where it is blank, zeros, or written otherwise,
+/// as some programs do.
+fn date_time(text: &str) -> Option<Timestamp> {
     let text = text.trim_matches(['\0', ' ']);
-    let known = text.bytes().any(|b| matches!(b, b'1'..=b'9'));
-    known.then(|| time_text::rfc3339(text))
+    time_text::rfc3339(text).parse().ok()
 }
 
 /// The entries of the GeoKey directory that are stored in it directly.

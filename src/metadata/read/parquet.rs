@@ -7,9 +7,12 @@ use std::fmt;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_cast::cast;
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
+use arrow_schema::{ArrowError, DataType};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
@@ -146,13 +149,17 @@ impl fmt::Debug for ParquetReader {
 }
 
 /// The cells of a batch as text, row by row; nulls are empty.
-fn texts(batch: &RecordBatch, cells: &mut Vec<String>) -> Result<(), arrow_schema::ArrowError> {
+fn texts(batch: &RecordBatch, cells: &mut Vec<String>) -> Result<(), ArrowError> {
     let options = FormatOptions::new().with_display_error(false);
-    let columns = batch
+    let arrays = batch
         .columns()
         .iter()
+        .map(in_utc)
+        .collect::<Result<Vec<_>, _>>()?;
+    let columns = arrays
+        .iter()
         .map(|column| Ok((column, ArrayFormatter::try_new(column.as_ref(), &options)?)))
-        .collect::<Result<Vec<_>, arrow_schema::ArrowError>>()?;
+        .collect::<Result<Vec<_>, ArrowError>>()?;
     cells.clear();
     for row in 0..batch.num_rows() {
         for (column, formatter) in &columns {
@@ -164,6 +171,19 @@ fn texts(batch: &RecordBatch, cells: &mut Vec<String>) -> Result<(), arrow_schem
         }
     }
     Ok(())
+}
+
+/// A column of moments in a named zone as the same moments in UTC.
+///
+/// Arrow keeps them in UTC anyway, but does not know what to print for `UTC` or `Europe/Paris`.
+fn in_utc(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    match column.data_type() {
+        DataType::Timestamp(unit, Some(_)) => {
+            let utc = DataType::Timestamp(*unit, Some("+00:00".into()));
+            cast(column, &utc)
+        }
+        _ => Ok(Arc::clone(column)),
+    }
 }
 
 /// Runs a step of the Parquet library. It panics on some damaged files; that is an error here.

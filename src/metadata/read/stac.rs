@@ -75,10 +75,7 @@ pub fn read(item: &Value) -> Result<Metadata> {
     let Some(properties) = item.get("properties").and_then(Value::as_object) else {
         return refuse("the item has no `properties`");
     };
-    fields(item, properties).map_err(|error| match error {
-        Error::MetadataSource { .. } => error,
-        other => unreadable(origin, other.to_string()),
-    })
+    fields(item, properties).map_err(|e| unreadable(origin, e.to_string()))
 }
 
 fn fields(item: &Value, properties: &Object) -> Result<Metadata> {

@@ -160,6 +160,7 @@ impl<R: Read> CsvReader<R> {
             Ok(true) => {}
             Err(e) => {
                 self.done = !matches!(e.kind(), ErrorKind::UnequalLengths { .. });
+                self.consumed.store(0, Ordering::Relaxed);
                 return Some(Err(broken(&self.origin, e)));
             }
         }
