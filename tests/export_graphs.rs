@@ -122,10 +122,7 @@ fn agrees(side: &str, what: &str, outputs: &Outputs, rows: &[Row], tolerance: f6
         }
     }
     println!("{what}: max abs {worst:.1e}");
-    assert!(
-        worst <= tolerance,
-        "{what}: row of {worst} over {tolerance}"
-    );
+    assert!(worst <= tolerance, "{what}: {worst} is over {tolerance}");
 }
 
 fn image_samples() -> Vec<Sample> {

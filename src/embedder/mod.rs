@@ -206,6 +206,26 @@ impl Embedder {
         self.run_metadata(&self.prepare_metadata(records), Wanted::Features)
     }
 
+    /// Both outputs of the metadata tower. Runs in the calling thread.
+    ///
+    /// # Errors
+    /// As [`Embedder::embed_metadata`].
+    pub fn metadata_output(&self, records: &[Metadata]) -> Result<TowerOutput> {
+        let tower = self.metadata_tower("embed metadata")?;
+        let records = self.prepare_metadata(records);
+        let mut output = TowerOutput::zeros(records.len(), tower.features(), self.dim());
+        for (i, batch) in records.chunks(self.batches.size).enumerate() {
+            let run = tower.run(batch)?;
+            let rows = i * self.batches.size..i * self.batches.size + batch.len();
+            output
+                .features
+                .slice_mut(s![rows.clone(), ..])
+                .assign(&run.features);
+            output.embeds.slice_mut(s![rows, ..]).assign(&run.embeds);
+        }
+        Ok(output)
+    }
+
     /// Records as the model sees them: what other fields imply is filled in, as it was in training,
     /// and fields that the model does not read are left out.
     pub fn prepare_metadata(&self, records: &[Metadata]) -> Vec<Metadata> {

@@ -11,6 +11,9 @@ use super::{RgbImage, fit, jpeg, raster, tiff};
 use crate::arch::Preprocessing;
 use crate::error::{Error, ImageFault, Result};
 
+/// Longest side that is read: the resize needs about 50 bytes for each pixel of a side.
+pub(super) const MOST_SIDE: u32 = 1 << 20;
+
 /// What a picture may cost at most.
 ///
 /// Decoding needs up to about 9 bytes per pixel at its peak (3 for the result, the rest for
@@ -51,12 +54,18 @@ impl DecodeLimits {
                 limit: self.max_pixels,
             });
         }
+        if width.max(height) > MOST_SIDE {
+            return Err(ImageFault::Unsupported(format!(
+                "a side of {} pixels (over {MOST_SIDE})",
+                width.max(height)
+            )));
+        }
         Ok(())
     }
 
     /// Bytes that a decoder may allocate, and that a file may have: four 16-bit samples for each
     /// pixel and 64 MiB for tables, profiles and strips.
-    pub(super) fn max_bytes(&self) -> u64 {
+    pub(crate) fn max_bytes(&self) -> u64 {
         self.max_pixels.saturating_mul(8).saturating_add(64 << 20)
     }
 }

@@ -24,15 +24,20 @@
 //! [`fit`] cuts or stretches to a square and resizes with the antialiased filters of Pillow, from
 //! which it differs by at most 1 of 255 (golden values in `tests/images.rs`). Normalisation is
 //! inside the exported graph.
+//!
+//! [`Geometry`] keeps what crops, resizes, flips and turns did, so that metadata can follow the
+//! pixels.
 
 mod decode;
+mod geometry;
 mod jpeg;
 mod raster;
 mod resize;
 mod tiff;
 
 pub use decode::{DecodeLimits, decode, prepare, read};
-pub use resize::{Region, fit, resize};
+pub use geometry::Geometry;
+pub use resize::{Region, fit, fitted_geometry, resize};
 
 use crate::error::{Error, Result};
 

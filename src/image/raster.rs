@@ -21,6 +21,12 @@ pub(super) fn decode_png(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage
 }
 
 pub(super) fn decode_webp(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, ImageFault> {
+    // A lossy scan that was cut off would be decoded to the end, as if zeros followed.
+    if webp_is_cut_off(bytes) {
+        return Err(ImageFault::Damaged(
+            "the file ends before its container".into(),
+        ));
+    }
     let decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(|e| fault("WebP", e))?;
     decode_with("WebP", decoder, limits)
 }
@@ -72,6 +78,12 @@ fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
     }
     let word = |at| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
     Some((word(16)?, word(20)?))
+}
+
+/// Whether the file is shorter than its container says; the last byte may be padding.
+fn webp_is_cut_off(bytes: &[u8]) -> bool {
+    let size = bytes.get(4..8).and_then(|size| size.try_into().ok());
+    size.is_none_or(|size| bytes.len() as u64 + 1 < u64::from(u32::from_le_bytes(size)) + 8)
 }
 
 /// 16 bits to 8 over the full range: `v * 255 / 65535`, rounded.

@@ -7,13 +7,16 @@ use std::io::Cursor;
 
 use ::image::metadata::Orientation;
 use ::tiff::decoder::{Decoder, DecodingResult, Limits};
-use ::tiff::tags::{CompressionMethod, PhotometricInterpretation, SampleFormat, Tag};
+use ::tiff::tags::{PhotometricInterpretation, SampleFormat, Tag};
 use ::tiff::{ColorType, TiffError};
 
 use super::RgbImage;
 use super::decode::{DecodeLimits, buffer, upright};
 use super::raster::{narrow, rgb_from};
 use crate::error::ImageFault;
+
+/// The compression tag's value for JPEG as of TIFF's technical note 2.
+const JPEG: u64 = 7;
 
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, ImageFault> {
     let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(fault)?;
@@ -27,6 +30,9 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, Im
     decoder = decoder.with_limits(allocation);
 
     let kind = kind(&mut decoder)?;
+    if number(&mut decoder, Tag::Compression)? == Some(JPEG) {
+        check_whole(&mut decoder, bytes.len() as u64)?;
+    }
     let orientation = number(&mut decoder, Tag::Orientation)?
         .and_then(|value| Orientation::from_exif(u8::try_from(value).ok()?))
         .unwrap_or(Orientation::NoTransforms);
@@ -111,8 +117,7 @@ fn kind(decoder: &mut Reader<'_>) -> Result<Kind, ImageFault> {
         ColorType::CMYK(_) | ColorType::CMYKA(_) => Colors::Cmyk,
         ColorType::YCbCr(8) => {
             // Elsewhere the chroma is stored at half size, which only JPEG decoders restore.
-            let compression = number(decoder, Tag::Compression)?;
-            if compression != Some(u64::from(CompressionMethod::ModernJPEG.to_u16())) {
+            if number(decoder, Tag::Compression)? != Some(JPEG) {
                 return unsupported("YCbCr TIFF without JPEG compression".into());
             }
             Colors::YCbCr
@@ -124,6 +129,27 @@ fn kind(decoder: &mut Reader<'_>) -> Result<Kind, ImageFault> {
         bits,
         samples,
     })
+}
+
+/// Checks that no strip or tile is cut off: its JPEG decoder would fill the rest with grey.
+fn check_whole(decoder: &mut Reader<'_>, len: u64) -> Result<(), ImageFault> {
+    for (offsets, sizes) in [
+        (Tag::StripOffsets, Tag::StripByteCounts),
+        (Tag::TileOffsets, Tag::TileByteCounts),
+    ] {
+        let mut list = |tag| -> Result<Vec<u64>, ImageFault> {
+            let values = decoder.find_tag_unsigned_vec(tag).map_err(fault)?;
+            Ok(values.unwrap_or_default())
+        };
+        let (offsets, sizes) = (list(offsets)?, list(sizes)?);
+        let end = |(offset, size): (&u64, &u64)| offset.saturating_add(*size);
+        if offsets.iter().zip(&sizes).map(end).any(|end| end > len) {
+            return Err(ImageFault::Damaged(
+                "the file ends before its last strip or tile".into(),
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn number(decoder: &mut Reader<'_>, tag: Tag) -> Result<Option<u64>, ImageFault> {

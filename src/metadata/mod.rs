@@ -39,6 +39,7 @@ mod time;
 #[cfg(feature = "serve")]
 mod tokenizer;
 
+pub(crate) use derive::metres_per_degree;
 pub use field::{Field, FieldSet};
 pub use place::{CountryCode, Location, UtmZone};
 pub use record::Metadata;

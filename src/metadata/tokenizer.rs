@@ -14,7 +14,7 @@ pub use format::{END_TOKEN, PAD_TOKEN, START_TOKEN};
 
 use super::field::{Field, FieldSet};
 use crate::error::{Error, Result};
-use format::{END, PAD, SPECIAL, START, byte_character, document};
+use format::{Cut, END, PAD, SPECIAL, START, byte_character, document};
 
 /// Largest file that is read, far above any vocabulary of captions.
 const MOST_BYTES: u64 = 16 << 20;
@@ -48,6 +48,8 @@ impl fmt::Debug for CaptionTokenizer {
 impl CaptionTokenizer {
     /// Learns a vocabulary of at most `vocabulary` tokens from captions; equal captions in any
     /// order give the same tokenizer.
+    ///
+    /// Bytes, labels and the special tokens take the first 416 tokens; fewer are refused.
     pub fn train(captions: impl Iterator<Item = String>, vocabulary: usize) -> Result<Self> {
         Self::from_bytes(train::learn(captions, vocabulary)?.as_bytes())
     }
@@ -56,7 +58,10 @@ impl CaptionTokenizer {
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let io = |e| Error::io(path, e);
-        let named = |e: Error| fault(format!("`{}`: {e}", path.display()));
+        let named = |e: Error| match e {
+            Error::Tokenizer { reason } => fault(format!("`{}`: {reason}", path.display())),
+            other => other,
+        };
         if std::fs::metadata(path).map_err(io)?.len() > MOST_BYTES {
             return Err(named(fault("is larger than 16 MiB")));
         }
@@ -72,8 +77,11 @@ impl CaptionTokenizer {
         }
         let found: Value = serde_json::from_slice(bytes).map_err(failed)?;
         let model = &found["model"];
-        let expected = document(model["vocab"].clone(), model["merges"].clone());
-        if let Some(part) = differing(&expected, &found) {
+        let differs = |cut: Cut| {
+            let expected = document(cut, model["vocab"].clone(), model["merges"].clone());
+            differing(&expected, &found)
+        };
+        if let [Some(part), Some(_)] = Cut::ALL.map(differs) {
             return Err(fault(format!("`{part}` is not as in satmip's tokenizers")));
         }
         let spelling = spelling(&model["vocab"])?;

@@ -95,18 +95,18 @@ impl Graph {
         self.reduce("ReduceL2", x, axes, keep)
     }
 
-    /// The greatest element over some axes.
+    /// The least element over some axes.
     ///
     /// # Errors
     /// As [`Graph::reduce_mean`].
-    pub fn reduce_max(&mut self, x: Value, axes: &[isize], keep: bool) -> Result<Value> {
-        self.reduce("ReduceMax", x, axes, keep)
+    pub fn reduce_min(&mut self, x: Value, axes: &[isize], keep: bool) -> Result<Value> {
+        self.reduce("ReduceMin", x, axes, keep)
     }
 
     fn reduce(&mut self, op: &'static str, x: Value, axes: &[isize], keep: bool) -> Result<Value> {
         // Before 18 the axes are an attribute.
         self.needs(op, 18)?;
-        let types = if op == "ReduceMax" { NUMBERS } else { FLOATS };
+        let types = if op == "ReduceMin" { NUMBERS } else { FLOATS };
         let (data_type, shape) = self.take(op, 0, x, types)?;
         let gone = axes
             .iter()
@@ -130,21 +130,5 @@ impl Graph {
         let list = self.constant(Tensor::indices(gone.iter().map(|a| *a as i64).collect()))?;
         let keep = int("keepdims", i64::from(keep));
         self.node(op, &[x, list], vec![keep], (data_type, reduced))
-    }
-
-    /// The place of the greatest element over one axis, the first where several are equal. The
-    /// axis is dropped.
-    ///
-    /// # Errors
-    /// An axis that is not there, a type that is not a number.
-    pub fn arg_max(&mut self, x: Value, over: isize) -> Result<Value> {
-        let (_, mut shape) = self.take("ArgMax", 0, x, NUMBERS)?;
-        shape.remove(axis("ArgMax", over, shape.len())?);
-        let attributes = vec![
-            int("axis", over as i64),
-            int("keepdims", 0),
-            int("select_last_index", 0),
-        ];
-        self.node("ArgMax", &[x], attributes, (DataType::I64, shape))
     }
 }

@@ -272,10 +272,11 @@ impl Graph {
             input: infos(&self.inputs),
             output: infos(&self.outputs),
             value_info: infos(&inner),
+            // One by one, so that the weights are not held twice.
             initializer: self
                 .initializers
-                .iter()
-                .map(|(index, tensor)| tensor.to_proto(&self.values[*index].name))
+                .into_iter()
+                .map(|(index, tensor)| tensor.to_proto(&self.values[index].name))
                 .collect(),
             node: self.nodes,
             name: self.name,

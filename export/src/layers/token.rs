@@ -147,16 +147,13 @@ pub fn first_match(graph: &mut Graph, scope: &str, rows: Value, wanted: i64) -> 
     graph.within(scope, |g| {
         let wanted = g.constant(Tensor::scalar_i64(wanted))?;
         let equal = g.equal(rows, wanted)?;
-        let equal = g.cast(equal, DataType::I32)?;
-        let first = g.arg_max(equal, 1)?;
-        // Without a match every place is greatest and the first would win, which is the start
-        // token: the same for all rows.
-        let none = g.constant(Tensor::i32(vec![], vec![0])?)?;
-        let most = g.reduce_max(equal, &[1], false)?;
-        let missing = g.equal(most, none)?;
         let length = g.dim_of(rows, 1)?;
+        let places = g.range(length)?;
         let one = g.constant(Tensor::scalar_i64(1))?;
         let last = g.sub(length, one)?;
-        g.select(missing, last, first)
+        // Not ArgMax: rten 0.27 gives the last of equal places where the format asks for the
+        // first.
+        let candidates = g.select(equal, places, last)?;
+        g.reduce_min(candidates, &[1], false)
     })
 }

@@ -37,12 +37,38 @@ fn words() -> String {
     format!("(?:; )?(?:{labels}): |[0-9]|e[+-]|[A-Za-z]+|[^A-Za-z0-9;]+|;")
 }
 
+/// How a caption is cut into words, within which pairs are merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// Labels, digits, letters and other characters are words, as [`train`](super::train) learns
+    /// them.
+    Labels,
+    /// Every digit is a word, and so is all text between digits: the cut of `satmip-nano` 0.1.
+    Digits,
+}
+
+impl Cut {
+    pub(super) const ALL: [Cut; 2] = [Cut::Labels, Cut::Digits];
+
+    fn pretokenizer(self) -> Value {
+        match self {
+            Cut::Labels => json!({
+                "type": "Split",
+                "pattern": {"Regex": words()},
+                "behavior": "Isolated",
+                "invert": false,
+            }),
+            Cut::Digits => json!({"type": "Digits", "individual_digits": true}),
+        }
+    }
+}
+
 /// The whole file around a vocabulary and its merges.
 ///
 /// The special tokens are no `added_tokens`: the library would find those in a caption's text,
 /// and `<|end|>` in a name would be the end. As entries of the vocabulary that no merge makes
 /// they come from the template alone.
-pub(super) fn document(vocab: Value, merges: Value) -> Value {
+pub(super) fn document(cut: Cut, vocab: Value, merges: Value) -> Value {
     let special = |token: &str, id: i64| json!({"id": token, "ids": [id], "tokens": [token]});
     let piece = |token: &str| json!({"SpecialToken": {"id": token, "type_id": 0}});
     let sequence = |id: &str| json!({"Sequence": {"id": id, "type_id": 0}});
@@ -64,15 +90,7 @@ pub(super) fn document(vocab: Value, merges: Value) -> Value {
         "normalizer": null,
         "pre_tokenizer": {
             "type": "Sequence",
-            "pretokenizers": [
-                {
-                    "type": "Split",
-                    "pattern": {"Regex": words()},
-                    "behavior": "Isolated",
-                    "invert": false,
-                },
-                byte_level.clone(),
-            ],
+            "pretokenizers": [cut.pretokenizer(), byte_level.clone()],
         },
         "post_processor": {
             "type": "TemplateProcessing",

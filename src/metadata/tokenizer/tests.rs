@@ -68,7 +68,8 @@ fn labels_are_single_tokens_even_unseen() {
     for text in format::PUNCTUATION {
         assert_eq!(bare.encode(text, 3).unwrap().len(), 3, "{text}");
     }
-    let error = CaptionTokenizer::train(captions(), 300)
+    assert_eq!(bare.vocabulary(), 416);
+    let error = CaptionTokenizer::train(captions(), 415)
         .unwrap_err()
         .to_string();
     assert!(error.contains("too small"), "{error}");
@@ -98,6 +99,9 @@ fn the_file_comes_back() {
     );
     let missing = CaptionTokenizer::from_file(folder.path().join("none")).unwrap_err();
     assert!(matches!(missing, Error::Io { .. }));
+    std::fs::write(&path, "{}").unwrap();
+    let foreign = CaptionTokenizer::from_file(&path).unwrap_err().to_string();
+    assert!(foreign.contains("tokenizer.json`: "), "{foreign}");
 }
 
 #[test]
@@ -159,7 +163,8 @@ fn foreign_and_damaged_files_are_refused() {
         assert!(matches!(error, Error::Tokenizer { .. }));
         error.to_string()
     };
-    let cases: [(fn(&mut Value), &str); 10] = [
+    type Change = fn(&mut Value);
+    let cases: [(Change, &str); 10] = [
         (
             |v| v["normalizer"] = serde_json::json!({"type": "Lowercase"}),
             "`normalizer`",
@@ -230,7 +235,7 @@ proptest! {
     fn captions_and_ids_differ_together(a in record(), b in record()) {
         let (x, y) = (a.caption(FieldSet::ALL), b.caption(FieldSet::ALL));
         prop_assert_eq!(x == y, encode(&a) == encode(&b));
-        prop_assert_eq!(encode(&a).last(), Some(&2));
+        prop_assert_eq!(encode(&a).last().copied(), Some(2));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use tokenizers::{
     OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer, PreTokenizerWrapper,
 };
 
-use super::format::{PUNCTUATION, SPECIAL, byte_character, document, labels};
+use super::format::{Cut, PUNCTUATION, SPECIAL, byte_character, document, labels};
 use super::{failed, fault};
 use crate::error::Result;
 
@@ -134,7 +134,7 @@ impl Vocabulary {
             .map(|p| json!([text(p.0), text(p.1)]))
             .collect();
         let vocab = Value::Object(ids.collect::<Map<String, Value>>());
-        document(vocab, merges.into()).to_string()
+        document(Cut::Labels, vocab, merges.into()).to_string()
     }
 }
 
@@ -157,7 +157,7 @@ struct Splitter(PreTokenizerWrapper);
 
 impl Splitter {
     fn new() -> Result<Self> {
-        let mut document = document(json!({}), json!([]));
+        let mut document = document(Cut::Labels, json!({}), json!([]));
         let part = document["pre_tokenizer"].take();
         serde_json::from_value(part).map(Splitter).map_err(failed)
     }
