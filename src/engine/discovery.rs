@@ -26,6 +26,9 @@ pub const ORT_DYLIB_PATH: &str = "ORT_DYLIB_PATH";
 /// The environment variable that names an ONNX Runtime library for this crate alone.
 pub const SATMIP_ORT_DYLIB: &str = "SATMIP_ORT_DYLIB";
 
+/// Python packages before 1.20 (of those tried, 1.16 to 1.18) have it linked into another file.
+const NO_LIBRARY: &str = "this Python package has no library of its own, 1.20 and newer have one";
+
 /// How long `python3` may take to say where its packages are.
 const PYTHON_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -117,6 +120,9 @@ pub(super) fn runtime(library: Option<&Path>) -> Result<Arc<Runtime>, Missing> {
     let mut candidates = candidates(library);
     for i in 0..candidates.len() {
         let candidate = &mut candidates[i];
+        if matches!(candidate.verdict, Verdict::Unusable(_)) {
+            continue;
+        }
         match Runtime::load(&candidate.path) {
             Ok(mut runtime) => {
                 candidate.verdict = Verdict::Used;
@@ -196,7 +202,16 @@ impl Found {
     }
 
     fn add_python(&mut self, packages: &Path, origin: &str) {
-        for path in libraries_in(&packages.join("onnxruntime").join("capi")) {
+        let folder = packages.join("onnxruntime").join("capi");
+        let libraries = libraries_in(&folder);
+        if libraries.is_empty() && folder.is_dir() {
+            self.0.push(Candidate {
+                path: folder,
+                origin: origin.to_owned(),
+                verdict: Verdict::Unusable(NO_LIBRARY.to_owned()),
+            });
+        }
+        for path in libraries {
             self.add(path, origin);
         }
     }
@@ -394,6 +409,17 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_python_package_without_a_library_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join("onnxruntime/capi")).unwrap();
+        let mut found = Found::default();
+        found.add_python(root.path(), "python3");
+        assert_eq!(found.0.len(), 1);
+        let text = found.0[0].verdict.to_string();
+        assert!(text.contains("1.20"), "{text}");
+    }
+
     #[cfg(unix)]
     #[test]
     fn a_file_behind_two_names_is_one_candidate() {
@@ -420,7 +446,7 @@ mod tests {
         let path = root.path().join("libonnxruntime.so");
         std::fs::write(&path, "not a library").unwrap();
         let reason = Runtime::load(&path).err().unwrap();
-        assert!(!reason.is_empty());
+        assert!(reason.contains("libonnxruntime.so"), "{reason}");
         let missing = Runtime::load(&root.path().join("missing.so"))
             .err()
             .unwrap();

@@ -37,7 +37,7 @@ impl Runtime {
         if !path.is_file() {
             return Err("no such file".into());
         }
-        let builder = ort::init_from(&path).map_err(|error| error.to_string())?;
+        let builder = ort::init_from(&path).map_err(|error| refusal(&error))?;
         let environment = builder
             .with_name("satmip")
             .with_telemetry(false)
@@ -73,7 +73,7 @@ impl Runtime {
     fn session_builder(&self, device: Device) -> Result<SessionBuilder> {
         let fail = |error: &dyn std::fmt::Display| Error::Device {
             device: device.to_string(),
-            reason: first_line(&error.to_string()),
+            reason: words(error),
             hint: "`satmip doctor` shows what was found".into(),
         };
         let builder = Session::builder(&self.environment).map_err(|error| fail(&error))?;
@@ -91,6 +91,23 @@ impl Runtime {
     }
 }
 
+/// Why a library cannot be loaded, with what the loader said; the path is known to the caller.
+fn refusal(error: &ort::LoadDynamicError) -> String {
+    use std::error::Error;
+    match error {
+        ort::LoadDynamicError::Dlopen { error, .. } => match error.source() {
+            Some(cause) => cause.to_string(),
+            None => error.to_string(),
+        },
+        ort::LoadDynamicError::BadVersion { version_str, .. } => format!(
+            "it has version {version_str}, needed is 1.{} or newer",
+            ort::MINOR_VERSION
+        ),
+        ort::LoadDynamicError::MissingApi { .. } => "it is no ONNX Runtime".into(),
+        other => other.to_string(),
+    }
+}
+
 /// What ONNX Runtime logs, as events: a library prints nothing.
 fn log(level: LogLevel, category: &str, _id: &str, _place: &str, message: &str) {
     match level {
@@ -105,8 +122,14 @@ fn log(level: LogLevel, category: &str, _id: &str, _place: &str, message: &str) 
     }
 }
 
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().trim().to_owned()
+/// The part of ONNX Runtime's words that a person can use: of
+/// `/src/file.cc:9 Get() [ONNXRuntimeError] : 1 : FAIL : no such library` the last.
+fn words(error: &dyn std::fmt::Display) -> String {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    let marked = line.split_once("[ONNXRuntimeError] : ");
+    let message = marked.and_then(|(_, rest)| rest.splitn(3, " : ").nth(2));
+    message.unwrap_or(line).trim().to_owned()
 }
 
 /// Execution providers by the names that ONNX Runtime has for them, to ask whether a library was
@@ -219,15 +242,14 @@ fn with_tensorrt(
     }
     let mut provider = ort::ep::TensorRT::default().with_device_id(gpu_number(device, gpu)?);
     // Building an engine takes minutes; the second start finds it.
-    if let Some(cache) = super::cache_dir().map(|cache| cache.join("tensorrt-v1")) {
-        if std::fs::create_dir_all(&cache).is_ok() {
-            let cache = cache.display().to_string();
-            provider = provider
-                .with_engine_cache(true)
-                .with_engine_cache_path(&cache)
-                .with_timing_cache(true)
-                .with_timing_cache_path(&cache);
-        }
+    let cache = super::cache_dir().map(|cache| cache.join("tensorrt-v1"));
+    if let Some(cache) = cache.filter(|cache| std::fs::create_dir_all(cache).is_ok()) {
+        let cache = cache.display().to_string();
+        provider = provider
+            .with_engine_cache(true)
+            .with_engine_cache_path(&cache)
+            .with_timing_cache(true)
+            .with_timing_cache_path(&cache);
     }
     registered(
         builder,
@@ -259,7 +281,7 @@ fn registered(
         .with_execution_providers([provider])
         .map_err(|error| Error::Device {
             device: device.to_string(),
-            reason: first_line(&error.to_string()),
+            reason: words(&error),
             hint: format!(
                 "the libraries of {needs} must be where the loader looks (`LD_LIBRARY_PATH`), \
                  in the versions that this ONNX Runtime was built for"
@@ -292,7 +314,7 @@ impl OnnxRuntime {
             guarded(NAME, &name, || {
                 builder
                     .commit_from_memory(&bytes)
-                    .map_err(|error| first_line(&error.to_string()))
+                    .map_err(|error| words(&error))
             })
         };
         let first = make()?;
@@ -325,10 +347,8 @@ impl OnnxRuntime {
         let values = inputs.iter().zip(&self.ports.inputs);
         let values = values.map(|(input, port)| Ok((port.name.as_str(), value(input)?)));
         let values = values.collect::<ort::Result<Vec<(&str, SessionInputValue<'_>)>>>();
-        let values = values.map_err(|error| first_line(&error.to_string()))?;
-        let results = session
-            .run(values)
-            .map_err(|error| first_line(&error.to_string()))?;
+        let values = values.map_err(|error| words(&error))?;
+        let results = session.run(values).map_err(|error| words(&error))?;
         let mut named = Vec::with_capacity(self.ports.outputs.len());
         for port in &self.ports.outputs {
             let unfit = |what: &dyn std::fmt::Display| format!("output `{}`: {what}", port.name);
@@ -386,5 +406,29 @@ impl Engine for OnnxRuntime {
         let inputs = arrange(&self.ports.inputs, inputs, &self.graph)?;
         self.sessions
             .with(|session| guarded(NAME, &self.graph, || self.run_on(session, &inputs)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_lose_what_only_its_authors_can_use() {
+        let long = "/src/bridge.cc:2043 Get() [ONNXRuntimeError] : 1 : FAIL : Failed to load \
+                    library a.so with error: b.so: cannot open\nmore";
+        assert_eq!(
+            words(&long),
+            "Failed to load library a.so with error: b.so: cannot open"
+        );
+        assert_eq!(
+            words(&"Protobuf parsing failed."),
+            "Protobuf parsing failed."
+        );
+        assert_eq!(
+            words(&"[ONNXRuntimeError] : odd"),
+            "[ONNXRuntimeError] : odd"
+        );
+        assert_eq!(words(&""), "");
     }
 }
