@@ -173,6 +173,8 @@ fn the_doctor_agrees_with_what_opens() {
                 .filter(|l| l.verdict == Verdict::Used);
             let paths: Vec<&Path> = used.map(|l| l.path.as_path()).collect();
             assert_eq!(paths.len(), 1);
+            let json = serde_json::to_value(&doctor.libraries).unwrap();
+            assert_eq!(json[0]["verdict"], "used");
         }
     }
     // Whatever is not available says why and what would help.

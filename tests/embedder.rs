@@ -8,7 +8,7 @@ use ndarray::{Array4, Axis};
 use satmip::arch::*;
 use satmip::bundle::{self, Bundle, BundleManifest, FORMAT};
 use satmip::engine::EngineOptions;
-use satmip::export::{ExportOptions, Weights, export_image, export_metadata};
+use satmip::export::{ExportOptions, Precision, Weights, export_image, export_metadata};
 use satmip::image::RgbImage;
 use satmip::metadata::CaptionTokenizer;
 use satmip::{Device, Embedder, Embeddings, Error, Field, FieldSet, Metadata};
@@ -116,9 +116,16 @@ fn arch(side: Side, fields: FieldSet) -> Arch {
 type Files = Vec<(&'static str, Vec<u8>)>;
 
 fn parts(side: Side, fields: FieldSet) -> (BundleManifest, Files) {
+    parts_in(side, fields, Precision::F32)
+}
+
+fn parts_in(side: Side, fields: FieldSet, precision: Precision) -> (BundleManifest, Files) {
     let arch = arch(side, fields);
     let weights = Weights::random(&arch, 5).unwrap();
-    let options = ExportOptions::default();
+    let options = ExportOptions {
+        precision,
+        ..ExportOptions::default()
+    };
     let mut files = vec![(
         "image.onnx",
         export_image(&arch, &weights, &options).unwrap(),
@@ -137,7 +144,7 @@ fn parts(side: Side, fields: FieldSet) -> (BundleManifest, Files) {
         arch,
         logit_scale: 14.0,
         licence: "MIT".into(),
-        precision: "f32".into(),
+        precision: precision.name().into(),
         training: serde_json::Value::Null,
         metrics: serde_json::Value::Null,
         files: Default::default(),
@@ -244,6 +251,31 @@ fn engines_agree() {
                 let second = other.embed_metadata(&records()[..count]).unwrap();
                 assert!(worst(&first, &second) < 1e-5);
             }
+        }
+    }
+}
+
+#[test]
+fn weights_of_half_precision_change_little() {
+    for device in devices() {
+        for side in [Side::Text, Side::Tabular] {
+            let whole = load(side, device, 1, 32);
+            let (manifest, files) = parts_in(side, FIELDS, Precision::F16Weights);
+            let (_root, dir) = write(manifest, &files);
+            let half = Embedder::builder(dir.to_str().unwrap())
+                .device(device)
+                .load()
+                .unwrap();
+            let (a, b) = (whole.embed_rgb(&pictures(5)), half.embed_rgb(&pictures(5)));
+            let image = worst(&a.unwrap(), &b.unwrap());
+            let (a, b) = (
+                whole.embed_metadata(&records()),
+                half.embed_metadata(&records()),
+            );
+            let metadata = worst(&a.unwrap(), &b.unwrap());
+            // They differ, so the halves are used.
+            assert!(image > 0.0 && image < 5e-3, "{device}: {image}");
+            assert!(metadata > 0.0 && metadata < 5e-3, "{device}: {metadata}");
         }
     }
 }

@@ -5,7 +5,8 @@ use prost::Message;
 use satmip::Error;
 use satmip::engine::{self, Device, Dimension, Element, Engine, EngineOptions, Input};
 use satmip_export::messages::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto,
+    AttributeProto, DimensionProto, DimensionValue, GraphProto, ModelProto, NodeProto,
+    StringStringEntryProto, TensorProto,
 };
 use satmip_export::{DataType, Dim, Graph, ModelInfo, Tensor};
 
@@ -145,6 +146,29 @@ fn ports_are_those_of_the_file() {
             ("product", Element::F32)
         );
         assert_eq!(product.shape[1], Dimension::Fixed(3));
+    }
+}
+
+#[test]
+fn weights_that_are_listed_as_inputs_are_no_ports() {
+    // As files before version 4 of the format have it.
+    let bytes = changed(|graph| {
+        let mut listed = graph.input[3].clone();
+        listed.name = "w".into();
+        let kind = listed.r#type.as_mut().unwrap();
+        let shape = kind.tensor_type.as_mut().unwrap().shape.as_mut().unwrap();
+        shape.dim.clear();
+        for size in [WIDTH as i64, 3] {
+            shape.dim.push(DimensionProto {
+                value: Some(DimensionValue::DimValue(size)),
+            });
+        }
+        graph.input.insert(0, listed);
+    });
+    for device in devices() {
+        let engine = open(&bytes, device).unwrap();
+        assert_eq!(engine.inputs().len(), 4);
+        Batch::of(3, 0).check(&*engine);
     }
 }
 

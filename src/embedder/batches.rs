@@ -56,7 +56,6 @@ impl Batches {
             }
             worker();
         });
-        drop(jobs);
         match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Some((_, error)) => Err(error),
             None => Ok(result),

@@ -118,7 +118,7 @@ pub(super) struct MetadataTower {
 #[derive(Debug)]
 enum View {
     Text {
-        tokenizer: CaptionTokenizer,
+        tokenizer: Box<CaptionTokenizer>,
         context: usize,
     },
     Tabular(arch::TabularColumns),
@@ -149,7 +149,7 @@ impl MetadataTower {
                     return Err(differs("end token", ours.to_string(), theirs.to_string()));
                 }
                 let view = View::Text {
-                    tokenizer,
+                    tokenizer: Box::new(tokenizer),
                     context: config.context,
                 };
                 (view, vec![("input_ids", Element::I64, vec![None])])

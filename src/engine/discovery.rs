@@ -37,6 +37,7 @@ pub struct Candidate {
     /// What led to it, for example `SATMIP_ORT_DYLIB` or `python3`.
     pub origin: String,
     /// What became of it.
+    #[serde(flatten)]
     pub verdict: Verdict,
 }
 

@@ -163,3 +163,24 @@ pub fn cache_dir() -> Option<PathBuf> {
     };
     cache.map(|cache| cache.join("satmip"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_in_a_runtime_is_an_error_that_names_the_graph() {
+        let formatted = guarded::<()>("rten", "a.onnx", || panic!("index {}", 3));
+        let plain = guarded::<()>("rten", "a.onnx", || panic!("plain"));
+        for (result, words) in [(formatted, "index 3"), (plain, "plain")] {
+            match result.unwrap_err() {
+                Error::Engine { graph, reason, .. } => {
+                    assert_eq!(graph, "a.onnx");
+                    assert!(reason.contains(words), "{reason}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(guarded("rten", "a.onnx", || Ok(7)).unwrap(), 7);
+    }
+}

@@ -78,11 +78,11 @@ impl Runtime {
         };
         let builder = Session::builder(&self.environment).map_err(|error| fail(&error))?;
         // One thread that sleeps between runs: the callers are what runs in parallel.
+        let builder = builder.with_intra_threads(1).map_err(|e| fail(&e))?;
+        let builder = builder.with_inter_threads(1).map_err(|e| fail(&e))?;
         let builder = builder
-            .with_intra_threads(1)
-            .and_then(|builder| builder.with_inter_threads(1))
-            .and_then(|builder| builder.with_intra_op_spinning(false))
-            .map_err(|error| fail(&error))?;
+            .with_intra_op_spinning(false)
+            .map_err(|e| fail(&e))?;
         match device {
             Device::Cuda(gpu) => with_cuda(self, builder, device, gpu),
             Device::TensorRt(gpu) => with_tensorrt(self, builder, device, gpu),

@@ -139,8 +139,8 @@ fn array(value: Value, name: &str) -> std::result::Result<ArrayD<f32>, String> {
     let tensor: Tensor<f32> = value
         .try_into()
         .map_err(|error| format!("output `{name}`: {error}"))?;
-    let shape = IxDyn(&tensor.shape());
-    ArrayD::from_shape_vec(shape, tensor.into_data().into())
+    let shape = IxDyn(tensor.shape());
+    ArrayD::from_shape_vec(shape, tensor.into_data())
         .map_err(|error| format!("output `{name}`: {error}"))
 }
 
