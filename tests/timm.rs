@@ -66,7 +66,11 @@ fn check(pool: Pool, weights: &str, reference: &str) {
 
 #[test]
 fn class_token_from_safetensors() {
-    check(Pool::Cls, "vit_token.safetensors", "vit_token_reference.safetensors");
+    check(
+        Pool::Cls,
+        "vit_token.safetensors",
+        "vit_token_reference.safetensors",
+    );
 }
 
 #[test]
@@ -76,7 +80,11 @@ fn class_token_from_a_pytorch_checkpoint() {
 
 #[test]
 fn mean_of_the_patches() {
-    check(Pool::Mean, "vit_avg.safetensors", "vit_avg_reference.safetensors");
+    check(
+        Pool::Mean,
+        "vit_avg.safetensors",
+        "vit_avg_reference.safetensors",
+    );
 }
 
 #[test]

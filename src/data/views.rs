@@ -77,15 +77,21 @@ pub fn draw_view(
     let region = draw_crop(width, height, config, rng);
     // Bilinear as torchvision's random resized crop.
     let cut = resize(&chip.image, region, size, size, ResizeFilter::Bilinear)?;
-    let mut geometry = Geometry::of_crop(width, height, region).then_resize(size, size);
+    let mut geometry = Geometry::of(width, height)?
+        .crop(region)?
+        .resize(size, size)?;
     let mut colours = to_planes(&cut);
     if config.flips && rng.random() {
-        geometry = geometry.then_flip_horizontal();
+        geometry = geometry.flip_horizontal();
         flip_horizontal(&mut colours, size as usize);
     }
-    let turns = if config.quarter_turns { rng.random_range(0..4) } else { 0 };
+    let turns = if config.quarter_turns {
+        rng.random_range(0..4)
+    } else {
+        0
+    };
+    geometry = geometry.quarter_turns(turns);
     for _ in 0..turns {
-        geometry = geometry.then_quarter_turn();
         colours = quarter_turn(&colours, size as usize);
     }
     jitter(&mut colours, config, rng);

@@ -21,9 +21,8 @@
 //! | colour profiles, gamma | ignored |
 //! | floating point or signed samples, 12-bit JPEG, palette TIFF | refused by name |
 //!
-//! [`fit`] cuts or stretches to a square and resizes with the antialiased filters of Pillow, from
-//! which it differs by at most 1 of 255, and that seldom (golden values in `tests/images.rs`). Normalisation is
-//! inside the exported graph.
+//! [`fit`] cuts or stretches to a square and resizes with Pillow's antialiased filters, byte for
+//! byte (golden values in `tests/images.rs`). Normalisation is inside the exported graph.
 //!
 //! [`Geometry`] keeps what crops, resizes, flips and turns did, so that metadata can follow the
 //! pixels.
@@ -38,7 +37,7 @@ mod tiff;
 
 pub use decode::{DecodeLimits, decode, prepare, read};
 pub use geometry::Geometry;
-pub use resize::{Region, fit, resize};
+pub use resize::{Region, fit, fitted_geometry, resize};
 
 use crate::error::{Error, Result};
 

@@ -1,8 +1,8 @@
 //! Cutting and antialiased resizing.
 
-use super::RgbImage;
 use super::decode::MOST_SIDE;
 use super::resample::{Axis, MOST_WINDOW_BYTES, resample};
+use super::{Geometry, RgbImage};
 use crate::arch::{Fit, Preprocessing, ResizeFilter};
 use crate::error::{Error, Result};
 
@@ -58,6 +58,18 @@ pub fn fit(image: &RgbImage, preprocessing: &Preprocessing) -> Result<Vec<u8>> {
         .ok_or_else(|| Error::arch("preprocessing.size", "is outside 1 to 8192"))?;
     let region = Region::fitted(image.width(), image.height(), preprocessing.fit);
     Ok(resize(image, region, size, size, preprocessing.filter)?.into_pixels())
+}
+
+/// What [`fit`] does to a picture of this size, so that its metadata can follow: the model saw
+/// pixels of another size, and a gsd holds for pixels.
+///
+/// # Errors
+/// [`Error::Argument`] when the picture or the model's input has no pixel.
+pub fn fitted_geometry(width: u32, height: u32, preprocessing: &Preprocessing) -> Result<Geometry> {
+    let size = u32::try_from(preprocessing.size).unwrap_or(u32::MAX);
+    Geometry::of(width, height)?
+        .crop(Region::fitted(width, height, preprocessing.fit))?
+        .resize(size, size)
 }
 
 /// Cuts a region out and resizes it, antialiased when it shrinks.

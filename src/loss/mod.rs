@@ -92,7 +92,10 @@ mod tests {
         let device = Device::flex();
         let x = rows(&[[1.0, 0.0]], &device);
         let scale = Tensor::<1>::from_data([0.0f32], &device);
-        assert_eq!(info_nce(x.clone(), x.clone(), scale).into_scalar::<f32>(), 0.0);
+        assert_eq!(
+            info_nce(x.clone(), x.clone(), scale).into_scalar::<f32>(),
+            0.0
+        );
         assert_eq!(nt_xent(x.clone(), x, 0.1).into_scalar::<f32>(), 0.0);
     }
 
@@ -115,6 +118,9 @@ mod tests {
         let t = 0.5f64;
         let expected = -((1.0 / t).exp() / ((1.0 / t).exp() + 2.0)).ln();
         let ours = nt_xent(a.clone(), a, t).into_scalar::<f32>();
-        assert!((f64::from(ours) - expected).abs() < 1e-6, "{ours} {expected}");
+        assert!(
+            (f64::from(ours) - expected).abs() < 1e-6,
+            "{ours} {expected}"
+        );
     }
 }

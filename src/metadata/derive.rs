@@ -134,3 +134,172 @@ fn country(place: Location) -> Option<CountryCode> {
     let ids = BOUNDARIES.as_ref()?.ids(place);
     ids.into_iter().find_map(CountryCode::from_alpha2)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::caption::poster;
+    use super::super::field::FieldSet;
+    use super::*;
+
+    const PLACED: FieldSet = FieldSet::GSD_TIME_LOCATION;
+    const DERIVED: FieldSet = FieldSet::of(&[
+        Field::PixelSize,
+        Field::UtmZone,
+        Field::CountryCode,
+        Field::SunAzimuthAngle,
+        Field::SunElevationAngle,
+    ]);
+
+    fn at(lon: f64, lat: f64) -> Metadata {
+        Metadata::new()
+            .with_location(lon, lat)
+            .unwrap()
+            .derive_missing()
+    }
+
+    fn near(a: Option<f64>, b: f64, within: f64) {
+        let a = a.unwrap();
+        assert!((a - b).abs() <= within, "{a} is not within {within} of {b}");
+    }
+
+    #[test]
+    fn the_poster_follows_from_place_time_and_gsd() {
+        let record = poster().only(PLACED).derive_missing();
+        assert_eq!(record.fields(), PLACED.union(DERIVED));
+        assert_eq!(record.derived(), DERIVED);
+        assert_eq!(record.text(Field::UtmZone).as_deref(), Some("18M"));
+        assert_eq!(record.text(Field::CountryCode).as_deref(), Some("PER"));
+        near(record.sun_azimuth_angle(), 77.28, 0.5);
+        near(record.sun_elevation_angle(), 70.44, 0.5);
+        let size = record.pixel_size().unwrap();
+        near(Some(size.x / 1.03e-4), 1.0, 0.005);
+        near(Some(size.y / 8.23e-5), 1.0, 0.005);
+    }
+
+    #[test]
+    fn what_is_given_stays() {
+        assert_eq!(poster().derive_missing(), poster());
+        let given = poster()
+            .only(PLACED)
+            .with_country_code("COL")
+            .unwrap()
+            .derive_missing();
+        assert_eq!(given.text(Field::CountryCode).as_deref(), Some("COL"));
+        assert!(!given.derived().contains(Field::CountryCode));
+    }
+
+    #[test]
+    fn setting_and_removing_unmark() {
+        let mut record = poster().only(PLACED).derive_missing();
+        record.set_utm_zone("18L").unwrap();
+        record.remove(Field::CountryCode);
+        let rest = FieldSet::of(&[Field::UtmZone, Field::CountryCode]);
+        assert_eq!(record.derived(), DERIVED.difference(rest));
+        assert_eq!(record.only(PLACED).derived(), FieldSet::NONE);
+        assert_eq!(
+            record.derive_missing().derived(),
+            DERIVED.difference(FieldSet::of(&[Field::UtmZone]))
+        );
+    }
+
+    #[test]
+    fn nothing_follows_from_nothing() {
+        assert!(Metadata::new().derive_missing().is_empty());
+        let unplaced = poster().only(FieldSet::GSD.union(FieldSet::TIME));
+        assert_eq!(unplaced.derive_missing(), unplaced);
+    }
+
+    #[test]
+    fn countries() {
+        for (lon, lat, code) in [
+            (2.35, 48.86, Some("FRA")),
+            (-97.0, 33.0, Some("USA")),
+            (36.82, -1.29, Some("KEN")),
+            (114.17, 22.32, Some("HKG")),
+            (-52.5, 4.0, Some("GUF")),
+            (8.691, 47.6973, Some("DEU")),
+            (12.453, 41.903, Some("VAT")),
+            (151.2, -33.87, Some("AUS")),
+            (0.0, 90.0, None),
+            (-30.0, 30.0, None),
+            (180.0, 0.5, None),
+        ] {
+            assert_eq!(
+                at(lon, lat).text(Field::CountryCode).as_deref(),
+                code,
+                "{lon} {lat}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_day_has_no_sun() {
+        let day = at(5.32, 60.39)
+            .with_timestamp("2020-06-21")
+            .unwrap()
+            .derive_missing();
+        assert_eq!(day.sun_azimuth_angle(), None);
+        let minute = at(5.32, 60.39)
+            .with_timestamp("2020-06-21T11:40Z")
+            .unwrap()
+            .derive_missing();
+        // Local noon of the solstice: 90 - 60.39 + 23.44.
+        near(minute.sun_elevation_angle(), 53.05, 0.1);
+        near(minute.sun_azimuth_angle(), 180.0, 1.0);
+    }
+
+    #[test]
+    fn the_sun_before_1970_and_at_night() {
+        // Greenwich at midnight of an equinox: as far below the horizon as it is above at noon.
+        let night = at(0.0, 51.48)
+            .with_timestamp("1960-03-20T00:07:30Z")
+            .unwrap()
+            .derive_missing();
+        near(night.sun_elevation_angle(), -38.7, 0.5);
+        let azimuth = night.sun_azimuth_angle().unwrap();
+        assert!(!(1.0..=359.0).contains(&azimuth), "{azimuth}");
+    }
+
+    #[test]
+    fn degrees_on_wgs84() {
+        // Published lengths of a degree in kilometres: longitude, latitude.
+        for (lat, lon_km, lat_km) in [
+            (0.0, 111.320, 110.574),
+            (15.0, 107.551, 110.649),
+            (-45.0, 78.847, 111.132),
+            (75.0, 28.902, 111.618),
+        ] {
+            let degree = metres_per_degree(lat);
+            near(Some(degree.x / 1000.0), lon_km, 0.0006);
+            near(Some(degree.y / 1000.0), lat_km, 0.0006);
+        }
+    }
+
+    #[test]
+    fn gsd_and_pixel_size_are_inverse() {
+        let record = Metadata::new()
+            .with_gsd((10.0, 20.0))
+            .unwrap()
+            .with_location(5.32, -60.39)
+            .unwrap();
+        let size = record.derive_missing();
+        let mut back = size.clone();
+        back.remove(Field::Gsd);
+        let back = back.derive_missing();
+        assert!(back.derived().contains(Field::Gsd));
+        near(back.gsd().map(|g| g.x), 10.0, 1e-9);
+        near(back.gsd().map(|g| g.y), 20.0, 1e-9);
+    }
+
+    #[test]
+    fn nothing_is_derived_out_of_range() {
+        let pole = Metadata::new()
+            .with_gsd(10_000.0)
+            .unwrap()
+            .with_location(0.0, 90.0)
+            .unwrap();
+        let derived = pole.derive_missing();
+        assert_eq!((derived.pixel_size(), derived.utm_zone()), (None, None));
+        assert_eq!(derived, pole);
+    }
+}

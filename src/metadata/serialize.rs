@@ -1,5 +1,9 @@
 //! The record as JSON.
 
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::record::Metadata;
@@ -138,7 +142,22 @@ impl Serialize for Metadata {
 
 impl<'de> Deserialize<'de> for Metadata {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let document = Document::deserialize(deserializer)?;
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+/// Takes objects alone: a derived struct would take a list of 15 values as well.
+struct ObjectVisitor;
+
+impl<'de> Visitor<'de> for ObjectVisitor {
+    type Value = Metadata;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of metadata fields")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Metadata, A::Error> {
+        let document = Document::deserialize(MapAccessDeserializer::new(map))?;
         Metadata::try_from(document).map_err(serde::de::Error::custom)
     }
 }
@@ -194,8 +213,8 @@ mod tests {
             (r#"{"gsd": 1, "gsd": 2}"#, "duplicate"),
             (r#"{"clouds": 1}"#, "unknown field"),
             (r#"{"timestamp": "2015-09-21T15:30:08"}"#, "offset"),
-            ("[1, 2]", "2 elements"),
-            ("3", "expected struct"),
+            ("[1, 2]", "an object"),
+            ("3", "an object"),
         ] {
             let error = serde_json::from_str::<Metadata>(text)
                 .unwrap_err()

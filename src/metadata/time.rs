@@ -121,6 +121,15 @@ impl Timestamp {
         self.instant.as_second() as f64 + f64::from(self.instant.subsec_nanosecond()) * 1e-9
     }
 
+    /// Its day alone.
+    pub fn to_day(self) -> Self {
+        let midnight = self.civil().date().at(0, 0, 0, 0);
+        Timestamp {
+            instant: Offset::UTC.to_timestamp(midnight).unwrap_or(self.instant),
+            precision: TimePrecision::Day,
+        }
+    }
+
     /// The same moment with at most whole seconds, the fraction cut off: a fraction that is
     /// rounded up could end in another year.
     pub fn to_whole_seconds(self) -> Self {

@@ -3,8 +3,8 @@
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer, LayerNorm, Linear};
 use burn::prelude::{Device, Int, Tensor, TensorData};
-use burn::tensor::activation::{relu, softmax};
 use burn::tensor::Bool;
+use burn::tensor::activation::{relu, softmax};
 
 use super::layers::{layer_norm, linear};
 use super::transformer::split_heads;
@@ -16,8 +16,8 @@ use crate::metadata::FieldSet;
 /// Tokens and class token start from U(-d^-.5, d^-.5), as there.
 #[derive(Module, Debug)]
 pub struct TabularTransformer {
-    numbers: Tokens,
-    categories: Tokens,
+    numbers: Option<Tokens>,
+    categories: Option<Tokens>,
     missing: Param<Tensor<2>>,
     cls_token: Param<Tensor<1>>,
     blocks: Vec<TabularBlock>,
@@ -75,16 +75,15 @@ impl TabularTransformer {
         let numbers = columns.numbers.iter().map(|c| row(c.field));
         let categories = columns.categories.iter().map(|c| row(c.field));
         let (n, m) = (columns.numbers.len(), columns.categories.len());
-        // burn has no empty parameters: a kind without columns keeps one unused row.
+        let tokens = |rows: usize, columns: usize| {
+            (columns > 0).then(|| Tokens {
+                weight: uniform.init([rows, d], device),
+                bias: uniform.init([columns, d], device),
+            })
+        };
         Self {
-            numbers: Tokens {
-                weight: uniform.init([n.max(1), d], device),
-                bias: uniform.init([n.max(1), d], device),
-            },
-            categories: Tokens {
-                weight: uniform.init([columns.category_rows().max(1), d], device),
-                bias: uniform.init([m.max(1), d], device),
-            },
+            numbers: tokens(n, n),
+            categories: tokens(columns.category_rows(), m),
             missing: uniform.init([fields.len(), d], device),
             cls_token: uniform.init([d], device),
             blocks: (0..config.depth)
@@ -112,16 +111,16 @@ impl TabularTransformer {
         let device = numbers.device();
         let dim = self.cls_token.dims()[0];
         let mut columns = Vec::with_capacity(2);
-        if n > 0 {
-            let scaled = numbers.unsqueeze_dim::<3>(2) * self.numbers.weight.val().unsqueeze_dim(0);
-            columns.push(scaled + self.numbers.bias.val().unsqueeze_dim(0));
+        if let Some(tokens) = &self.numbers {
+            let scaled = numbers.unsqueeze_dim::<3>(2) * tokens.weight.val().unsqueeze_dim(0);
+            columns.push(scaled + tokens.bias.val().unsqueeze_dim(0));
         }
-        if m > 0 {
+        if let Some(table) = &self.categories {
             let offsets = TensorData::new(self.offsets.clone(), [1, m]);
             let rows = (categories + Tensor::from_data(offsets, &device)).reshape([batch * m]);
-            let tokens = self.categories.weight.val().select(0, rows);
+            let tokens = table.weight.val().select(0, rows);
             let tokens = tokens.reshape([batch, m, dim]);
-            columns.push(tokens + self.categories.bias.val().unsqueeze_dim(0));
+            columns.push(tokens + table.bias.val().unsqueeze_dim(0));
         }
         let columns = Tensor::cat(columns, 1);
         let fields = TensorData::new(self.column_fields.clone(), [n + m]);

@@ -85,12 +85,7 @@ pub(super) fn split_heads(qkv: Tensor<3>, heads: usize) -> [Tensor<4>; 3] {
 }
 
 impl Block {
-    pub(super) fn new(
-        shape: BlockShape,
-        causal: bool,
-        init: BlockInit,
-        device: &Device,
-    ) -> Self {
+    pub(super) fn new(shape: BlockShape, causal: bool, init: BlockInit, device: &Device) -> Self {
         let BlockShape {
             dim,
             heads,

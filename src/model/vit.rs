@@ -64,7 +64,9 @@ impl Vit {
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         let patches = self.patch_embed.proj.forward(images);
         let [batch, dim, rows, columns] = patches.dims();
-        let patches = patches.reshape([batch, dim, rows * columns]).swap_dims(1, 2);
+        let patches = patches
+            .reshape([batch, dim, rows * columns])
+            .swap_dims(1, 2);
         let cls = self.cls_token.val().expand([batch, 1, dim]);
         let tokens = Tensor::cat(vec![cls, patches], 1) + self.pos_embed.val();
         let tokens = self

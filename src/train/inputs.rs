@@ -3,8 +3,8 @@
 use burn::prelude::{Device, Tensor, TensorData};
 
 use super::{MetadataRecipe, Recipe};
-use crate::arch::{Arch, MetadataSide, MetadataTower, Projector, TabularConfig, TextConfig};
 use crate::arch::TabularColumns;
+use crate::arch::{Arch, MetadataSide, MetadataTower, Projector, TabularConfig, TextConfig};
 use crate::data::Chip;
 use crate::error::Result;
 use crate::metadata::{CaptionTokenizer, FieldSet, Metadata};
@@ -44,12 +44,16 @@ pub(super) fn resolve(
     let (tower, input) = match metadata {
         MetadataRecipe::Text {
             vocabulary,
+            tokenizer,
             dim,
             depth,
             heads,
         } => {
             let captions = chips.map(|chip| chip.metadata.caption(fields));
-            let tokenizer = CaptionTokenizer::train(captions, *vocabulary)?;
+            let tokenizer = match tokenizer {
+                Some(path) => CaptionTokenizer::from_file(path)?,
+                None => CaptionTokenizer::train(captions, *vocabulary)?,
+            };
             let context = tokenizer.context_for(fields);
             let config = TextConfig {
                 vocabulary: tokenizer.vocabulary(),
@@ -86,7 +90,10 @@ pub(super) fn resolve(
                 norm_eps: 1e-5,
                 columns: columns.clone(),
             };
-            (MetadataTower::Tabular(config), MetadataInput::Columns(columns))
+            (
+                MetadataTower::Tabular(config),
+                MetadataInput::Columns(columns),
+            )
         }
     };
     arch.metadata = Some(MetadataSide {

@@ -11,11 +11,15 @@ use serde::{Deserialize, Serialize};
 pub struct OptimizerConfig {
     /// Largest learning rate, reached after the warm-up.
     pub learning_rate: f64,
-    /// Learning rate at the last step.
+    /// Learning rate at the end of the cosine.
     #[serde(default = "final_rate")]
     pub final_learning_rate: f64,
     /// Steps of linear warm-up from 1e-6.
     pub warmup_steps: usize,
+    /// The step at which the cosine ends, the run's last by default. A run that ends before it
+    /// keeps a higher rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decay_steps: Option<usize>,
     /// Decay of matrices; none on norms, biases, tokens, positions and the logit scale.
     #[serde(default = "decay")]
     pub weight_decay: f64,
@@ -63,7 +67,8 @@ impl OptimizerConfig {
             .with_beta_2(self.betas[1] as f32)
             .with_epsilon(self.epsilon as f32)
             .with_weight_decay(self.weight_decay as f32);
-        let group = ParamGroup::from_any_regexes(NO_DECAY.to_vec()).map_err(|e| e.to_string())?;
+        let group =
+            ParamGroup::from_any_regexes(NO_DECAY.to_vec()).map_err(|e| format!("{e:?}"))?;
         let no_decay = config.clone().with_weight_decay(0.0).build();
         Ok(config.init().with_group(group, no_decay, None))
     }
@@ -75,7 +80,8 @@ impl OptimizerConfig {
             let share = step as f64 / self.warmup_steps as f64;
             return START + (self.learning_rate - START) * share;
         }
-        let rest = steps.saturating_sub(self.warmup_steps).max(1);
+        let end = self.decay_steps.unwrap_or(steps);
+        let rest = end.saturating_sub(self.warmup_steps).max(1);
         let share = ((step - self.warmup_steps) as f64 / rest as f64).min(1.0);
         let cosine = 0.5 * (1.0 + (std::f64::consts::PI * share).cos());
         self.final_learning_rate + (self.learning_rate - self.final_learning_rate) * cosine
@@ -160,6 +166,7 @@ mod tests {
             learning_rate: 1e-3,
             final_learning_rate: 1e-5,
             warmup_steps: 10,
+            decay_steps: None,
             weight_decay: 0.1,
             betas: betas(),
             epsilon: 1e-8,
@@ -169,5 +176,10 @@ mod tests {
         assert_eq!(config.rate(10, 110), 1e-3);
         assert!((config.rate(60, 110) - (1e-5 + 0.99e-3 / 2.0)).abs() < 1e-9);
         assert!((config.rate(110, 110) - 1e-5).abs() < 1e-12);
+        let longer = OptimizerConfig {
+            decay_steps: Some(110),
+            ..config
+        };
+        assert!((longer.rate(60, 80) - (1e-5 + 0.99e-3 / 2.0)).abs() < 1e-9);
     }
 }

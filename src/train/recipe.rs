@@ -1,6 +1,6 @@
 //! A training recipe: everything that a run depends on but the data itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,10 @@ use crate::model::SimclrConfig;
 pub struct Recipe {
     /// The model's id.
     pub id: String,
+    /// The model's version.
+    pub version: String,
+    /// Licence of the weights (SPDX), which the data's licences may decide.
+    pub licence: String,
     /// What is trained.
     pub method: Method,
     /// Everything random follows from it.
@@ -81,6 +85,9 @@ pub enum MetadataRecipe {
     Text {
         /// Most tokens of the tokenizer that is trained on the captions.
         vocabulary: usize,
+        /// A `tokenizer.json` to use instead, so that models share their ids.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tokenizer: Option<PathBuf>,
         /// Width.
         dim: usize,
         /// Blocks.
@@ -143,11 +150,31 @@ impl Recipe {
     /// [`Error::Training`] with the line, for an unknown key, a wrong type or a combination that is
     /// impossible.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-        let recipe: Recipe = toml::from_str(&text).map_err(|e| Error::Training {
-            reason: format!("recipe `{}`: {e}", path.display()),
+        Self::read_with(path, &[])
+    }
+
+    /// As [`Recipe::read`], with changes such as `optimizer.learning_rate=3e-4`: keys with dots
+    /// between tables, values as TOML, or as text where they are no TOML.
+    ///
+    /// # Errors
+    /// As [`Recipe::read`], and for a change of a key that the recipe's tables lack.
+    pub fn read_with(path: &Path, changes: &[String]) -> Result<Self> {
+        let fail = |reason: String| Error::Training {
+            reason: format!("recipe `{}`: {reason}", path.display()),
             source: None,
-        })?;
+        };
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        // First without the changes, so that an error in the file names its line.
+        let mut recipe: Recipe = toml::from_str(&text).map_err(|e| fail(e.to_string()))?;
+        if !changes.is_empty() {
+            let mut table: toml::Table = text
+                .parse()
+                .map_err(|e: toml::de::Error| fail(e.to_string()))?;
+            for change in changes {
+                apply(&mut table, change).map_err(fail)?;
+            }
+            recipe = table.try_into().map_err(|e| fail(e.to_string()))?;
+        }
         recipe.validate()?;
         Ok(recipe)
     }
@@ -202,6 +229,31 @@ impl Recipe {
         }
         self.optimizer.validate().or_else(|reason| refuse(&reason))
     }
+}
+
+/// Sets one value of a recipe's table.
+fn apply(table: &mut toml::Table, change: &str) -> Result<(), String> {
+    let (key, value) = change
+        .split_once('=')
+        .ok_or_else(|| format!("`{change}` is no KEY=VALUE"))?;
+    let value = format!("v = {value}")
+        .parse::<toml::Table>()
+        .ok()
+        .and_then(|mut parsed| parsed.remove("v"))
+        .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+    let (path, last) = match key.rsplit_once('.') {
+        Some((path, last)) => (path.split('.').collect(), last),
+        None => (Vec::new(), key),
+    };
+    let mut inner = table;
+    for name in path {
+        inner = inner
+            .get_mut(name)
+            .and_then(toml::Value::as_table_mut)
+            .ok_or_else(|| format!("`{key}`: there is no table `{name}`"))?;
+    }
+    inner.insert(last.to_owned(), value);
+    Ok(())
 }
 
 fn one() -> f64 {

@@ -66,8 +66,8 @@ pub struct Summary {
 }
 
 /// Trains a recipe's model on the `train` split of its data and writes to `out`, a new folder:
-/// `recipe.toml`, `arch.json`, `tokenizer.json` for a text tower, `metrics.jsonl` and
-/// `weights.safetensors`, which is replaced at each validation and at the end.
+/// `recipe.toml`, `arch.json`, `tokenizer.json` for a text tower, `metrics.jsonl`,
+/// `weights.safetensors`, which is replaced at each validation and at the end, and `card.json`.
 ///
 /// # Errors
 /// Where the data cannot be read, `out` exists or cannot be written, or the loss is not finite.
@@ -99,7 +99,10 @@ pub fn pretrain(
         fs::write(&path, text).map_err(|e| Error::io(&path, e))
     };
     write("recipe.toml", toml::to_string(recipe).map_err(to_error)?)?;
-    write("arch.json", serde_json::to_string_pretty(&arch).map_err(to_error)?)?;
+    write(
+        "arch.json",
+        serde_json::to_string_pretty(&arch).map_err(to_error)?,
+    )?;
     if let Some(json) = input.as_ref().and_then(MetadataInput::tokenizer_json) {
         write("tokenizer.json", json)?;
     }
@@ -116,7 +119,11 @@ pub fn pretrain(
     let chips = sets.iter().map(Vec::len).sum();
     let per_epoch = sets.iter().zip(&recipe.data);
     let per_epoch = per_epoch
-        .map(|(chips, source)| source.chips_per_epoch.map_or(chips.len(), |n| n.min(chips.len())))
+        .map(|(chips, source)| {
+            source
+                .chips_per_epoch
+                .map_or(chips.len(), |n| n.min(chips.len()))
+        })
         .collect();
     let loader = Loader::start(
         Arc::new(sets),
@@ -143,8 +150,7 @@ pub fn pretrain(
             return Err(reason(format!("the loss is {loss} at step {}", step + 1)));
         }
         let mut gradients = GradientsParams::from_grads(losses.total.backward(), &model);
-        let gradient_norm =
-            clip_global_norm(&model, &mut gradients, recipe.optimizer.clip_norm);
+        let gradient_norm = clip_global_norm(&model, &mut gradients, recipe.optimizer.clip_norm);
         let learning_rate = recipe.optimizer.rate(step, recipe.steps);
         model = optimizer.step(learning_rate, model, gradients);
         model.logit_scale = model.logit_scale.map(|scale| {
@@ -179,14 +185,26 @@ pub fn pretrain(
         progress(&line);
     }
     save_weights(&model, &weights)?;
-    Ok(Summary {
+    let summary = Summary {
         steps: recipe.steps,
         chips,
         parameters,
         seconds: start.elapsed().as_secs_f64(),
         loss: last_loss,
         knn: last_knn,
-    })
+    };
+    // What `satmip export` puts into the bundle.
+    let card = serde_json::json!({
+        "id": recipe.id,
+        "version": recipe.version,
+        "licence": recipe.licence,
+        "training": { "recipe": recipe, "summary": summary },
+    });
+    write(
+        "card.json",
+        serde_json::to_string_pretty(&card).map_err(to_error)?,
+    )?;
+    Ok(summary)
 }
 
 struct Losses {
@@ -227,7 +245,11 @@ fn step_losses(
                 .metadata_features(records)
                 .and_then(|features| model.project_metadata(features));
             rows.map(|rows| {
-                info_nce(model.project_image(first.clone()), rows, model.logit_scale.val())
+                info_nce(
+                    model.project_image(first.clone()),
+                    rows,
+                    model.logit_scale.val(),
+                )
             })
         }
         _ => None,
@@ -272,7 +294,9 @@ impl Gauge {
         names.sort_unstable();
         names.dedup();
         let sample = |chips: &[Chip]| -> Result<Sample> {
-            let chosen = chips.iter().step_by(chips.len().div_ceil(config.chips).max(1));
+            let chosen = chips
+                .iter()
+                .step_by(chips.len().div_ceil(config.chips).max(1));
             let mut sample = Sample {
                 pixels: Vec::new(),
                 labels: Vec::new(),
@@ -306,7 +330,10 @@ impl Gauge {
                 let features = model.image_features(Tensor::from_data(images, &device));
                 dim = features.dims()[1];
                 let data = unit_rows(features).into_data();
-                rows.extend(data.to_vec::<f32>().map_err(|e| reason(format!("{e:?}")))?);
+                rows.extend(
+                    data.try_to_vec::<f32>()
+                        .map_err(|e| reason(format!("{e:?}")))?,
+                );
             }
             Ok((rows, dim))
         };
