@@ -8,6 +8,7 @@ mod image;
 mod metadata;
 pub mod names;
 mod preprocessing;
+mod shapes;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,7 @@ pub use metadata::{
     CategoryColumn, MetadataTower, NumberColumn, TabularColumns, TabularConfig, TextConfig,
 };
 pub use preprocessing::{Fit, Preprocessing, ResizeFilter};
+pub use shapes::{BlockConv, weight_shapes};
 
 use crate::error::{Error, Result};
 use crate::metadata::FieldSet;

@@ -262,14 +262,17 @@ mod tests {
 
     #[test]
     fn degrees_on_wgs84() {
-        // NGA's calculator of the length of a degree: 111,319.5 / 110,574.3 m at the equator,
-        // 78,846.8 / 111,131.8 m at 45 degrees.
-        let equator = metres_per_degree(0.0);
-        near(Some(equator.x), 111_319.49, 0.02);
-        near(Some(equator.y), 110_574.28, 0.02);
-        let middle = metres_per_degree(45.0);
-        near(Some(middle.x), 78_846.81, 0.02);
-        near(Some(middle.y), 111_131.78, 0.02);
+        // Published lengths of a degree in kilometres: longitude, latitude.
+        for (lat, lon_km, lat_km) in [
+            (0.0, 111.320, 110.574),
+            (15.0, 107.551, 110.649),
+            (-45.0, 78.847, 111.132),
+            (75.0, 28.902, 111.618),
+        ] {
+            let degree = metres_per_degree(lat);
+            near(Some(degree.x / 1000.0), lon_km, 0.0006);
+            near(Some(degree.y / 1000.0), lat_km, 0.0006);
+        }
     }
 
     #[test]

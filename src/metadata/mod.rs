@@ -36,14 +36,15 @@ mod tabular;
 mod tabular_decode;
 mod text;
 mod time;
-//TOK #[cfg(feature = "serve")]
-//TOK mod tokenizer;
+#[cfg(feature = "serve")]
+mod tokenizer;
 
+pub(crate) use derive::metres_per_degree;
 pub use field::{Field, FieldSet};
 pub use place::{CountryCode, Location, UtmZone};
 pub use record::Metadata;
 pub use sensor::{PerAxis, ScanDirection};
 pub use tabular::TabularBatch;
 pub use time::{TimePrecision, Timestamp};
-//TOK #[cfg(feature = "serve")]
-//TOK pub use tokenizer::{CaptionTokenizer, END_TOKEN, PAD_TOKEN, START_TOKEN};
+#[cfg(feature = "serve")]
+pub use tokenizer::{CaptionTokenizer, END_TOKEN, PAD_TOKEN, START_TOKEN};

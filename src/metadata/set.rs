@@ -22,6 +22,11 @@ impl Metadata {
         self.derived.remove(field);
     }
 
+    /// Says that the field's value follows from others, as [`Metadata::derived`] tells.
+    pub(crate) fn mark_derived(&mut self, field: Field) {
+        self.derived.insert(field);
+    }
+
     /// Sets the ground sample distance, metres per pixel: one number or one for each axis.
     pub fn set_gsd(&mut self, metres: impl Into<PerAxis>) -> Result<()> {
         self.gsd = Some(both(Field::Gsd, metres.into(), METRES, "m")?);

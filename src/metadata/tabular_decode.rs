@@ -58,84 +58,71 @@ impl Row<'_> {
         Ok(record)
     }
 
+    /// Sets a field whose columns are there. Rounding to f32 may leave a range by a little, so
+    /// values are brought back into it; a NaN stays one and is refused.
     fn decode(&self, m: &mut Metadata, field: Field) -> Result<()> {
+        let name = field.name();
+        let pair = |x, y| self.exp(x).zip(self.exp(y));
+        let azimuth = || self.phase(name).map(|(angle, _)| angle.to_degrees());
         match field {
-            Field::Gsd => match (self.exp("gsd.x"), self.exp("gsd.y")) {
-                (Some(x), Some(y)) => m.set_gsd((x.clamp(1e-4, 1e4), y.clamp(1e-4, 1e4))),
-                _ => Ok(()),
-            },
-            Field::MultispectralGsd => match self.exp("multispectral_gsd") {
-                Some(v) => m.set_multispectral_gsd(v.clamp(1e-4, 1e4)),
-                None => Ok(()),
-            },
-            Field::PixelSize => match (self.exp("pixel_size.x"), self.exp("pixel_size.y")) {
-                (Some(x), Some(y)) => {
-                    m.set_pixel_size((x.clamp(1e-10, 10.0), y.clamp(1e-10, 10.0)))
-                }
-                _ => Ok(()),
-            },
-            Field::Timestamp => match self.time()? {
-                Some(time) => {
+            Field::Gsd => pair("gsd.x", "gsd.y").map_or(Ok(()), |(x, y)| {
+                m.set_gsd((x.clamp(1e-4, 1e4), y.clamp(1e-4, 1e4)))
+            }),
+            Field::MultispectralGsd => self
+                .exp(name)
+                .map_or(Ok(()), |v| m.set_multispectral_gsd(v.clamp(1e-4, 1e4))),
+            Field::PixelSize => pair("pixel_size.x", "pixel_size.y").map_or(Ok(()), |(x, y)| {
+                m.set_pixel_size((x.clamp(1e-10, 10.0), y.clamp(1e-10, 10.0)))
+            }),
+            Field::Timestamp => {
+                if let Some(time) = self.time()? {
                     m.set_time(time);
-                    Ok(())
                 }
-                None => Ok(()),
-            },
+                Ok(())
+            }
             Field::Location => {
-                let lon = self.phase("location.longitude");
-                match (lon, self.number("location.latitude")) {
-                    (Some((lon, _)), Some(lat)) => {
-                        let degrees = lon.to_degrees();
-                        let lon = if degrees > 180.0 {
-                            degrees - 360.0
-                        } else {
-                            degrees
-                        };
-                        m.set_location(lon, lat.clamp(-90.0, 90.0))
-                    }
-                    _ => Ok(()),
-                }
+                let place = self
+                    .phase("location.longitude")
+                    .zip(self.number("location.latitude"));
+                place.map_or(Ok(()), |((lon, _), lat)| {
+                    let lon = lon.to_degrees();
+                    let lon = if lon > 180.0 { lon - 360.0 } else { lon };
+                    m.set_location(lon, lat.clamp(-90.0, 90.0))
+                })
             }
-            Field::CloudCover => match self.number(field.name()) {
-                Some(v) => m.set_cloud_cover(v.clamp(0.0, 100.0)),
-                None => Ok(()),
+            Field::CloudCover => self
+                .number(name)
+                .map_or(Ok(()), |v| m.set_cloud_cover(v.clamp(0.0, 100.0))),
+            Field::Wavelengths => match self.wavelengths() {
+                values if values.is_empty() => Ok(()),
+                values => m.set_wavelengths(&values),
             },
-            Field::Wavelengths => {
-                let names = ["wavelengths.0", "wavelengths.1", "wavelengths.2"];
-                let values = names.iter().map_while(|name| self.number(name));
-                // 0 stands for none; the shortest wavelength that is taken is 100.
-                let values: Vec<f64> = values
-                    .take_while(|v| !(*v < 50.0))
-                    .map(|v| v.clamp(100.0, 1e5))
-                    .collect();
-                match values.is_empty() {
-                    true => Ok(()),
-                    false => m.set_wavelengths(&values),
-                }
+            Field::TargetAzimuthAngle => {
+                azimuth().map_or(Ok(()), |v| m.set_target_azimuth_angle(v))
             }
-            Field::TargetAzimuthAngle => match self.phase(field.name()) {
-                Some((v, _)) => m.set_target_azimuth_angle(v.to_degrees()),
-                None => Ok(()),
-            },
-            Field::SunAzimuthAngle => match self.phase(field.name()) {
-                Some((v, _)) => m.set_sun_azimuth_angle(v.to_degrees()),
-                None => Ok(()),
-            },
-            Field::SunElevationAngle => match self.number(field.name()) {
-                Some(v) => m.set_sun_elevation_angle(v.clamp(-90.0, 90.0)),
-                None => Ok(()),
-            },
-            Field::OffNadirAngle => match self.number(field.name()) {
-                Some(v) => m.set_off_nadir_angle(v.clamp(0.0, 90.0)),
-                None => Ok(()),
-            },
+            Field::SunAzimuthAngle => azimuth().map_or(Ok(()), |v| m.set_sun_azimuth_angle(v)),
+            Field::SunElevationAngle => self
+                .number(name)
+                .map_or(Ok(()), |v| m.set_sun_elevation_angle(v.clamp(-90.0, 90.0))),
+            Field::OffNadirAngle => self
+                .number(name)
+                .map_or(Ok(()), |v| m.set_off_nadir_angle(v.clamp(0.0, 90.0))),
             Field::UtmZone | Field::CountryCode | Field::ScanDirection | Field::SensorPlatform => {
-                match self.category(field)? {
-                    Some(value) => m.set_text(field, value),
-                    None => Ok(()),
-                }
+                self.category(field)?
+                    .map_or(Ok(()), |value| m.set_text(field, value))
             }
         }
+    }
+
+    /// The wavelengths up to the first 0, which stands for none; the shortest that is taken is
+    /// 100, so half of it tells them apart.
+    fn wavelengths(&self) -> Vec<f64> {
+        ["wavelengths.0", "wavelengths.1", "wavelengths.2"]
+            .iter()
+            .map_while(|name| self.number(name))
+            .take_while(|v| v.is_nan() || *v >= 50.0)
+            .map(|v| v.clamp(100.0, 1e5))
+            .collect()
     }
 
     /// A number before standardising; none where there is no such column.

@@ -299,11 +299,12 @@ impl Columns {
         positions
     }
 
-    /// Key and metadata of a row, whose cells `cell` gives by position; or what is wrong.
+    /// Key and metadata of a row, whose cells `cell` gives by position; or what is wrong with the
+    /// one or the other.
     pub(super) fn row<'a>(
         &self,
         cell: impl Fn(usize) -> Result<&'a str, String>,
-    ) -> Result<(String, Metadata), String> {
+    ) -> Result<(String, Result<Metadata, String>), String> {
         let named =
             |at: usize, reason: String| format!("column `{}`: {reason}", short(&self.header[at]));
         let read = |at: usize| cell(at).map_err(|reason| named(at, reason));
@@ -318,16 +319,19 @@ impl Columns {
             }
             key.push_str(if i == 0 { table::plain(part) } else { part });
         }
-        let mut parts = Parts::default();
-        for (column, at) in &self.columns {
-            let text = read(*at)?.trim();
-            if !is_missing(text) {
-                parts
-                    .take(*column, text, self.clamp_cloud_cover)
-                    .map_err(|reason| named(*at, reason))?;
+        let metadata = || {
+            let mut parts = Parts::default();
+            for (column, at) in &self.columns {
+                let text = read(*at)?.trim();
+                if !is_missing(text) {
+                    parts
+                        .take(*column, text, self.clamp_cloud_cover)
+                        .map_err(|reason| named(*at, reason))?;
+                }
             }
-        }
-        Ok((key, parts.finish()?))
+            parts.finish()
+        };
+        Ok((key, metadata()))
     }
 }
 

@@ -17,7 +17,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use super::columns::{ColumnMap, Columns};
-use super::table::{TableRow, at};
+use super::table::{KeyedRow, TableRow};
 use super::{caused, unreadable};
 use crate::error::{Error, Result};
 
@@ -104,19 +104,8 @@ impl ParquetReader {
         Ok(true)
     }
 
-    fn read(&self, at_row: usize) -> Result<(String, crate::metadata::Metadata), String> {
-        let cells = &self.cells[at_row * self.width..][..self.width];
-        self.columns.row(|column| {
-            let cell = self.projected.get(column).copied().flatten();
-            Ok(cell.and_then(|i| cells.get(i)).map_or("", String::as_str))
-        })
-    }
-}
-
-impl Iterator for ParquetReader {
-    type Item = Result<TableRow>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+    /// The next row, with its key even where its metadata are bad.
+    pub fn keyed(&mut self) -> Option<Result<KeyedRow>> {
         while !self.done && self.next * self.width >= self.cells.len() {
             match self.fill() {
                 Ok(true) => {}
@@ -130,17 +119,22 @@ impl Iterator for ParquetReader {
         if self.done {
             return None;
         }
-        let row = self.read(self.next);
+        let cells = &self.cells[self.next * self.width..][..self.width];
+        let row = self.columns.row(|column| {
+            let cell = self.projected.get(column).copied().flatten();
+            Ok(cell.and_then(|i| cells.get(i)).map_or("", String::as_str))
+        });
         self.next += 1;
         self.row += 1;
-        Some(match row {
-            Ok((key, metadata)) => Ok(TableRow {
-                line: self.row,
-                key,
-                metadata,
-            }),
-            Err(reason) => Err(at(&self.origin, self.row, reason)),
-        })
+        Some(KeyedRow::new(&self.origin, self.row, row))
+    }
+}
+
+impl Iterator for ParquetReader {
+    type Item = Result<TableRow>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.keyed().map(|row| row.and_then(KeyedRow::whole))
     }
 }
 

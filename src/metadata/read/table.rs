@@ -42,6 +42,40 @@ pub struct TableRow {
     pub metadata: Metadata,
 }
 
+/// A row whose key could be read, whatever the rest is.
+#[derive(Debug)]
+pub struct KeyedRow {
+    /// As [`TableRow::line`].
+    pub line: u64,
+    /// As [`TableRow::key`].
+    pub key: String,
+    /// What the row states, or what is wrong with it.
+    pub metadata: Result<Metadata>,
+}
+
+impl KeyedRow {
+    pub(super) fn new(
+        origin: &str,
+        line: u64,
+        row: Result<(String, Result<Metadata, String>), String>,
+    ) -> Result<Self> {
+        let (key, metadata) = row.map_err(|reason| at(origin, line, reason))?;
+        Ok(KeyedRow {
+            line,
+            key,
+            metadata: metadata.map_err(|reason| at(origin, line, reason)),
+        })
+    }
+
+    pub(super) fn whole(self) -> Result<TableRow> {
+        Ok(TableRow {
+            line: self.line,
+            key: self.key,
+            metadata: self.metadata?,
+        })
+    }
+}
+
 /// Streams the rows of a CSV file.
 ///
 /// The delimiter is a comma, or a tab or semicolon where the header has no comma. An item is an
@@ -112,7 +146,11 @@ impl<R: Read> CsvReader<R> {
         })
     }
 
-    fn row(&mut self) -> Option<Result<TableRow>> {
+    /// The next row, with its key even where its metadata are bad.
+    pub fn keyed(&mut self) -> Option<Result<KeyedRow>> {
+        if self.done {
+            return None;
+        }
         let line = self.rows.position().line();
         match self.rows.read_byte_record(&mut self.record) {
             Ok(false) => {
@@ -132,14 +170,7 @@ impl<R: Read> CsvReader<R> {
             let cell = self.record.get(column).unwrap_or_default();
             std::str::from_utf8(cell).map_err(|_| "the cell is not UTF-8".to_owned())
         });
-        Some(match row {
-            Ok((key, metadata)) => Ok(TableRow {
-                line,
-                key,
-                metadata,
-            }),
-            Err(reason) => Err(at(&self.origin, line, reason)),
-        })
+        Some(KeyedRow::new(&self.origin, line, row))
     }
 }
 
@@ -147,7 +178,7 @@ impl<R: Read> Iterator for CsvReader<R> {
     type Item = Result<TableRow>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.done { None } else { self.row() }
+        self.keyed().map(|row| row.and_then(KeyedRow::whole))
     }
 }
 
@@ -255,11 +286,26 @@ pub fn rows(
     path: impl AsRef<Path>,
     map: &ColumnMap,
 ) -> Result<Box<dyn Iterator<Item = Result<TableRow>> + Send>> {
+    let rows = keyed_rows(path, map)?;
+    Ok(Box::new(rows.map(|row| row.and_then(KeyedRow::whole))))
+}
+
+/// As [`rows`], with the keys of rows whose metadata are bad.
+pub fn keyed_rows(
+    path: impl AsRef<Path>,
+    map: &ColumnMap,
+) -> Result<Box<dyn Iterator<Item = Result<KeyedRow>> + Send>> {
     let path = path.as_ref();
     match kind(path)? {
-        Kind::Text => Ok(Box::new(CsvReader::open(path, map)?)),
+        Kind::Text => {
+            let mut reader = CsvReader::open(path, map)?;
+            Ok(Box::new(std::iter::from_fn(move || reader.keyed())))
+        }
         #[cfg(feature = "parquet")]
-        Kind::Parquet => Ok(Box::new(super::parquet::ParquetReader::open(path, map)?)),
+        Kind::Parquet => {
+            let mut reader = super::parquet::ParquetReader::open(path, map)?;
+            Ok(Box::new(std::iter::from_fn(move || reader.keyed())))
+        }
         #[cfg(not(feature = "parquet"))]
         Kind::Parquet => {
             let reason = "Parquet is read by builds with the feature `parquet`";

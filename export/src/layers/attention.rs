@@ -1,0 +1,92 @@
+//! Multi-head self-attention.
+
+use super::Linear;
+use crate::error::{Error, Result};
+use crate::graph::{Dim, Graph, Size, Value};
+use crate::tensor::Tensor;
+
+/// What is added to the scores of later positions: so far down that `exp` of it is 0 next to any
+/// real score, and still finite, so that no engine meets infinity minus infinity.
+const MASKED: f32 = -1e9;
+
+/// Multi-head self-attention (Vaswani et al. 2017) with one projection for queries, keys and
+/// values, in timm's layout.
+#[derive(Debug, Clone)]
+pub struct Attention {
+    /// [3 width, width]: queries, keys, values; each is `heads` x head width.
+    pub qkv: Linear,
+    /// [width, width].
+    pub proj: Linear,
+    /// Number of heads; divides the width.
+    pub heads: usize,
+}
+
+impl Attention {
+    /// [batch, length, width] to the same. `mask` is added to the scores
+    /// ([batch, heads, length, length]), for example a [`causal_mask`]; both the batch and the
+    /// length may be dynamic.
+    ///
+    /// # Errors
+    /// A width that the heads do not divide, weights that do not fit.
+    pub fn apply(
+        self,
+        graph: &mut Graph,
+        scope: &str,
+        x: Value,
+        mask: Option<Value>,
+    ) -> Result<Value> {
+        let width = graph.shape(x)?.last().and_then(Dim::known);
+        let head = width.filter(|w| self.heads > 0 && w.is_multiple_of(self.heads));
+        let (Some(width), Some(head)) = (width, head.map(|w| w / self.heads)) else {
+            return Err(Error::shape(
+                "attention",
+                format!("{} heads for a width of {width:?}", self.heads),
+            ));
+        };
+        graph.within(scope, |g| {
+            let qkv = self.qkv.apply(g, "qkv", x)?;
+            let split = [
+                Size::Keep,
+                Size::Keep,
+                Size::Of(3 * self.heads),
+                Size::Of(head),
+            ];
+            let qkv = g.reshape(qkv, &split)?;
+            let qkv = g.transpose(qkv, &[0, 2, 1, 3])?;
+            let parts = g.split(qkv, 1, 3)?;
+            let [queries, keys, values] = parts[..] else {
+                return Err(Error::shape("attention", "not three parts"));
+            };
+            let scale = g.constant(Tensor::scalar((1.0 / (head as f64).sqrt()) as f32))?;
+            let queries = g.mul(queries, scale)?;
+            let keys = g.transpose(keys, &[0, 1, 3, 2])?;
+            let mut scores = g.matmul(queries, keys)?;
+            if let Some(mask) = mask {
+                scores = g.add(scores, mask)?;
+            }
+            let weights = g.softmax(scores, -1)?;
+            let mixed = g.matmul(weights, values)?;
+            let mixed = g.transpose(mixed, &[0, 2, 1, 3])?;
+            let mixed = g.reshape(mixed, &[Size::Keep, Size::Keep, Size::Of(width)])?;
+            self.proj.apply(g, "proj", mixed)
+        })
+    }
+}
+
+/// A mask [length, length] that hides later positions from earlier ones, for a length that is
+/// dimension `place` of `x` and may be dynamic: 0 where the key is at or before the query, else
+/// -1e9.
+///
+/// # Errors
+/// A dimension that is not there.
+pub fn causal_mask(graph: &mut Graph, scope: &str, x: Value, place: usize) -> Result<Value> {
+    graph.within(scope, |g| {
+        let length = g.dim_of(x, place)?;
+        let keys = g.range(length)?;
+        let queries = g.unsqueeze(keys, &[1])?;
+        let seen = g.less_or_equal(keys, queries)?;
+        let open = g.constant(Tensor::scalar(0.0))?;
+        let masked = g.constant(Tensor::scalar(MASKED))?;
+        g.select(seen, open, masked)
+    })
+}

@@ -1,1 +1,0 @@
-//! Architecture and weights to ONNX graphs.

@@ -1,0 +1,199 @@
+//! The metadata graph.
+
+use satmip_export::layers::{Block, Embedding, Mlp, causal_mask, first_match, prepend_token};
+use satmip_export::{DataType, Dim, Graph, SliceEnd, Tensor, Value};
+
+use super::{Built, Weights, projector};
+use crate::arch::names::{METADATA, METADATA_PROJECTOR};
+use crate::arch::{MetadataSide, MetadataTower, TabularConfig, TextConfig};
+use crate::metadata::{Field, FieldSet};
+
+pub(super) fn build(
+    graph: &mut Graph,
+    side: &MetadataSide,
+    embed_dim: usize,
+    weights: &Weights,
+) -> Built<()> {
+    let features = match &side.tower {
+        MetadataTower::Text(config) => text(graph, config, weights)?,
+        MetadataTower::Tabular(config) => tabular(graph, config, side.fields, weights)?,
+    };
+    projector::finish(
+        graph,
+        "metadata",
+        METADATA_PROJECTOR,
+        &side.projector,
+        (side.tower.features(), embed_dim),
+        features,
+        weights,
+    )
+}
+
+fn own(name: &str) -> String {
+    format!("{METADATA}.{name}")
+}
+
+/// Causal, so what follows the end token does not touch it: padding needs no mask.
+fn text(graph: &mut Graph, c: &TextConfig, weights: &Weights) -> Built<Value> {
+    let shape = vec![Dim::from("batch"), Dim::from("length")];
+    let ids = graph.input("input_ids", DataType::I64, shape)?;
+    let embedding = Embedding {
+        weight: weights.tensor(&own("token_embedding.weight"), &[c.vocabulary, c.dim])?,
+    };
+    let x = embedding.apply(graph, &own("token_embedding"), ids)?;
+    let name = own("positional_embedding");
+    let positions = weights.tensor(&name, &[c.context, c.dim])?;
+    let positions = graph.weight(&name, positions)?;
+    let length = graph.shape_of(ids, 1, 2)?;
+    let positions = graph.slice(positions, 0, 0, SliceEnd::Dim(length))?;
+    let mut x = graph.add(x, positions)?;
+    let mask = causal_mask(graph, &own("mask"), ids, 1)?;
+    for i in 0..c.depth {
+        let name = own(&format!("blocks.{i}"));
+        let part = |part: &str| format!("{name}.{part}");
+        let block = Block {
+            norm1: Some(weights.layer_norm(&part("norm1"), c.dim, c.norm_eps)?),
+            attn: weights.attention(&part("attn"), c.dim, c.heads)?,
+            norm2: weights.layer_norm(&part("norm2"), c.dim, c.norm_eps)?,
+            mlp: Mlp::Gelu(weights.gelu_mlp(&part("mlp"), c.dim, 4 * c.dim)?),
+        };
+        x = block.apply(graph, &name, x, Some(mask))?;
+    }
+    // The norm is of each token by itself: only the one that is read needs it.
+    let end = first_match(graph, &own("end"), ids, c.end_token)?;
+    let x = graph.pick(x, end)?;
+    let norm = weights.layer_norm(&own("norm"), c.dim, c.norm_eps)?;
+    Ok(norm.apply(graph, &own("norm"), x)?)
+}
+
+fn tabular(
+    graph: &mut Graph,
+    c: &TabularConfig,
+    fields: FieldSet,
+    weights: &Weights,
+) -> Built<Value> {
+    let (numbers, categories) = (&c.columns.numbers, &c.columns.categories);
+    let batch = || Dim::from("batch");
+    // Every input exists whatever the columns are, so that callers need not care.
+    let raw = graph.input(
+        "numbers",
+        DataType::F32,
+        vec![batch(), numbers.len().into()],
+    )?;
+    let indices = graph.input(
+        "categories",
+        DataType::I64,
+        vec![batch(), categories.len().into()],
+    )?;
+    let present = graph.input(
+        "present",
+        DataType::Bool,
+        vec![batch(), fields.len().into()],
+    )?;
+    let mut tokens = Vec::new();
+    if !numbers.is_empty() {
+        tokens.push(number_tokens(graph, c, weights, raw)?);
+    }
+    if !categories.is_empty() {
+        tokens.push(category_tokens(graph, c, weights, indices)?);
+    }
+    let tokens = graph.concat(&tokens, 1)?;
+    let of_numbers = numbers.iter().map(|column| column.field);
+    let of_columns: Vec<usize> = of_numbers
+        .chain(categories.iter().map(|column| column.field))
+        .map(|field| place_of(fields, field))
+        .collect();
+    let tokens = replace_missing(graph, c, fields, weights, (tokens, present), &of_columns)?;
+    let cls = weights.tensor(&own("cls_token"), &[c.dim])?;
+    let mut x = prepend_token(graph, &own("cls_token"), cls, tokens)?;
+    for i in 0..c.depth {
+        let name = own(&format!("blocks.{i}"));
+        let part = |part: &str| format!("{name}.{part}");
+        let block = Block {
+            norm1: match i {
+                0 => None,
+                _ => Some(weights.layer_norm(&part("norm1"), c.dim, c.norm_eps)?),
+            },
+            attn: weights.attention(&part("attn"), c.dim, c.heads)?,
+            norm2: weights.layer_norm(&part("norm2"), c.dim, c.norm_eps)?,
+            mlp: Mlp::ReGlu(weights.reglu(&part("mlp"), c.dim, c.hidden)?),
+        };
+        x = block.apply(graph, &name, x, None)?;
+    }
+    let first = graph.constant(Tensor::scalar_i64(0))?;
+    let x = graph.gather(x, first, 1)?;
+    let norm = weights.layer_norm(&own("norm"), c.dim, c.norm_eps)?;
+    Ok(norm.apply(graph, &own("norm"), x)?)
+}
+
+/// `x W + b` for each column: [batch, n] to [batch, n, d].
+fn number_tokens(
+    graph: &mut Graph,
+    c: &TabularConfig,
+    weights: &Weights,
+    numbers: Value,
+) -> Built<Value> {
+    let shape = [c.columns.numbers.len(), c.dim];
+    let (weight, bias) = (own("numbers.weight"), own("numbers.bias"));
+    let weight = graph.weight(&weight, weights.tensor(&weight, &shape)?)?;
+    let bias = graph.weight(&bias, weights.tensor(&bias, &shape)?)?;
+    let x = graph.unsqueeze(numbers, &[2])?;
+    let x = graph.mul(x, weight)?;
+    Ok(graph.add(x, bias)?)
+}
+
+/// The row of the one table that column and index name, and a bias for each column: [batch, m]
+/// to [batch, m, d]. An index that the column does not have reads as 0, the unknown value, and
+/// not as some row of another column.
+fn category_tokens(
+    graph: &mut Graph,
+    c: &TabularConfig,
+    weights: &Weights,
+    indices: Value,
+) -> Built<Value> {
+    let columns = &c.columns;
+    let last = columns.categories.iter().map(|c| c.vocabulary.len() as i64);
+    let last = graph.constant(Tensor::indices(last.collect()))?;
+    let unknown = graph.constant(Tensor::scalar_i64(0))?;
+    let below = graph.less_or_equal(indices, last)?;
+    let above = graph.greater_or_equal(indices, unknown)?;
+    let inside = graph.and(above, below)?;
+    let indices = graph.select(inside, indices, unknown)?;
+    let offsets = columns.category_offsets().into_iter().map(|o| o as i64);
+    let offsets = graph.constant(Tensor::indices(offsets.collect()))?;
+    let rows = graph.add(indices, offsets)?;
+    let table = Embedding {
+        weight: weights.tensor(&own("categories.weight"), &[columns.category_rows(), c.dim])?,
+    };
+    let x = table.apply(graph, &own("categories"), rows)?;
+    let bias = own("categories.bias");
+    let shape = [columns.categories.len(), c.dim];
+    let bias = graph.weight(&bias, weights.tensor(&bias, &shape)?)?;
+    Ok(graph.add(x, bias)?)
+}
+
+/// Puts the missing token of its field in the place of each column whose field is absent.
+/// `of_columns` has the place of each column's field in `fields`.
+fn replace_missing(
+    graph: &mut Graph,
+    c: &TabularConfig,
+    fields: FieldSet,
+    weights: &Weights,
+    (tokens, present): (Value, Value),
+    of_columns: &[usize],
+) -> Built<Value> {
+    let name = own("missing");
+    let missing = weights.tensor(&name, &[fields.len(), c.dim])?;
+    let missing = graph.weight(&name, missing)?;
+    let places = of_columns.iter().map(|place| *place as i64).collect();
+    let places = graph.constant(Tensor::indices(places))?;
+    let missing = graph.gather(missing, places, 0)?;
+    let known = graph.gather(present, places, 1)?;
+    let known = graph.unsqueeze(known, &[2])?;
+    // A choice and not a sum: whatever stands in an absent column, even NaN, is not read.
+    Ok(graph.select(known, tokens, missing)?)
+}
+
+fn place_of(fields: FieldSet, field: Field) -> usize {
+    fields.iter().take_while(|f| *f != field).count()
+}

@@ -1,0 +1,199 @@
+//! Architecture and weights to ONNX graphs.
+//!
+//! | graph | inputs | outputs |
+//! |---|---|---|
+//! | image | `image` u8 [batch, size, size, 3], RGB | `image_features` f32 [batch, d], `image_embeds` f32 [batch, e], unit rows |
+//! | metadata, text | `input_ids` i64 [batch, length] | `metadata_features`, `metadata_embeds` |
+//! | metadata, tabular | `numbers` f32 [batch, n], `categories` i64 [batch, m], `present` bool [batch, fields] | the same |
+//!
+//! Opset 20, dynamic batch and length. Preprocessing's normalisation is inside the image graph;
+//! `numbers` are standardised by the caller
+//! ([`NumberColumn`](crate::arch::NumberColumn) has the statistics). Features are what the tower
+//! gives before its projector. A row of embeds is a unit vector, or zeros where the projector
+//! gives zeros.
+
+mod image;
+mod metadata;
+mod projector;
+mod random;
+mod weights;
+
+use std::fmt;
+use std::str::FromStr;
+
+use satmip_export::{Graph, Model, ModelInfo, WeightStorage};
+
+use crate::arch::Arch;
+use crate::error::{Error, Result};
+
+pub use weights::Weights;
+
+/// The version of ONNX's operator set: the first with `Gelu` as one operator.
+pub const OPSET: i64 = 20;
+
+/// How a graph stores its weights.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// As f32.
+    #[default]
+    F32,
+    /// Matrices and kernels as f16 in the file, half the size; everything is computed in f32.
+    F16Weights,
+}
+
+impl Precision {
+    /// The name in bundles and on the command line: `f32` or `f16`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::F16Weights => "f16",
+        }
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Precision {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "f32" => Ok(Precision::F32),
+            "f16" => Ok(Precision::F16Weights),
+            other => Err(Error::Argument {
+                what: "precision",
+                reason: format!("`{other}` is neither `f32` nor `f16`"),
+            }),
+        }
+    }
+}
+
+/// How graphs are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportOptions {
+    /// How weights are stored.
+    pub precision: Precision,
+    /// Named texts for the file's `metadata_props`; keys must be unique.
+    pub properties: Vec<(String, String)>,
+    /// The producer's version as it stands in the file; this crate's by default.
+    pub producer_version: String,
+}
+
+impl Default for ExportOptions {
+    fn default() -> Self {
+        ExportOptions {
+            precision: Precision::default(),
+            properties: Vec::new(),
+            producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+/// The image tower and its projector as the bytes of `image.onnx`.
+///
+/// # Errors
+/// [`Error::Arch`] for an architecture that cannot be, [`Error::Weights`] for a tensor that is
+/// missing, has another shape or numbers that are not finite, [`Error::Export`] when the model
+/// has more than 2 GiB (see [`image_model`]).
+pub fn export_image(arch: &Arch, weights: &Weights, options: &ExportOptions) -> Result<Vec<u8>> {
+    image_model(arch, weights, options)?
+        .to_bytes()
+        .map_err(|e| failed("the image graph", e))
+}
+
+/// The metadata tower and its projector as the bytes of `metadata.onnx`.
+///
+/// # Errors
+/// As [`export_image`], and [`Error::Export`] for a model without a metadata side.
+pub fn export_metadata(arch: &Arch, weights: &Weights, options: &ExportOptions) -> Result<Vec<u8>> {
+    metadata_model(arch, weights, options)?
+        .to_bytes()
+        .map_err(|e| failed("the metadata graph", e))
+}
+
+/// The image graph, to be written with a side file of weights where it needs one
+/// ([`Model::write`]).
+///
+/// # Errors
+/// As [`export_image`].
+pub fn image_model(arch: &Arch, weights: &Weights, options: &ExportOptions) -> Result<Model> {
+    arch.validate()?;
+    build("image", "the image graph", options, |graph| {
+        image::build(graph, arch, weights)
+    })
+}
+
+/// The metadata graph, to be written with a side file of weights where it needs one.
+///
+/// # Errors
+/// As [`export_metadata`].
+pub fn metadata_model(arch: &Arch, weights: &Weights, options: &ExportOptions) -> Result<Model> {
+    arch.validate()?;
+    let side = arch.metadata.as_ref().ok_or_else(|| Error::Export {
+        what: "the metadata graph".into(),
+        reason: "the model has no metadata side".into(),
+        source: None,
+    })?;
+    build("metadata", "the metadata graph", options, |graph| {
+        metadata::build(graph, side, arch.embed_dim, weights)
+    })
+}
+
+/// Why a graph was not built: the weights, or the builder refused it.
+enum Fault {
+    Ours(Error),
+    Builder(satmip_export::Error),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Fault::Ours(error)
+    }
+}
+
+impl From<satmip_export::Error> for Fault {
+    fn from(error: satmip_export::Error) -> Self {
+        Fault::Builder(error)
+    }
+}
+
+type Built<T> = std::result::Result<T, Fault>;
+
+fn build(
+    name: &str,
+    what: &str,
+    options: &ExportOptions,
+    fill: impl FnOnce(&mut Graph) -> Built<()>,
+) -> Result<Model> {
+    let storage = match options.precision {
+        Precision::F32 => WeightStorage::F32,
+        Precision::F16Weights => WeightStorage::F16,
+    };
+    let info = ModelInfo {
+        producer: "satmip".into(),
+        producer_version: options.producer_version.clone(),
+        description: String::new(),
+        properties: options.properties.clone(),
+    };
+    let finish = || -> Built<Model> {
+        let mut graph = Graph::new(name, OPSET)?.with_weight_storage(storage);
+        fill(&mut graph)?;
+        Ok(graph.finish(&info)?)
+    };
+    finish().map_err(|fault| match fault {
+        Fault::Ours(error) => error,
+        Fault::Builder(error) => failed(what, error),
+    })
+}
+
+fn failed(what: &str, error: satmip_export::Error) -> Error {
+    Error::Export {
+        what: what.into(),
+        reason: error.to_string(),
+        source: Some(error.into()),
+    }
+}
