@@ -128,6 +128,15 @@ pub enum Error {
         source: Option<Cause>,
     },
 
+    /// A file is no ONNX graph that can be run here; no engine was shown it.
+    #[error("`{graph}` is no usable ONNX graph: {reason}")]
+    Graph {
+        /// The graph's file or name.
+        graph: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
     /// An engine refused a graph or failed while it ran one.
     #[error("{engine} cannot run `{graph}`: {reason}")]
     Engine {

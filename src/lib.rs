@@ -1,4 +1,37 @@
 //! Satellite images and what is known of their acquisition in one embedding space.
+//!
+#![cfg_attr(feature = "builtin-model", doc = "```no_run")]
+#![cfg_attr(not(feature = "builtin-model"), doc = "```ignore")]
+//! use satmip::{Device, Embedder, Field, Metadata};
+//!
+//! # fn main() -> satmip::Result<()> {
+//! let model = Embedder::builder("satmip-nano").device(Device::Auto).load()?;
+//! let images = model.embed_images(&["a.jpg", "b.tif"])?; // n x d, unit rows
+//! let record = Metadata::new().with_gsd(10.0)?.with_location(2.35, 48.85)?;
+//! let texts = model.embed_metadata(&[record])?; // any subset of the 15 fields
+//! let cosines = images.similarity(&texts)?;
+//! let guess = model.query(&images, Field::CountryCode, ["FRA", "KEN", "PER"])?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The way of a picture: [`image`] decodes and fits it, an [`engine`] runs the graph of a
+//! [`bundle`], and an [`Embedder`] does all of that for many at a time. The way of metadata: a
+//! reader of [`metadata::read`] or the setters of [`Metadata`] make a record, whose caption or
+//! columns the other graph reads. [`embed`] is the job over an archive of millions.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `serve` (default) | engines, bundles, [`Embedder`], the batch job |
+//! | `zoo` (default) | models by name |
+//! | `builtin-model` | `satmip-nano` inside the program, 5 MB |
+//! | `parquet`, `geotiff` | Parquet tables; metadata of GeoTIFFs |
+//! | `export` | architectures and weights to ONNX |
+//! | `cli` | the program `satmip` |
+//! | `train` | pretraining with burn |
+//! | `onnxruntime-cuda`, `onnxruntime-tensorrt` | GPUs through ONNX Runtime |
 #![warn(
     missing_docs,
     missing_debug_implementations,
@@ -9,6 +42,11 @@
     clippy::print_stderr
 )]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
+
+/// The README's Rust must compile.
+#[cfg(all(doctest, feature = "builtin-model"))]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
 
 pub mod arch;
 #[cfg(feature = "serve")]
@@ -37,5 +75,14 @@ pub mod train;
 #[cfg(feature = "zoo")]
 pub mod zoo;
 
+#[cfg(feature = "serve")]
+pub use bundle::{Bundle, BundleManifest};
+#[cfg(feature = "serve")]
+pub use embedder::{Embedder, Embeddings};
+#[cfg(feature = "serve")]
+pub use engine::Device;
 pub use error::{Cause, Error, ImageFault, Result};
-pub use metadata::{Field, FieldSet};
+pub use metadata::{
+    CountryCode, Field, FieldSet, Location, Metadata, PerAxis, ScanDirection, TimePrecision,
+    Timestamp, UtmZone,
+};

@@ -1,2 +1,7 @@
-//! The command line.
-fn main() {}
+//! The program; everything is in [`satmip::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    satmip::cli::main()
+}

@@ -1,1 +1,35 @@
-//! (being written)
+//! A model on disk: a folder that is complete by itself.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `bundle.json` | the [`BundleManifest`]: architecture, preprocessing, fields, licence, figures, and size and sha256 of every other file |
+//! | `image.onnx` | the image tower with its projector |
+//! | `metadata.onnx` | the metadata tower with its projector; absent for a model of images alone |
+//! | `tokenizer.json` | the tokenizer of a text tower, in the format of `tokenizers` |
+//! | `weights.safetensors` | the weights by name, to train on (optional) |
+//! | `README.md` | the card (optional) |
+//!
+//! The graphs can be used without this crate; [`Bundle::open`] checks everything that the manifest
+//! states before any of it is used.
+
+mod manifest;
+mod read;
+mod sha256;
+mod write;
+
+pub use manifest::{BundleManifest, FORMAT, FileEntry, PRECISIONS};
+pub use read::Bundle;
+pub use write::write;
+
+/// The manifest.
+pub const MANIFEST: &str = "bundle.json";
+/// The image tower with its projector.
+pub const IMAGE_GRAPH: &str = "image.onnx";
+/// The metadata tower with its projector.
+pub const METADATA_GRAPH: &str = "metadata.onnx";
+/// The tokenizer of a text tower.
+pub const TOKENIZER: &str = "tokenizer.json";
+/// The weights by name.
+pub const WEIGHTS: &str = "weights.safetensors";
+/// The card.
+pub const CARD: &str = "README.md";

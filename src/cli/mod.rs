@@ -1,1 +1,150 @@
-//! (being written)
+//! The command line.
+//!
+//! Data go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed,
+//! 2 wrong usage, 3 done with inputs left out ([`Exit`]).
+
+mod audit;
+mod caption;
+mod completions;
+mod doctor;
+mod embed;
+pub mod env;
+mod export;
+mod gather;
+mod inspect;
+mod model;
+#[cfg(feature = "train")]
+mod pretrain;
+mod query;
+mod report;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::error::{Error, Result};
+use terminal::Terminal;
+
+/// How a command ended, where it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Exit {
+    /// Everything was done: 0.
+    Done,
+    /// Done, and some inputs were left out: 3.
+    Skipped,
+}
+
+impl Exit {
+    fn of(skipped: u64) -> Self {
+        match skipped {
+            0 => Exit::Done,
+            _ => Exit::Skipped,
+        }
+    }
+}
+
+/// Satellite images and their acquisition metadata in one embedding space
+#[derive(Debug, Parser)]
+#[command(
+    name = "satmip",
+    version,
+    max_term_width = 100,
+    propagate_version = true
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Args)]
+struct Global {
+    /// Say more; twice for debugging
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    verbose: u8,
+    /// Say nothing but errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+/// One line here, one module beside: all that a new command needs.
+#[derive(Debug, Subcommand)]
+enum Command {
+    Embed(embed::EmbedArgs),
+    Query(query::QueryArgs),
+    Audit(audit::AuditArgs),
+    Caption(caption::CaptionArgs),
+    Inspect(inspect::InspectArgs),
+    Export(export::ExportArgs),
+    #[cfg(feature = "train")]
+    Pretrain(pretrain::PretrainArgs),
+    Doctor(doctor::DoctorArgs),
+    Completions(completions::CompletionsArgs),
+}
+
+impl Command {
+    fn run(self, terminal: &Terminal) -> Result<Exit> {
+        match self {
+            Command::Embed(args) => embed::run(args, terminal),
+            Command::Query(args) => query::run(args, terminal),
+            Command::Audit(args) => audit::run(args, terminal),
+            Command::Caption(args) => caption::run(args),
+            Command::Inspect(args) => inspect::run(args),
+            Command::Export(args) => export::run(args, terminal),
+            #[cfg(feature = "train")]
+            Command::Pretrain(args) => pretrain::run(args, terminal),
+            Command::Doctor(args) => doctor::run(args),
+            Command::Completions(args) => completions::run(args),
+        }
+    }
+}
+
+/// The program's definition, for help texts and completions.
+fn definition() -> clap::Command {
+    let mut variables = String::from("Environment variables:\n");
+    for (name, text) in env::ALL {
+        variables.push_str(&format!("  {name:<17} {text}\n"));
+    }
+    let codes = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with inputs left out";
+    Cli::command().after_help(format!("{variables}\n{codes}"))
+}
+
+/// Runs the program with the arguments of this process.
+pub fn main() -> ExitCode {
+    let parsed = definition().try_get_matches();
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too. Whoever went away needs no message.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let terminal = Terminal::open(cli.global.verbose, cli.global.quiet);
+    match cli.command.run(&terminal) {
+        Ok(Exit::Done) => ExitCode::SUCCESS,
+        Ok(Exit::Skipped) => ExitCode::from(3),
+        Err(error) if report::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error @ Error::Argument { .. }) => {
+            terminal.error(&error);
+            ExitCode::from(2)
+        }
+        Err(error) => {
+            terminal.error(&error);
+            ExitCode::from(1)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        definition().debug_assert();
+    }
+}

@@ -1,1 +1,311 @@
-//! (being written)
+//! From pictures and metadata to vectors of one space.
+
+mod audit;
+mod batches;
+mod builder;
+mod embeddings;
+mod query;
+mod tower;
+
+use std::path::Path;
+
+use ndarray::{Array2, Array4, ArrayView4, Axis, s};
+
+pub use audit::{AuditRow, FieldFit};
+pub use builder::EmbedderBuilder;
+pub use embeddings::{Embeddings, Neighbours};
+pub use query::Query;
+pub use tower::TowerOutput;
+
+use crate::bundle::{Bundle, BundleManifest};
+use crate::engine::{Device, EngineOptions};
+use crate::error::{Error, Result};
+use crate::image::{self, DecodeLimits, RgbImage};
+use crate::metadata::{FieldSet, Metadata};
+use batches::Batches;
+use tower::{ImageTower, MetadataTower};
+
+/// Embeds pictures and metadata with one model.
+///
+/// Every method takes `&self`, and one embedder serves any number of threads. What it gives does
+/// not depend on the number of sessions or threads: inputs are cut into batches by their position
+/// alone, and each batch is run by one thread.
+///
+/// ```no_run
+/// # fn main() -> satmip::Result<()> {
+/// use satmip::{Device, Embedder, Field};
+/// let model = Embedder::builder("satmip-nano").device(Device::Auto).load()?;
+/// let images = model.embed_images(&["a.jpg", "b.tif"])?;
+/// let guess = model.query(&images, Field::CountryCode, ["PER", "FRA", "KEN"])?;
+/// println!("{}", guess.best(0).map_or("", |(value, _)| value));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Embedder {
+    manifest: BundleManifest,
+    image: ImageTower,
+    metadata: Option<MetadataTower>,
+    batches: Batches,
+    limits: DecodeLimits,
+}
+
+/// Which of a tower's two outputs is wanted.
+#[derive(Debug, Clone, Copy)]
+enum Wanted {
+    Features,
+    Embeds,
+}
+
+impl Wanted {
+    fn of(self, output: TowerOutput) -> Array2<f32> {
+        match self {
+            Wanted::Features => output.features,
+            Wanted::Embeds => output.embeds,
+        }
+    }
+}
+
+impl Embedder {
+    /// Starts with the name of a model: the path of a bundle's folder or the id of a known model.
+    pub fn builder(model: impl Into<String>) -> EmbedderBuilder {
+        EmbedderBuilder::named(model.into())
+    }
+
+    /// Makes a bundle ready to embed, with the default batch size and limits.
+    ///
+    /// # Errors
+    /// As [`EmbedderBuilder::load`].
+    pub fn from_bundle(bundle: Bundle, options: EngineOptions) -> Result<Self> {
+        EmbedderBuilder::from(bundle).engine(options).load()
+    }
+
+    /// What the model's bundle says of itself.
+    pub fn manifest(&self) -> &BundleManifest {
+        &self.manifest
+    }
+
+    /// Fields that the model reads; others are ignored. None for a model of images alone.
+    pub fn fields(&self) -> FieldSet {
+        let side = self.manifest.arch.metadata.as_ref();
+        side.map_or(FieldSet::NONE, |side| side.fields)
+    }
+
+    /// Height and width in pixels of the pictures that the model takes.
+    pub fn input_size(&self) -> usize {
+        self.manifest.arch.preprocessing.size
+    }
+
+    /// Width of the vectors of [`Embedder::embed_images`] and [`Embedder::embed_metadata`].
+    pub fn dim(&self) -> usize {
+        self.manifest.arch.embed_dim
+    }
+
+    /// Where the model runs; never [`Device::Auto`].
+    pub fn device(&self) -> Device {
+        self.image.engine().device()
+    }
+
+    /// The runtime that the model runs on, `onnxruntime` or `rten`.
+    pub fn engine(&self) -> &'static str {
+        self.image.engine().name()
+    }
+
+    /// Rows that are run at a time.
+    pub fn batch_size(&self) -> usize {
+        self.batches.size
+    }
+
+    /// What a picture may cost at most.
+    pub fn limits(&self) -> &DecodeLimits {
+        &self.limits
+    }
+
+    /// Reads and embeds pictures: `paths x dim`, unit rows.
+    ///
+    /// # Errors
+    /// [`Error::Image`] names the first file that cannot be read; [`Error::Engine`].
+    pub fn embed_images<P: AsRef<Path>>(&self, paths: &[P]) -> Result<Embeddings> {
+        self.read_images(paths, Wanted::Embeds)
+    }
+
+    /// Reads pictures and gives what the image tower sees in them, before the projector: the
+    /// representation that probes and classifiers use. Rows are not of unit length.
+    ///
+    /// # Errors
+    /// As [`Embedder::embed_images`].
+    pub fn image_features<P: AsRef<Path>>(&self, paths: &[P]) -> Result<Embeddings> {
+        self.read_images(paths, Wanted::Features)
+    }
+
+    /// Embeds decoded pictures of any size: `pictures x dim`, unit rows.
+    ///
+    /// # Errors
+    /// [`Error::Image`], [`Error::Engine`].
+    pub fn embed_rgb(&self, pictures: &[RgbImage]) -> Result<Embeddings> {
+        self.fit_images(pictures, Wanted::Embeds)
+    }
+
+    /// As [`Embedder::image_features`], of decoded pictures.
+    ///
+    /// # Errors
+    /// As [`Embedder::embed_rgb`].
+    pub fn rgb_features(&self, pictures: &[RgbImage]) -> Result<Embeddings> {
+        self.fit_images(pictures, Wanted::Features)
+    }
+
+    /// Both outputs of the image tower for pictures that [`image::fit`] has brought to the input
+    /// size: `[n, size, size, 3]`, RGB. Runs in the calling thread.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for another shape, [`Error::Engine`].
+    pub fn embed_prepared(&self, pictures: ArrayView4<'_, u8>) -> Result<TowerOutput> {
+        let size = self.input_size();
+        if pictures.shape()[1..] != [size, size, 3] {
+            return Err(Error::Argument {
+                what: "pictures",
+                reason: format!(
+                    "they are {:?}, the model takes [n, {size}, {size}, 3]",
+                    pictures.shape()
+                ),
+            });
+        }
+        let arch = &self.manifest.arch;
+        let mut output =
+            TowerOutput::zeros(pictures.shape()[0], arch.image.features(), arch.embed_dim);
+        for (i, batch) in pictures
+            .axis_chunks_iter(Axis(0), self.batches.size)
+            .enumerate()
+        {
+            let run = self.image.run(batch)?;
+            let rows = i * self.batches.size..i * self.batches.size + batch.shape()[0];
+            output
+                .features
+                .slice_mut(s![rows.clone(), ..])
+                .assign(&run.features);
+            output.embeds.slice_mut(s![rows, ..]).assign(&run.embeds);
+        }
+        Ok(output)
+    }
+
+    /// Embeds metadata: `records x dim`, unit rows. Missing fields are missing, fields that the
+    /// model does not read are ignored, and a record without any field has a vector as well.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a model of images alone, [`Error::CaptionTooLong`],
+    /// [`Error::Engine`].
+    pub fn embed_metadata(&self, records: &[Metadata]) -> Result<Embeddings> {
+        self.run_metadata(&self.prepare_metadata(records), Wanted::Embeds)
+    }
+
+    /// What the metadata tower makes of the records, before the projector.
+    ///
+    /// # Errors
+    /// As [`Embedder::embed_metadata`].
+    pub fn metadata_features(&self, records: &[Metadata]) -> Result<Embeddings> {
+        self.run_metadata(&self.prepare_metadata(records), Wanted::Features)
+    }
+
+    /// Both outputs of the metadata tower. Runs in the calling thread.
+    ///
+    /// # Errors
+    /// As [`Embedder::embed_metadata`].
+    pub fn metadata_output(&self, records: &[Metadata]) -> Result<TowerOutput> {
+        let tower = self.metadata_tower("embed metadata")?;
+        let records = self.prepare_metadata(records);
+        let mut output = TowerOutput::zeros(records.len(), tower.features(), self.dim());
+        for (i, batch) in records.chunks(self.batches.size).enumerate() {
+            let run = tower.run(batch)?;
+            let rows = i * self.batches.size..i * self.batches.size + batch.len();
+            output
+                .features
+                .slice_mut(s![rows.clone(), ..])
+                .assign(&run.features);
+            output.embeds.slice_mut(s![rows, ..]).assign(&run.embeds);
+        }
+        Ok(output)
+    }
+
+    /// Records as the model sees them: what other fields imply is filled in, as it was in training,
+    /// and fields that the model does not read are left out.
+    pub fn prepare_metadata(&self, records: &[Metadata]) -> Vec<Metadata> {
+        let fields = self.fields();
+        let prepare = |record: &Metadata| record.derive_missing().only(fields);
+        records.iter().map(prepare).collect()
+    }
+
+    fn read_images<P: AsRef<Path>>(&self, paths: &[P], wanted: Wanted) -> Result<Embeddings> {
+        let paths: Vec<&Path> = paths.iter().map(AsRef::as_ref).collect();
+        self.run_images(paths.len(), wanted, |i| {
+            let picture = image::read(paths[i], &self.limits)?;
+            image::fit(&picture, &self.manifest.arch.preprocessing)
+        })
+    }
+
+    fn fit_images(&self, pictures: &[RgbImage], wanted: Wanted) -> Result<Embeddings> {
+        self.run_images(pictures.len(), wanted, |i| {
+            image::fit(&pictures[i], &self.manifest.arch.preprocessing)
+        })
+    }
+
+    fn run_images(
+        &self,
+        count: usize,
+        wanted: Wanted,
+        prepared: impl Fn(usize) -> Result<Vec<u8>> + Sync,
+    ) -> Result<Embeddings> {
+        let (size, arch) = (self.input_size(), &self.manifest.arch);
+        let width = match wanted {
+            Wanted::Features => arch.image.features(),
+            Wanted::Embeds => arch.embed_dim,
+        };
+        let rows = self.batches.run(count, width, |rows| {
+            let mut pixels = Vec::with_capacity(rows.len() * size * size * 3);
+            let shape = (rows.len(), size, size, 3);
+            for i in rows {
+                pixels.extend_from_slice(&prepared(i)?);
+            }
+            let batch = Array4::from_shape_vec(shape, pixels).map_err(|error| Error::Argument {
+                what: "pictures",
+                reason: error.to_string(),
+            })?;
+            Ok(wanted.of(self.image.run(batch.view())?))
+        })?;
+        Ok(Embeddings::from_tower(rows))
+    }
+
+    /// Runs records as they are, without what other fields imply.
+    fn run_metadata(&self, records: &[Metadata], wanted: Wanted) -> Result<Embeddings> {
+        let tower = self.metadata_tower("embed metadata")?;
+        let width = match wanted {
+            Wanted::Features => tower.features(),
+            Wanted::Embeds => self.dim(),
+        };
+        let rows = self.batches.run(records.len(), width, |rows| {
+            Ok(wanted.of(tower.run(&records[rows])?))
+        })?;
+        Ok(Embeddings::from_tower(rows))
+    }
+
+    fn metadata_tower(&self, task: &str) -> Result<&MetadataTower> {
+        self.metadata.as_ref().ok_or_else(|| Error::Unsupported {
+            model: self.manifest.id.clone(),
+            what: format!("{task}: it has no metadata tower"),
+        })
+    }
+
+    /// Checks that embeddings are of this model's space.
+    fn check_space(&self, what: &'static str, embeddings: &Embeddings) -> Result<()> {
+        if embeddings.dim() != self.dim() {
+            return Err(Error::Argument {
+                what,
+                reason: format!(
+                    "rows have {} numbers, the model's have {}",
+                    embeddings.dim(),
+                    self.dim()
+                ),
+            });
+        }
+        Ok(())
+    }
+}

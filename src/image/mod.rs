@@ -1,1 +1,117 @@
-//! (being written)
+//! From the bytes of a picture to the image tower's input.
+//!
+//! ```text
+//! bytes --decode--> RgbImage --fit--> size x size x 3 bytes --(graph)--> normalised tensor
+//! ```
+//!
+//! [`decode`] looks at the contents, never at the name, and checks the size in the header against
+//! [`DecodeLimits`] before it decodes. It gives 8-bit RGB for every kind of picture:
+//!
+//! | in the file | what becomes of it |
+//! |---|---|
+//! | grey | the same value in R, G and B |
+//! | palette (PNG) | looked up |
+//! | 16 bits per sample | `v * 255 / 65535`, rounded (our choice: the full range, no stretch) |
+//! | 1, 2 or 4 bits per sample | scaled to the full range |
+//! | alpha | ignored: R, G and B as they are stored, as Pillow's `convert("RGB")` does |
+//! | CMYK, YCCK | to RGB by Pillow's formula; a JPEG's inks are taken as inverted (Adobe's habit) |
+//! | EXIF or TIFF orientation | applied, so that the picture stands upright |
+//! | more than 3 bands (TIFF) | the first three are R, G, B |
+//! | pages, animation frames | the first |
+//! | colour profiles, gamma | ignored |
+//! | floating point or signed samples, 12-bit JPEG, palette TIFF | refused by name |
+//!
+//! [`fit`] cuts or stretches to a square and resizes with Pillow's antialiased filters, byte for
+//! byte (golden values in `tests/images.rs`). Normalisation is inside the exported graph.
+//!
+//! [`Geometry`] keeps what crops, resizes, flips and turns did, so that metadata can follow the
+//! pixels.
+
+mod decode;
+mod geometry;
+mod jpeg;
+mod raster;
+mod resample;
+mod resize;
+mod tiff;
+
+pub use decode::{DecodeLimits, decode, prepare, read};
+pub use geometry::Geometry;
+pub use resize::{Region, fit, fitted_geometry, resize};
+
+use crate::error::{Error, Result};
+
+/// A picture of 8-bit RGB pixels, at least one, row by row from the top left corner.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RgbImage {
+    width: u32,
+    height: u32,
+    pixels: Vec<u8>,
+}
+
+impl RgbImage {
+    /// Takes `width * height * 3` bytes, row by row, R, G, B.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when there is no pixel or the length does not fit.
+    pub fn new(width: u32, height: u32, pixels: Vec<u8>) -> Result<Self> {
+        if width == 0 || height == 0 {
+            return Err(Error::Argument {
+                what: "pixels",
+                reason: format!("a picture of {width} x {height} has no pixel"),
+            });
+        }
+        if pixels.len() as u128 != u128::from(width) * u128::from(height) * 3 {
+            return Err(Error::Argument {
+                what: "pixels",
+                reason: format!(
+                    "{} bytes are no RGB picture of {width} x {height}",
+                    pixels.len()
+                ),
+            });
+        }
+        Ok(RgbImage {
+            width,
+            height,
+            pixels,
+        })
+    }
+
+    /// Width in pixels, at least 1.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Height in pixels, at least 1.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// `height * width * 3` bytes, row by row, R, G, B.
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
+    /// The pixels alone.
+    pub fn into_pixels(self) -> Vec<u8> {
+        self.pixels
+    }
+
+    /// R, G and B at a column and row, none outside the picture.
+    pub fn get(&self, x: u32, y: u32) -> Option<[u8; 3]> {
+        if x >= self.width || y >= self.height {
+            return None;
+        }
+        let at = (y as usize * self.width as usize + x as usize) * 3;
+        self.pixels.get(at..at + 3)?.try_into().ok()
+    }
+}
+
+impl std::fmt::Debug for RgbImage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RgbImage")
+            .field("width", &self.width)
+            .field("height", &self.height)
+            .finish_non_exhaustive()
+    }
+}

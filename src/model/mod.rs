@@ -1,1 +1,151 @@
-//! (being written)
+//! burn modules built from an [`Arch`]: towers, projectors and the model that joins them.
+//!
+//! Field names are chosen so that weights carry the names of [`crate::arch::names`]; the image
+//! towers' are timm's and torchvision's.
+
+mod layers;
+mod projector;
+mod resnet;
+mod simclr;
+mod store;
+mod tabular;
+mod text;
+mod transformer;
+mod vit;
+
+use burn::module::{Module, Param};
+use burn::nn::Initializer;
+use burn::prelude::{Device, Int, Tensor};
+use burn::tensor::Bool;
+
+pub use projector::ProjectorModule;
+pub use resnet::ResNet;
+pub use simclr::{SimclrConfig, SimclrHead};
+pub use store::{LoadReport, load_image_tower, load_weights, save_weights};
+pub use tabular::TabularTransformer;
+pub use text::TextTransformer;
+pub use vit::Vit;
+
+use crate::arch::{Arch, ImageTower, MetadataTower};
+use crate::error::Result;
+
+/// Initial logarithm of the inverse temperature, `ln(1 / 0.07)` as in CLIP.
+pub const INITIAL_LOGIT_SCALE: f64 = 2.659_260_036_932_778;
+
+/// Image tower, metadata tower, their projectors and the temperature.
+#[derive(Module, Debug)]
+pub struct SatMip {
+    /// Picture to features.
+    pub image: ImageEncoder,
+    /// Features to the common space.
+    pub image_projector: ProjectorModule,
+    /// Metadata to features; none in a model of images alone.
+    pub metadata: Option<MetadataEncoder>,
+    /// Features to the common space.
+    pub metadata_projector: Option<ProjectorModule>,
+    /// Natural logarithm of the inverse temperature, `[1]`.
+    pub logit_scale: Param<Tensor<1>>,
+    /// SimCLR's head, used in training alone.
+    pub simclr_head: Option<SimclrHead>,
+}
+
+/// One of the image towers.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)]
+pub enum ImageEncoder {
+    /// Vision Transformer.
+    Vit(Vit),
+    /// Residual convolutional network.
+    ResNet(ResNet),
+}
+
+/// One of the metadata towers.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)]
+pub enum MetadataEncoder {
+    /// Text Transformer over the caption.
+    Text(TextTransformer),
+    /// FT-Transformer over columns.
+    Tabular(TabularTransformer),
+}
+
+/// A batch of metadata as a tower reads it.
+#[derive(Debug, Clone)]
+pub enum MetadataBatch {
+    /// Token ids `[batch, length]`, 0 after the end token.
+    Text(Tensor<2, Int>),
+    /// Standardised numbers `[batch, n]`, category indices `[batch, m]` and presence of the
+    /// fields `[batch, fields]`.
+    Tabular(Tensor<2>, Tensor<2, Int>, Tensor<2, Bool>),
+}
+
+impl SatMip {
+    /// A model with fresh weights.
+    ///
+    /// # Errors
+    /// Where the architecture is impossible.
+    pub fn new(arch: &Arch, simclr: Option<&SimclrConfig>, device: &Device) -> Result<Self> {
+        arch.validate()?;
+        let image = match &arch.image {
+            ImageTower::Vit(c) => ImageEncoder::Vit(Vit::new(c, arch.preprocessing.size, device)),
+            ImageTower::ResNet(c) => ImageEncoder::ResNet(ResNet::new(c, device)),
+        };
+        let (d, e) = (arch.image.features(), arch.embed_dim);
+        let side = arch.metadata.as_ref();
+        Ok(Self {
+            image,
+            image_projector: ProjectorModule::new(&arch.image_projector, d, e, device),
+            metadata: side.map(|side| match &side.tower {
+                MetadataTower::Text(c) => MetadataEncoder::Text(TextTransformer::new(c, device)),
+                MetadataTower::Tabular(c) => {
+                    MetadataEncoder::Tabular(TabularTransformer::new(c, side.fields, device))
+                }
+            }),
+            metadata_projector: side
+                .map(|s| ProjectorModule::new(&s.projector, s.tower.features(), e, device)),
+            logit_scale: Initializer::Constant {
+                value: INITIAL_LOGIT_SCALE,
+            }
+            .init([1], device),
+            simclr_head: simclr.map(|c| SimclrHead::new(c, d, device)),
+        })
+    }
+
+    /// Normalised pictures `[batch, 3, height, width]` to features `[batch, d]`.
+    pub fn image_features(&self, images: Tensor<4>) -> Tensor<2> {
+        match &self.image {
+            ImageEncoder::Vit(tower) => tower.forward(images),
+            ImageEncoder::ResNet(tower) => tower.forward(images),
+        }
+    }
+
+    /// Features `[batch, d]` to unit rows `[batch, e]`.
+    pub fn project_image(&self, features: Tensor<2>) -> Tensor<2> {
+        unit_rows(self.image_projector.forward(features))
+    }
+
+    /// Metadata to features `[batch, d]`; none without a metadata tower or for a batch of
+    /// another kind of tower.
+    pub fn metadata_features(&self, batch: MetadataBatch) -> Option<Tensor<2>> {
+        match (self.metadata.as_ref()?, batch) {
+            (MetadataEncoder::Text(tower), MetadataBatch::Text(ids)) => Some(tower.forward(ids)),
+            (
+                MetadataEncoder::Tabular(tower),
+                MetadataBatch::Tabular(numbers, categories, present),
+            ) => Some(tower.forward(numbers, categories, present)),
+            _ => None,
+        }
+    }
+
+    /// Features `[batch, d]` to unit rows `[batch, e]`; none without a metadata tower.
+    pub fn project_metadata(&self, features: Tensor<2>) -> Option<Tensor<2>> {
+        let projector = self.metadata_projector.as_ref()?;
+        Some(unit_rows(projector.forward(features)))
+    }
+}
+
+/// Scales each row to unit length; a row of zeros stays zero.
+pub fn unit_rows(x: Tensor<2>) -> Tensor<2> {
+    let norm = x.clone().square().sum_dim(1).sqrt().clamp_min(1e-12);
+    x / norm
+}

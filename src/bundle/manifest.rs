@@ -1,0 +1,148 @@
+//! `bundle.json`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{IMAGE_GRAPH, MANIFEST, METADATA_GRAPH, TOKENIZER};
+use crate::arch::{Arch, MetadataTower};
+
+/// The version of the format that this crate writes and reads.
+pub const FORMAT: u32 = 1;
+/// Precisions that the graphs of a bundle can have.
+pub const PRECISIONS: [&str; 3] = ["f32", "f16", "int8"];
+
+/// Most files of a bundle.
+const MOST_FILES: usize = 64;
+/// Longest name of a file, and longest id.
+const LONGEST_NAME: usize = 100;
+/// Largest logit scale that is believed; training holds it at or below 100.
+const LARGEST_LOGIT_SCALE: f64 = 1e4;
+
+/// What a bundle says of itself, `bundle.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BundleManifest {
+    /// Version of the format, [`FORMAT`].
+    pub format: u32,
+    /// The model's name: lower-case letters, digits, `-`, `_` and `.`.
+    pub id: String,
+    /// The model's version.
+    pub version: String,
+    /// Towers, projectors, preprocessing and fields.
+    pub arch: Arch,
+    /// What cosines are multiplied with before a softmax, 1 / temperature (not its logarithm).
+    pub logit_scale: f64,
+    /// Licence of the weights, an SPDX expression.
+    pub licence: String,
+    /// Precision of the weights in the graphs, one of [`PRECISIONS`].
+    pub precision: String,
+    /// Training data and recipe.
+    #[serde(default)]
+    pub training: serde_json::Value,
+    /// Figures of the evaluation.
+    #[serde(default)]
+    pub metrics: serde_json::Value,
+    /// Every file but `bundle.json` itself.
+    #[serde(default)]
+    pub files: BTreeMap<String, FileEntry>,
+}
+
+/// A file of a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its sha256, in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+impl BundleManifest {
+    /// Files that the model cannot do without, given its architecture.
+    pub fn required(&self) -> Vec<&'static str> {
+        let mut names = vec![IMAGE_GRAPH];
+        if let Some(side) = &self.arch.metadata {
+            names.push(METADATA_GRAPH);
+            if matches!(side.tower, MetadataTower::Text(_)) {
+                names.push(TOKENIZER);
+            }
+        }
+        names
+    }
+
+    /// Reads the manifest; the error is a reason.
+    pub(super) fn parse(json: &[u8]) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            format: u32,
+        }
+        // The version first: what else a later version says may not be readable here.
+        let Versioned { format } = serde_json::from_slice(json).map_err(|e| e.to_string())?;
+        if format != FORMAT {
+            return Err(format!(
+                "it has format {format}, this version of satmip reads format {FORMAT}"
+            ));
+        }
+        serde_json::from_slice(json).map_err(|e| e.to_string())
+    }
+
+    /// Checks everything but the files themselves; the error is a reason.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let id = &self.id;
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
+        if id.is_empty() || id.len() > LONGEST_NAME || !id.chars().all(plain) {
+            return Err(format!("`{}` is no valid id", shown(id)));
+        }
+        if !(self.logit_scale > 0.0 && self.logit_scale <= LARGEST_LOGIT_SCALE) {
+            return Err(format!(
+                "the logit scale {} is impossible",
+                self.logit_scale
+            ));
+        }
+        if !PRECISIONS.contains(&&*self.precision) {
+            return Err(format!(
+                "the precision `{}` is unknown",
+                shown(&self.precision)
+            ));
+        }
+        self.arch.validate().map_err(|error| error.to_string())?;
+        if self.files.len() > MOST_FILES {
+            return Err(format!("it names over {MOST_FILES} files"));
+        }
+        for (name, entry) in &self.files {
+            check_name(name)?;
+            let hexadecimal = entry.sha256.bytes().all(|b| b.is_ascii_hexdigit());
+            if entry.sha256.len() != 64 || !hexadecimal {
+                return Err(format!("`{name}` has no valid sha256"));
+            }
+        }
+        let missing = self
+            .required()
+            .into_iter()
+            .find(|name| !self.files.contains_key(*name));
+        match missing {
+            Some(name) => Err(format!("it names no `{name}`")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Checks that a file's name stays inside the bundle's folder on every system.
+pub(super) fn check_name(name: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let fits = !name.is_empty()
+        && name.len() <= LONGEST_NAME
+        && !name.starts_with('.')
+        && name.chars().all(plain);
+    if !fits {
+        return Err(format!("`{}` is no plain file name", shown(name)));
+    }
+    if name == MANIFEST {
+        return Err(format!("it lists `{MANIFEST}` itself"));
+    }
+    Ok(())
+}
+
+fn shown(text: &str) -> String {
+    text.escape_debug().take(60).collect()
+}

@@ -1,0 +1,28 @@
+//! Every environment variable that the program reads.
+
+pub use crate::engine::discovery::{ORT_DYLIB_PATH, SATMIP_ORT_DYLIB};
+
+/// Filter of log messages in `tracing`'s syntax, for example `satmip=debug`; comes before `-v`
+/// and `-q`.
+pub const SATMIP_LOG: &str = "SATMIP_LOG";
+
+/// Folder for what can be made again, in place of the system's cache folder.
+pub const SATMIP_CACHE_DIR: &str = "SATMIP_CACHE_DIR";
+
+/// No colours, when it is set and not empty (<https://no-color.org>).
+pub const NO_COLOR: &str = "NO_COLOR";
+
+/// The variables with what they do, for `satmip --help`.
+pub const ALL: [(&str, &str); 5] = [
+    (
+        SATMIP_ORT_DYLIB,
+        "library of ONNX Runtime (libonnxruntime.so, .dylib, onnxruntime.dll)",
+    ),
+    (ORT_DYLIB_PATH, "the same; comes before SATMIP_ORT_DYLIB"),
+    (SATMIP_CACHE_DIR, "folder for what can be made again"),
+    (
+        SATMIP_LOG,
+        "filter of log messages, for example `satmip=debug`",
+    ),
+    (NO_COLOR, "no colours, when set"),
+];

@@ -1,0 +1,77 @@
+//! Arguments that every command with a model has.
+
+use std::path::PathBuf;
+use std::thread::available_parallelism;
+
+use clap::Args;
+
+use crate::embedder::Embedder;
+use crate::engine::Device;
+use crate::error::Result;
+use crate::image::DecodeLimits;
+
+#[derive(Debug, Args)]
+pub(super) struct ModelArgs {
+    /// Name of a model, or folder of a bundle
+    #[arg(short, long, default_value = "satmip-nano", value_name = "MODEL")]
+    pub(super) model: String,
+    /// Where it runs: auto, rten, onnxruntime, cuda:N, tensorrt:N
+    #[arg(
+        long,
+        default_value = "auto",
+        value_name = "DEVICE",
+        hide_default_value = true
+    )]
+    pub(super) device: Device,
+    /// Library of ONNX Runtime, if it is not found
+    #[arg(long, value_name = "FILE")]
+    pub(super) onnxruntime: Option<PathBuf>,
+    /// Threads that decode and embed [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    workers: Option<u32>,
+    /// Images in a batch [default: 8, on a GPU 64]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
+    batch_size: Option<u32>,
+    /// Largest image, width times height; checked before it is decoded
+    #[arg(long, value_name = "N", default_value_t = DecodeLimits::default().max_pixels)]
+    max_pixels: u64,
+}
+
+impl ModelArgs {
+    pub(super) fn workers(&self) -> usize {
+        match self.workers {
+            Some(n) => n as usize,
+            None => available_parallelism().map_or(1, usize::from),
+        }
+    }
+
+    pub(super) fn batch_size(&self) -> usize {
+        match self.batch_size {
+            Some(n) => n as usize,
+            // A CPU core is busy with 8; a GPU is not.
+            None if self.device.is_gpu() => 64,
+            None => 8,
+        }
+    }
+
+    pub(super) fn limits(&self) -> DecodeLimits {
+        DecodeLimits::of_pixels(self.max_pixels)
+    }
+
+    pub(super) fn load(&self) -> Result<Embedder> {
+        // Two sessions keep a GPU busy while one of them waits for its data.
+        let sessions = match self.device.is_gpu() {
+            true => self.workers().min(2),
+            false => self.workers(),
+        };
+        let mut builder = Embedder::builder(self.model.as_str())
+            .device(self.device)
+            .sessions(sessions)
+            .batch_size(self.batch_size())
+            .limits(self.limits());
+        if let Some(library) = &self.onnxruntime {
+            builder = builder.onnxruntime_library(library);
+        }
+        builder.load()
+    }
+}

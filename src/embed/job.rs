@@ -1,0 +1,337 @@
+//! The job itself: one thread finds the items, workers embed them, the caller's thread writes.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::thread;
+
+use super::input::{Inputs, Listing};
+use super::join::{Counter, JoinReport, Table};
+use super::ledger::{InputRecord, JobRecord, MetadataRecord, ModelRecord, OutputRecord};
+use super::output::Schema;
+use super::pipeline::{Producer, pipeline};
+use super::skipped::Skipped;
+use super::store::{Gathered, Store};
+use super::worker::{Done, Model, Work};
+use super::{Destination, JobConfig, Progress, Report, table};
+use crate::arch::Arch;
+use crate::embedder::Embedder;
+use crate::error::{Error, Result};
+
+/// Embeds what `config` says. `progress` is called after each batch and can break off; a folder
+/// then resumes like after a kill.
+///
+/// # Errors
+/// [`Error::Input`] when the inputs cannot be listed or hold no image, [`Error::Output`] when the
+/// output exists, is of another job, or cannot be written, [`Error::Unsupported`] when a table is
+/// given and the model has no metadata tower, [`Error::Interrupted`] when `progress` breaks off.
+/// Bad items are no errors.
+pub fn run(
+    config: &JobConfig,
+    embedder: &Embedder,
+    progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<Report> {
+    let facts = super::model::facts(embedder)?;
+    run_with(config, embedder, &facts, progress)
+}
+
+/// What the output records of the model.
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    pub(super) record: ModelRecord,
+    pub(super) engine: String,
+    /// Most items that the model embeds at once.
+    pub(super) batch_size: usize,
+    pub(super) arch: Arch,
+}
+
+pub(super) fn run_with(
+    config: &JobConfig,
+    model: &dyn Model,
+    facts: &Facts,
+    progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<Report> {
+    check(config, facts)?;
+    let open = |record: &JobRecord, schema: Schema| {
+        Store::open(&config.destination, record, schema, config.overwrite)
+    };
+    let (report, _) = go_through(config, model, facts, true, open, progress)?;
+    Ok(report)
+}
+
+/// Embeds the images that `config` says into memory, and finds their metadata; its destination is
+/// not written.
+pub(crate) fn gather(
+    config: &JobConfig,
+    embedder: &Embedder,
+    progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<Gathered> {
+    let facts = super::model::facts(embedder)?;
+    let mut gathered = Gathered::default();
+    let (_, table) = go_through(
+        config,
+        embedder,
+        &facts,
+        false,
+        |_, _| Ok(Store::Memory(&mut gathered)),
+        progress,
+    )?;
+    if let Some(table) = table {
+        gathered.join(&table);
+    }
+    Ok(gathered)
+}
+
+/// The job, into whatever store `open` gives. `embed_metadata` says whether joined metadata are
+/// embedded as well.
+fn go_through<'s>(
+    config: &JobConfig,
+    model: &dyn Model,
+    facts: &Facts,
+    embed_metadata: bool,
+    open: impl FnOnce(&JobRecord, Schema) -> Result<Store<'s>>,
+    progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<(Report, Option<Table>)> {
+    let inputs = Inputs::open(&config.inputs)?;
+    let mut table = config.metadata.as_ref().map(table::load).transpose()?;
+    let listing = match inputs.streamed() {
+        true => None,
+        false => Some(list(&inputs, config, table.as_mut())?),
+    };
+    let with_metadata = embed_metadata && table.is_some();
+    let columns = config.features.columns(&facts.arch, with_metadata);
+    let record = record(config, facts, listing, &columns)?;
+    let schema = Schema {
+        columns: columns.clone(),
+        provenance: provenance(&record)?,
+    };
+    let mut store = open(&record, schema)?;
+    let (earlier, fingerprint) = store.earlier();
+    let mut producer = Producer {
+        batch_size: config.batch_size as u64,
+        skip: earlier.items,
+        fingerprint,
+        table: table.as_ref(),
+        counter: table.as_ref().map(Counter::new),
+        escaped: 0,
+    };
+    let mut state = Progress {
+        items: earlier.items,
+        resumed: earlier.items,
+        total: listing.map(|l| l.items),
+        skipped: earlier.skipped,
+    };
+    let work = Work {
+        model,
+        table: table.as_ref(),
+        features: config.features,
+        columns: &columns,
+        limits: config.limits,
+    };
+    let done = store.is_done();
+    let longer = || changed("the input has more items than the job that was done");
+    let mut write = |batch: Done| {
+        // Only a stream comes here: other inputs were counted before.
+        if done {
+            return Err(longer());
+        }
+        log(&batch.skipped, state.skipped);
+        state.items += batch.items;
+        state.skipped += batch.skipped.len() as u64;
+        store.push(&batch.rows, batch.skipped, batch.items, batch.end)?;
+        match progress(&state) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Error::Interrupted),
+        }
+    };
+    let found = pipeline(workers(config), &inputs, &mut producer, &work, &mut write)?;
+    if let Some(listing) = listing
+        && (found.chain != listing.chain || found.items != listing.items)
+    {
+        return Err(changed("the input changed while it was read"));
+    }
+    if found.items < earlier.items {
+        return Err(changed("the input has fewer items than are done already"));
+    }
+    let tally = match done {
+        true => earlier,
+        false => store.finish(found.chain)?,
+    };
+    let metadata = producer.counter.map(|counter| counter.report());
+    warn(&found, metadata);
+    let report = Report {
+        items: tally.items,
+        rows: tally.rows,
+        skipped: tally.skipped,
+        ignored: found.ignored,
+        resumed: earlier.items,
+        escaped_names: producer.escaped,
+        metadata,
+    };
+    Ok((report, table))
+}
+
+fn check(config: &JobConfig, facts: &Facts) -> Result<()> {
+    let positive = [
+        ("batch size", config.batch_size),
+        ("rows per part", config.rows_per_part),
+    ];
+    for (what, value) in positive {
+        if value == 0 || value > 1 << 30 {
+            return Err(Error::Argument {
+                what,
+                reason: format!("{value} is not between 1 and {}", 1 << 30),
+            });
+        }
+    }
+    if config.metadata.is_some() && facts.arch.metadata.is_none() {
+        return Err(Error::Unsupported {
+            model: facts.record.id.clone(),
+            what: "embed metadata: it has no metadata tower".into(),
+        });
+    }
+    if let Destination::File(path) = &config.destination
+        && super::Format::from_path(path) != Some(config.format)
+    {
+        return Err(Error::Argument {
+            what: "format",
+            reason: format!(
+                "`{}` is no name of a `.{}` file",
+                path.display(),
+                config.format
+            ),
+        });
+    }
+    Ok(())
+}
+
+/// Goes through the inputs once, to count and fingerprint them and to find unique file names.
+fn list(inputs: &Inputs, config: &JobConfig, mut table: Option<&mut Table>) -> Result<Listing> {
+    let listing = inputs.visit(&mut |item| {
+        if let Some(table) = &mut table {
+            table.note(&item);
+        }
+        ControlFlow::Continue(())
+    })?;
+    if listing.items == 0 {
+        let given: Vec<_> = config
+            .inputs
+            .iter()
+            .map(|p| p.display().to_string())
+            .collect();
+        return Err(nothing(&given.join(", "), listing.ignored));
+    }
+    Ok(listing)
+}
+
+pub(super) fn nothing(input: &str, ignored: u64) -> Error {
+    let endings = super::input::EXTENSIONS.join(", ");
+    Error::Input {
+        input: input.to_owned(),
+        reason: format!(
+            "no image there ({ignored} other files); in folders and archives, images are files \
+             that end in {endings}"
+        ),
+        source: None,
+    }
+}
+
+pub(super) fn changed(reason: &str) -> Error {
+    Error::Input {
+        input: "the inputs".into(),
+        reason: reason.into(),
+        source: None,
+    }
+}
+
+fn record(
+    config: &JobConfig,
+    facts: &Facts,
+    listing: Option<Listing>,
+    columns: &[super::ColumnSpec],
+) -> Result<JobRecord> {
+    let text = |path: &Path| path.display().to_string();
+    let metadata = config.metadata.as_ref().map(|table| {
+        let (_, sha256) = super::sha256_file(&table.path).map_err(|e| Error::io(&table.path, e))?;
+        Ok(MetadataRecord {
+            file: text(&table.path),
+            sha256,
+            map: table.map.clone(),
+        })
+    });
+    let parts = config.rows_per_part.div_ceil(config.batch_size);
+    Ok(JobRecord {
+        format: 1,
+        satmip: env!("CARGO_PKG_VERSION").into(),
+        model: facts.record.clone(),
+        engine: facts.engine.clone(),
+        preprocessing: facts.arch.preprocessing.clone(),
+        input: InputRecord {
+            given: config.inputs.iter().map(|p| text(p)).collect(),
+            items: listing.map(|l| l.items),
+            sha256: listing.map(|l| l.chain.hex()),
+        },
+        metadata: metadata.transpose()?,
+        output: OutputRecord {
+            format: config.format,
+            columns: columns.iter().map(|c| c.name.to_owned()).collect(),
+            batch_size: config.batch_size.min(facts.batch_size),
+            rows_per_part: parts * config.batch_size,
+            max_pixels: config.limits.max_pixels,
+        },
+    })
+}
+
+/// What a file of vectors says about their origin.
+fn provenance(record: &JobRecord) -> Result<Vec<(String, String)>> {
+    let json = super::ledger::json(Path::new("provenance"), &record.preprocessing)?;
+    let pairs = [
+        ("satmip.version", record.satmip.clone()),
+        ("satmip.model", record.model.id.clone()),
+        ("satmip.model_version", record.model.version.clone()),
+        ("satmip.model_precision", record.model.precision.clone()),
+        ("satmip.bundle_sha256", record.model.bundle_sha256.clone()),
+        ("satmip.engine", record.engine.clone()),
+        (
+            "satmip.preprocessing",
+            String::from_utf8_lossy(&json).into_owned(),
+        ),
+    ];
+    Ok(pairs.map(|(key, value)| (key.to_owned(), value)).to_vec())
+}
+
+fn workers(config: &JobConfig) -> usize {
+    match config.workers {
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        n => n.min(1024),
+    }
+}
+
+/// The first few bad items are warnings, the rest is in the errors' file.
+fn log(skipped: &[Skipped], before: u64) {
+    const LOUD: u64 = 5;
+    for (row, before) in skipped.iter().zip(before..) {
+        let (id, reason) = (&row.id, &row.reason);
+        if before < LOUD {
+            tracing::warn!("skipped `{id}`: {reason}");
+        } else {
+            tracing::debug!("skipped `{id}`: {reason}");
+        }
+    }
+}
+
+fn warn(found: &Listing, metadata: Option<JoinReport>) {
+    if found.ignored > 0 {
+        tracing::info!("{} files were left aside: no image's name", found.ignored);
+    }
+    let Some(join) = metadata else { return };
+    if join.joined == 0 {
+        tracing::warn!("no row of the table belongs to any item: are these the same files?");
+    } else if join.items_without_row + join.rows_without_item > 0 {
+        tracing::warn!(
+            "{} items have no row in the table ({} for want of a unique file name), {} rows have no item",
+            join.items_without_row,
+            join.ambiguous,
+            join.rows_without_item
+        );
+    }
+}

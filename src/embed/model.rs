@@ -1,0 +1,55 @@
+//! The embedder as a job's model.
+
+use ndarray::ArrayView4;
+
+use super::job::Facts;
+use super::ledger::ModelRecord;
+use super::worker::{Model, Vectors};
+use crate::arch::Preprocessing;
+use crate::embedder::{Embedder, TowerOutput};
+use crate::error::{Error, Result};
+use crate::metadata::Metadata;
+
+impl Model for Embedder {
+    fn preprocessing(&self) -> &Preprocessing {
+        &self.manifest().arch.preprocessing
+    }
+
+    fn images(&self, pictures: ArrayView4<'_, u8>) -> Result<Vectors> {
+        self.embed_prepared(pictures).map(Vectors::from)
+    }
+
+    fn metadata(&self, records: &[Metadata]) -> Result<Vectors> {
+        self.metadata_output(records).map(Vectors::from)
+    }
+}
+
+impl From<TowerOutput> for Vectors {
+    fn from(output: TowerOutput) -> Self {
+        Vectors {
+            features: output.features,
+            embeds: output.embeds,
+        }
+    }
+}
+
+/// What a job records of the embedder that it runs with.
+pub(super) fn facts(embedder: &Embedder) -> Result<Facts> {
+    let manifest = embedder.manifest();
+    let json = serde_json::to_vec(manifest).map_err(|e| Error::Argument {
+        what: "model",
+        reason: e.to_string(),
+    })?;
+    Ok(Facts {
+        record: ModelRecord {
+            id: manifest.id.clone(),
+            version: manifest.version.clone(),
+            precision: manifest.precision.clone(),
+            // The manifest names the sha256 of every file, so this one stands for all.
+            bundle_sha256: super::sha256_hex(&json),
+        },
+        engine: embedder.engine().to_owned(),
+        batch_size: embedder.batch_size(),
+        arch: manifest.arch.clone(),
+    })
+}

@@ -1,0 +1,63 @@
+//! What became of items that could not be embedded: one row each in `errors.jsonl`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ImageFault};
+
+/// Why an item, or its metadata, was left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SkipKind {
+    /// The file is not there.
+    Missing,
+    /// The file or folder cannot be opened or read, or is no regular file.
+    Unreadable,
+    /// The file has no bytes.
+    Empty,
+    /// The bytes are of no known image format.
+    UnknownFormat,
+    /// A variant of a format that is recognised and not read.
+    Unsupported,
+    /// More pixels or bytes than the limit.
+    TooLarge,
+    /// Truncated or damaged data.
+    Damaged,
+    /// An earlier item has the same name.
+    Duplicate,
+    /// The metadata of this item are invalid; **its image was embedded** without them.
+    Metadata,
+    /// The model failed on this item alone, for example by an overflow.
+    Model,
+    /// Anything else; the reason says what.
+    Other,
+}
+
+/// One row of `errors.jsonl`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// The item's name, as the output would have it.
+    pub id: String,
+    /// What kind of fault it is.
+    pub kind: SkipKind,
+    /// What is wrong, for people.
+    pub reason: String,
+}
+
+impl SkipKind {
+    /// The kind of fault that an image's error is, and what it says.
+    pub(crate) fn of(error: &Error) -> (SkipKind, String) {
+        let Error::Image { fault, .. } = error else {
+            return (SkipKind::Other, error.to_string());
+        };
+        let kind = match fault {
+            ImageFault::Empty => SkipKind::Empty,
+            ImageFault::UnknownFormat => SkipKind::UnknownFormat,
+            ImageFault::Unsupported(_) => SkipKind::Unsupported,
+            ImageFault::TooLarge { .. } => SkipKind::TooLarge,
+            ImageFault::Damaged(_) => SkipKind::Damaged,
+            ImageFault::Unreadable(_) => SkipKind::Unreadable,
+        };
+        (kind, fault.to_string())
+    }
+}

@@ -1,0 +1,59 @@
+//! Rows in memory, for commands that compare them.
+
+use super::Tally;
+use crate::embed::join::{Match, Table};
+use crate::embed::output::Rows;
+use crate::embed::skipped::{SkipKind, Skipped};
+use crate::image::Geometry;
+use crate::metadata::Metadata;
+
+/// What a job found, in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    pub(crate) ids: Vec<String>,
+    /// The first column's vectors, one after another.
+    pub(crate) vectors: Vec<f32>,
+    /// The metadata of each id as the model saw it, where a table has some.
+    pub(crate) metadata: Vec<Option<Metadata>>,
+    pub(crate) skipped: Vec<Skipped>,
+    matches: Vec<Match>,
+    geometries: Vec<Geometry>,
+    pub(super) tally: Tally,
+}
+
+impl Gathered {
+    pub(super) fn push(&mut self, rows: &Rows, skipped: Vec<Skipped>, items: u64) {
+        self.tally.items += items;
+        self.tally.rows += rows.ids.len() as u64;
+        self.tally.skipped += skipped.len() as u64;
+        self.ids.extend_from_slice(&rows.ids);
+        self.matches.extend_from_slice(&rows.matches);
+        self.geometries.extend_from_slice(&rows.geometries);
+        if let Some(column) = rows.columns.first() {
+            self.vectors.extend_from_slice(&column.values);
+        }
+        self.skipped.extend(skipped);
+    }
+
+    pub(crate) fn join(&mut self, table: &Table) {
+        let found = self.matches.iter().zip(&self.geometries);
+        for (id, (found, geometry)) in self.ids.iter().zip(found) {
+            let metadata = match found {
+                Match::Row(row) => table.row(*row),
+                Match::Ambiguous | Match::None => {
+                    self.metadata.push(None);
+                    continue;
+                }
+            };
+            if let Err(reason) = metadata {
+                self.skipped.push(Skipped {
+                    id: id.clone(),
+                    kind: SkipKind::Metadata,
+                    reason: reason.clone(),
+                });
+            }
+            let fitted = metadata.as_ref().map(|m| geometry.apply_to(m));
+            self.metadata.push(fitted.ok());
+        }
+    }
+}

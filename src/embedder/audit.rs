@@ -1,0 +1,98 @@
+//! Pairs of picture and metadata that do not fit.
+
+use serde::Serialize;
+
+use super::{Embedder, Embeddings, Wanted};
+use crate::error::{Error, Result};
+use crate::metadata::{Field, FieldSet, Metadata};
+
+/// How well a picture and its metadata fit; see [`Embedder::audit`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct AuditRow {
+    /// Position of the pair.
+    pub index: usize,
+    /// Cosine of the picture and its metadata, -1 to 1.
+    pub similarity: f32,
+    /// 1 when no record of the set fits the picture better than its own; else 1 more than the
+    /// number of records that do.
+    pub rank: usize,
+    /// Records in the set.
+    pub records: usize,
+    /// The fields that the record has and the model reads, the one that fits worst first.
+    pub fields: Vec<FieldFit>,
+}
+
+/// What a field of a record does to the fit.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct FieldFit {
+    /// The field.
+    pub field: Field,
+    /// What the cosine would gain were the field left out. Above 0 the field stands against the
+    /// picture, below 0 it speaks for the pair.
+    pub gain_without: f32,
+}
+
+impl Embedder {
+    /// How well each picture fits its own metadata, row by row, in the order given.
+    ///
+    /// With the cosine `c(i, j)` of picture `i` and record `j`: `similarity` is `c(i, i)`, `rank` is
+    /// 1 plus the number of `j` with `c(i, j) > c(i, i)`, and `gain_without` of field `f` is
+    /// `c(i, i without f) - c(i, i)`. A low similarity or a high rank marks a pair to look at; which
+    /// value is low depends on the model, so compare within the set (our choice; the paper does not
+    /// audit).
+    ///
+    /// Fields are left out one at a time of the record as the model sees it
+    /// ([`Embedder::prepare_metadata`]). That makes one run of the metadata tower for each field of
+    /// each record.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when there are not as many records as pictures or the embeddings are of
+    /// another space; else as [`Embedder::embed_metadata`].
+    pub fn audit(&self, images: &Embeddings, metadata: &[Metadata]) -> Result<Vec<AuditRow>> {
+        self.check_space("images", images)?;
+        self.metadata_tower("audit")?;
+        if images.len() != metadata.len() {
+            return Err(Error::Argument {
+                what: "metadata",
+                reason: format!("{} records for {} images", metadata.len(), images.len()),
+            });
+        }
+        let records = self.prepare_metadata(metadata);
+        let embedded = self.run_metadata(&records, Wanted::Embeds)?;
+        let mut rows: Vec<AuditRow> = images
+            .paired(&embedded)
+            .into_iter()
+            .enumerate()
+            .map(|(index, (similarity, better))| AuditRow {
+                index,
+                similarity,
+                rank: better + 1,
+                records: records.len(),
+                fields: Vec::new(),
+            })
+            .collect();
+        for field in self.fields().iter() {
+            let having: Vec<usize> = (0..records.len())
+                .filter(|i| records[*i].has(field))
+                .collect();
+            let others = self.fields().difference(FieldSet::of(&[field]));
+            let without: Vec<Metadata> = having.iter().map(|i| records[*i].only(others)).collect();
+            let without = self.run_metadata(&without, Wanted::Embeds)?;
+            let cosines = images.select(&having).pair_cosines(&without);
+            for (i, cosine) in having.into_iter().zip(cosines) {
+                let row = &mut rows[i];
+                row.fields.push(FieldFit {
+                    field,
+                    gain_without: cosine - row.similarity,
+                });
+            }
+        }
+        for row in &mut rows {
+            row.fields
+                .sort_by(|a, b| b.gain_without.total_cmp(&a.gain_without));
+        }
+        Ok(rows)
+    }
+}

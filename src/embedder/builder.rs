@@ -1,0 +1,128 @@
+//! Loading a model.
+
+use std::path::PathBuf;
+
+use super::Embedder;
+use super::batches::Batches;
+use super::tower::{ImageTower, MetadataTower};
+use crate::bundle::Bundle;
+use crate::engine::{Device, EngineOptions};
+use crate::error::{Error, Result};
+use crate::image::DecodeLimits;
+
+/// Rows that are run at a time, unless the caller says otherwise.
+const BATCH_SIZE: usize = 32;
+/// Most rows that may be run at a time.
+const LARGEST_BATCH: usize = 1 << 16;
+
+/// How a model is loaded; see [`Embedder::builder`].
+#[derive(Debug, Clone)]
+pub struct EmbedderBuilder {
+    source: Source,
+    options: EngineOptions,
+    batch_size: usize,
+    limits: DecodeLimits,
+}
+
+#[derive(Debug, Clone)]
+enum Source {
+    Name(String),
+    Bundle(Box<Bundle>),
+}
+
+impl From<Bundle> for EmbedderBuilder {
+    fn from(bundle: Bundle) -> Self {
+        EmbedderBuilder::of(Source::Bundle(Box::new(bundle)))
+    }
+}
+
+impl EmbedderBuilder {
+    pub(super) fn named(model: String) -> Self {
+        EmbedderBuilder::of(Source::Name(model))
+    }
+
+    fn of(source: Source) -> Self {
+        EmbedderBuilder {
+            source,
+            options: EngineOptions::default(),
+            batch_size: BATCH_SIZE,
+            limits: DecodeLimits::default(),
+        }
+    }
+
+    /// Where the model runs; [`Device::Auto`] unless this says otherwise.
+    pub fn device(mut self, device: Device) -> Self {
+        self.options.device = device;
+        self
+    }
+
+    /// Batches that may run at the same time, each in one thread; one for each CPU core unless
+    /// this says otherwise.
+    pub fn sessions(mut self, sessions: usize) -> Self {
+        self.options.sessions = sessions;
+        self
+    }
+
+    /// The ONNX Runtime library to use; no other is looked for then.
+    pub fn onnxruntime_library(mut self, library: impl Into<PathBuf>) -> Self {
+        self.options.library = Some(library.into());
+        self
+    }
+
+    /// Device, sessions and library at once.
+    pub fn engine(mut self, options: EngineOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Rows that are run at a time, 1 to 65,536; 32 unless this says otherwise. Memory grows with
+    /// it and with the number of sessions.
+    pub fn batch_size(mut self, rows: usize) -> Self {
+        self.batch_size = rows;
+        self
+    }
+
+    /// What a picture may cost at most.
+    pub fn limits(mut self, limits: DecodeLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Loads the model.
+    ///
+    /// # Errors
+    /// [`Error::UnknownModel`]; [`Error::Bundle`] and [`Error::Checksum`] for a bundle that is
+    /// damaged or whose graphs are not the ones that its manifest describes; [`Error::Device`];
+    /// [`Error::Graph`]; [`Error::Engine`]; [`Error::Argument`] for an impossible batch size.
+    pub fn load(self) -> Result<Embedder> {
+        if !(1..=LARGEST_BATCH).contains(&self.batch_size) {
+            return Err(Error::Argument {
+                what: "batch size",
+                reason: format!("{} is outside 1 to {LARGEST_BATCH}", self.batch_size),
+            });
+        }
+        if self.options.sessions == 0 {
+            return Err(Error::Argument {
+                what: "sessions",
+                reason: "there must be at least one".into(),
+            });
+        }
+        let bundle = match self.source {
+            #[cfg(feature = "zoo")]
+            Source::Name(model) => crate::zoo::resolve(&model)?,
+            #[cfg(not(feature = "zoo"))]
+            Source::Name(model) => Bundle::open(model)?,
+            Source::Bundle(bundle) => *bundle,
+        };
+        Ok(Embedder {
+            image: ImageTower::open(&bundle, &self.options)?,
+            metadata: MetadataTower::open(&bundle, &self.options)?,
+            manifest: bundle.manifest().clone(),
+            batches: Batches {
+                size: self.batch_size,
+                threads: self.options.sessions,
+            },
+            limits: self.limits,
+        })
+    }
+}

@@ -1,0 +1,262 @@
+//! Which format it is, whether it may be decoded, and who decodes it.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use ::image::DynamicImage;
+use ::image::metadata::Orientation;
+
+use super::{RgbImage, fit, jpeg, raster, tiff};
+use crate::arch::Preprocessing;
+use crate::error::{Error, ImageFault, Result};
+
+/// Longest side that is read: the resize needs up to 50 bytes for each pixel of a side.
+pub(super) const MOST_SIDE: u32 = 1 << 20;
+
+/// What a picture may cost at most.
+///
+/// Decoding needs up to about 9 bytes per pixel at its peak (3 for the result, the rest for
+/// progressive JPEG or 16-bit samples), more only for TIFFs of many bands, which are bounded by
+/// the same sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DecodeLimits {
+    /// Largest width times height; checked in the header, before anything is decoded.
+    pub max_pixels: u64,
+}
+
+impl Default for DecodeLimits {
+    /// 178,956,970 pixels: above it Pillow refuses a picture as a decompression bomb.
+    fn default() -> Self {
+        DecodeLimits {
+            max_pixels: 178_956_970,
+        }
+    }
+}
+
+impl DecodeLimits {
+    /// Limits of this many pixels.
+    pub fn of_pixels(max_pixels: u64) -> Self {
+        DecodeLimits { max_pixels }
+    }
+
+    pub(super) fn check(&self, width: u32, height: u32) -> Result<(), ImageFault> {
+        if width == 0 || height == 0 {
+            return Err(ImageFault::Damaged(format!(
+                "the header says {width} x {height} pixels"
+            )));
+        }
+        if u64::from(width) * u64::from(height) > self.max_pixels {
+            return Err(ImageFault::TooLarge {
+                width,
+                height,
+                limit: self.max_pixels,
+            });
+        }
+        if width.max(height) > MOST_SIDE {
+            return Err(ImageFault::Unsupported(format!(
+                "a side of {} pixels (over {MOST_SIDE})",
+                width.max(height)
+            )));
+        }
+        Ok(())
+    }
+
+    /// Bytes that a decoder may allocate, and that a file may have: four 16-bit samples for each
+    /// pixel and 64 MiB for tables, profiles and strips.
+    pub(crate) fn max_bytes(&self) -> u64 {
+        self.max_pixels.saturating_mul(8).saturating_add(64 << 20)
+    }
+}
+
+/// Decodes a picture to 8-bit RGB, by the rules that [the module](super) lists.
+///
+/// `item` is what errors call the picture. The format is told from the contents: JPEG, PNG, WebP
+/// or TIFF.
+///
+/// # Errors
+/// [`Error::Image`] names the item and what is wrong with it.
+pub fn decode(bytes: &[u8], item: &str, limits: &DecodeLimits) -> Result<RgbImage> {
+    decode_any(bytes, limits).map_err(|fault| Error::Image {
+        item: item.to_owned(),
+        fault,
+    })
+}
+
+/// Reads a file and decodes it.
+///
+/// # Errors
+/// [`Error::Image`] names the file and what is wrong with it, a file that is missing or cannot be
+/// read included.
+pub fn read(path: &Path, limits: &DecodeLimits) -> Result<RgbImage> {
+    read_bytes(path, limits)
+        .and_then(|bytes| decode_any(&bytes, limits))
+        .map_err(|fault| Error::Image {
+            item: path.display().to_string(),
+            fault,
+        })
+}
+
+/// Decodes a picture and fits it to a model's input: `size * size * 3` bytes, row by row, RGB.
+///
+/// # Errors
+/// As [`decode`] and [`fit`].
+pub fn prepare(
+    bytes: &[u8],
+    item: &str,
+    limits: &DecodeLimits,
+    preprocessing: &Preprocessing,
+) -> Result<Vec<u8>> {
+    fit(&decode(bytes, item, limits)?, preprocessing)
+}
+
+fn read_bytes(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, ImageFault> {
+    let unreadable = |error: std::io::Error| ImageFault::Unreadable(error.to_string());
+    // Asked before it is opened: opening a pipe that nobody writes to would wait for ever.
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(ImageFault::Unreadable("not a regular file".into()));
+    }
+    let most = limits.max_bytes();
+    if metadata.len() > most {
+        return Err(ImageFault::Unreadable(format!(
+            "{} bytes are more than a picture within the limit of {} pixels needs",
+            metadata.len(),
+            limits.max_pixels
+        )));
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    // Bounded again, because the file may grow while it is read.
+    file.take(most)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    Ok(bytes)
+}
+
+fn decode_any(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, ImageFault> {
+    match sniff(bytes)? {
+        Format::Jpeg => jpeg::decode(bytes, limits),
+        Format::Png => raster::decode_png(bytes, limits),
+        Format::WebP => raster::decode_webp(bytes, limits),
+        Format::Tiff => tiff::decode(bytes, limits),
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Format {
+    Jpeg,
+    Png,
+    WebP,
+    Tiff,
+}
+
+/// Formats that people have and that are not read, by their first bytes.
+const KNOWN_UNREAD: [(&[u8], &str); 7] = [
+    (b"GIF8", "GIF"),
+    (b"BM", "BMP"),
+    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (b"\0\0\0\x0cJXL ", "JPEG XL"),
+    (b"\x89HDF", "HDF5"),
+    (b"NITF", "NITF"),
+];
+
+fn sniff(bytes: &[u8]) -> Result<Format, ImageFault> {
+    if bytes.is_empty() {
+        return Err(ImageFault::Empty);
+    }
+    if bytes.starts_with(b"\xff\xd8\xff") {
+        return Ok(Format::Jpeg);
+    }
+    if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
+        return Ok(Format::Png);
+    }
+    if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
+        return Ok(Format::WebP);
+    }
+    // Version 42 is TIFF, 43 BigTIFF.
+    let tiff: [&[u8]; 4] = [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"];
+    if tiff.iter().any(|magic| bytes.starts_with(magic)) {
+        return Ok(Format::Tiff);
+    }
+    if matches!(
+        bytes.get(4..12),
+        Some(b"ftypavif" | b"ftypheic" | b"ftypmif1")
+    ) {
+        return Err(ImageFault::Unsupported("HEIF or AVIF".into()));
+    }
+    for (magic, name) in KNOWN_UNREAD {
+        if bytes.starts_with(magic) {
+            return Err(ImageFault::Unsupported(name.into()));
+        }
+    }
+    Err(ImageFault::UnknownFormat)
+}
+
+/// A zeroed buffer, or an error where `vec!` would abort the process.
+pub(super) fn buffer(len: u64) -> Result<Vec<u8>, ImageFault> {
+    let refused = || ImageFault::Unreadable(format!("no memory for {len} bytes of pixels"));
+    let len = usize::try_from(len).map_err(|_| refused())?;
+    let mut buffer = Vec::new();
+    buffer.try_reserve_exact(len).map_err(|_| refused())?;
+    buffer.resize(len, 0);
+    Ok(buffer)
+}
+
+/// Turns the pixels upright and makes them a picture.
+pub(super) fn upright(
+    width: u32,
+    height: u32,
+    pixels: Vec<u8>,
+    orientation: Orientation,
+) -> Result<RgbImage, ImageFault> {
+    let short = || ImageFault::Damaged("fewer pixels than the header says".into());
+    if orientation == Orientation::NoTransforms {
+        return RgbImage::new(width, height, pixels).map_err(|_| short());
+    }
+    let stored = ::image::RgbImage::from_raw(width, height, pixels).ok_or_else(short)?;
+    let mut picture = DynamicImage::ImageRgb8(stored);
+    picture.apply_orientation(orientation);
+    let (width, height) = (picture.width(), picture.height());
+    RgbImage::new(width, height, picture.into_bytes()).map_err(|_| short())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contents_name_the_format() {
+        assert_eq!(sniff(b""), Err(ImageFault::Empty));
+        assert_eq!(sniff(b"\xff\xd8\xff\xe0"), Ok(Format::Jpeg));
+        assert_eq!(sniff(b"RIFF\x10\0\0\0WEBPVP8 "), Ok(Format::WebP));
+        assert_eq!(
+            sniff(b"RIFF\x10\0\0\0WAVEfmt "),
+            Err(ImageFault::UnknownFormat)
+        );
+        assert_eq!(sniff(b"II+\0"), Ok(Format::Tiff));
+        assert_eq!(sniff(b"MM\0*"), Ok(Format::Tiff));
+        assert_eq!(sniff(b"a note"), Err(ImageFault::UnknownFormat));
+        assert_eq!(
+            sniff(b"\0\0\0\x0cjP  \r\n\x87\n"),
+            Err(ImageFault::Unsupported("JPEG 2000".into()))
+        );
+    }
+
+    #[test]
+    fn limit_is_inclusive_and_refuses_no_pixels() {
+        let limits = DecodeLimits::of_pixels(100);
+        assert_eq!(limits.check(10, 10), Ok(()));
+        assert!(matches!(
+            limits.check(101, 1),
+            Err(ImageFault::TooLarge { .. })
+        ));
+        assert!(matches!(
+            limits.check(u32::MAX, u32::MAX),
+            Err(ImageFault::TooLarge { .. })
+        ));
+        assert!(matches!(limits.check(0, 5), Err(ImageFault::Damaged(_))));
+    }
+}

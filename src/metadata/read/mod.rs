@@ -1,0 +1,239 @@
+//! Readers of acquisition metadata: fMoW records, STAC items, GeoTIFF tags and tables.
+//!
+//! Every reader gives a [`Metadata`] that has what the source states and lacks what it does not
+//! state. None of them derives anything: [`Metadata::derive_missing`] does that.
+//!
+//! A source that cannot be read, or that states an impossible value, is an
+//! [`Error::MetadataSource`] that names the file (or item) and the reason. All readers are bounded:
+//! JSON documents by [`MAX_DOCUMENT_BYTES`], table records by [`table::MAX_RECORD_BYTES`], tables
+//! held in memory by [`table::MAX_TABLE_ROWS`].
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::Metadata;
+use crate::error::{Cause, Error, Result};
+
+mod columns;
+pub mod fmow;
+mod footprint;
+#[cfg(feature = "geotiff")]
+pub mod geotiff;
+mod json;
+#[cfg(feature = "parquet")]
+pub mod parquet;
+pub mod platform;
+mod projection;
+pub mod stac;
+pub mod table;
+mod time_text;
+
+pub use table::{BadRows, Column, ColumnMap, CsvReader, MetadataTable, TableRow};
+
+/// The largest JSON document that is read, in bytes: 32 MiB.
+///
+/// A parsed document takes up to some twenty times its size in memory, hence a limit at all; a
+/// page of a thousand large STAC items stays below it.
+pub const MAX_DOCUMENT_BYTES: u64 = 32 << 20;
+
+/// A record that was read from a file, and what it is called there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// The key of a table's row, the id of a STAC item, else the name of the file.
+    pub key: String,
+    /// What is known of the acquisition.
+    pub metadata: Metadata,
+}
+
+impl Metadata {
+    /// Reads an fMoW record (the JSON file beside each picture of fMoW-RGB or fMoW-full).
+    ///
+    /// See [`fmow`] for the keys that are read.
+    pub fn from_fmow(record: &Value) -> Result<Self> {
+        fmow::read(record)
+    }
+
+    /// Reads a STAC item of version 0.x or 1.x.
+    ///
+    /// See [`stac`] for the keys that are read, and [`stac::items`] for collections of items.
+    pub fn from_stac(item: &Value) -> Result<Self> {
+        stac::read(item)
+    }
+
+    /// Reads the tags of a GeoTIFF; its pixels are not touched.
+    ///
+    /// See [`geotiff`] for the coordinate systems that are understood.
+    #[cfg(feature = "geotiff")]
+    pub fn from_geotiff(path: impl AsRef<Path>) -> Result<Self> {
+        geotiff::read(path, &geotiff::GeoTiffOptions::default())
+    }
+}
+
+/// What a file is, told by its first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Json,
+    Tiff,
+    Parquet,
+    Text,
+}
+
+/// Reads a file of any kind that is known: GeoTIFF, Parquet, fMoW record, STAC item, STAC
+/// collection of items, or table in CSV.
+///
+/// The content decides, not the name. Tables are read with [`ColumnMap::default`]; use
+/// [`CsvReader`] or [`MetadataTable`] for others and for large ones. A single bad row fails the
+/// whole call.
+pub fn from_file(path: impl AsRef<Path>) -> Result<Vec<Record>> {
+    let path = path.as_ref();
+    match kind(path)? {
+        Kind::Json => json_records(path),
+        Kind::Tiff => tiff_record(path),
+        Kind::Parquet | Kind::Text => {
+            let rows = table::rows(path, &ColumnMap::default())?;
+            let mut records = Vec::new();
+            for row in rows {
+                let row = row?;
+                if records.len() >= table::MAX_TABLE_ROWS {
+                    return Err(table::too_many_rows(path));
+                }
+                records.push(Record {
+                    key: row.key,
+                    metadata: row.metadata,
+                });
+            }
+            Ok(records)
+        }
+    }
+}
+
+/// Reads a JSON document, at most [`MAX_DOCUMENT_BYTES`] of it.
+pub fn json_document(path: impl AsRef<Path>) -> Result<Value> {
+    let path = path.as_ref();
+    let file = File::open(path).map_err(|e| Error::io(path, e))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_DOCUMENT_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| Error::io(path, e))?;
+    if bytes.len() as u64 > MAX_DOCUMENT_BYTES {
+        let reason = format!("the document is larger than {MAX_DOCUMENT_BYTES} bytes");
+        return Err(unreadable(path.display(), reason));
+    }
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    // serde_json refuses more than 128 levels of nesting.
+    serde_json::from_slice(text)
+        .map_err(|e| caused(path.display(), format!("not valid JSON: {e}"), e))
+}
+
+fn json_records(path: &Path) -> Result<Vec<Record>> {
+    let document = json_document(path)?;
+    let file_name = || {
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        name.to_string_lossy().into_owned()
+    };
+    if stac::is_stac(&document) {
+        return stac::items(&document)
+            .map(|item| {
+                Ok(Record {
+                    key: stac::id(item).map_or_else(file_name, str::to_owned),
+                    metadata: stac::read(item).map_err(|e| within(path, e))?,
+                })
+            })
+            .collect();
+    }
+    if fmow::is_fmow(&document) {
+        return Ok(vec![Record {
+            key: file_name(),
+            metadata: fmow::read(&document).map_err(|e| within(path, e))?,
+        }]);
+    }
+    Err(unreadable(
+        path.display(),
+        "the JSON is neither a STAC item, nor a collection of them, nor an fMoW record",
+    ))
+}
+
+#[cfg(feature = "geotiff")]
+fn tiff_record(path: &Path) -> Result<Vec<Record>> {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    Ok(vec![Record {
+        key: name.to_string_lossy().into_owned(),
+        metadata: Metadata::from_geotiff(path)?,
+    }])
+}
+
+#[cfg(not(feature = "geotiff"))]
+fn tiff_record(path: &Path) -> Result<Vec<Record>> {
+    let reason = "GeoTIFF tags are read by builds with the feature `geotiff`";
+    Err(unreadable(path.display(), reason))
+}
+
+fn kind(path: &Path) -> Result<Kind> {
+    let mut file = File::open(path).map_err(|e| Error::io(path, e))?;
+    let mut start = Vec::new();
+    file.by_ref()
+        .take(4096)
+        .read_to_end(&mut start)
+        .map_err(|e| Error::io(path, e))?;
+    let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start);
+    let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
+    match start.as_slice() {
+        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Ok(Kind::Tiff),
+        [b'P', b'A', b'R', b'1', ..] => Ok(Kind::Parquet),
+        _ if first.is_none() => Err(unreadable(path.display(), "the file is empty")),
+        _ if matches!(first, Some(b'{' | b'[')) => Ok(Kind::Json),
+        _ if text.contains(&0) => Err(unreadable(
+            path.display(),
+            "neither JSON, nor a table, nor a TIFF or Parquet file",
+        )),
+        _ => Ok(Kind::Text),
+    }
+}
+
+/// At most 60 characters of a text, for messages about hostile input.
+fn short(text: &str) -> String {
+    const MOST: usize = 60;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+fn unreadable(origin: impl ToString, reason: impl Into<String>) -> Error {
+    Error::MetadataSource {
+        origin: origin.to_string(),
+        line: None,
+        reason: reason.into(),
+        source: None,
+    }
+}
+
+fn caused(origin: impl ToString, reason: impl Into<String>, source: impl Into<Cause>) -> Error {
+    Error::MetadataSource {
+        origin: origin.to_string(),
+        line: None,
+        reason: reason.into(),
+        source: Some(source.into()),
+    }
+}
+
+/// Says which file an error of one of its records is about.
+fn within(path: &Path, error: Error) -> Error {
+    match error {
+        Error::MetadataSource {
+            origin,
+            line,
+            reason,
+            source,
+        } => Error::MetadataSource {
+            origin: format!("{}: {origin}", path.display()),
+            line,
+            reason,
+            source,
+        },
+        other => caused(path.display(), other.to_string(), other),
+    }
+}

@@ -1,0 +1,192 @@
+//! The FT-Transformer with a learned token for each missing field.
+
+use burn::module::{Module, Param};
+use burn::nn::{Dropout, DropoutConfig, Initializer, LayerNorm, Linear};
+use burn::prelude::{Device, Int, Tensor, TensorData};
+use burn::tensor::Bool;
+use burn::tensor::activation::{relu, softmax};
+
+use super::layers::{layer_norm, linear};
+use super::transformer::split_heads;
+use crate::arch::TabularConfig;
+use crate::metadata::FieldSet;
+
+/// FT-Transformer (Gorishniy et al. 2021) over the columns of the tabular view.
+///
+/// Tokens and class token start from U(-d^-.5, d^-.5), as there.
+#[derive(Module, Debug)]
+pub struct TabularTransformer {
+    numbers: Option<Tokens>,
+    categories: Option<Tokens>,
+    missing: Param<Tensor<2>>,
+    cls_token: Param<Tensor<1>>,
+    blocks: Vec<TabularBlock>,
+    norm: LayerNorm,
+    /// Row of `missing` for each column, numbers first.
+    #[module(skip)]
+    column_fields: Vec<i64>,
+    /// First row of each category column in `categories.weight`.
+    #[module(skip)]
+    offsets: Vec<i64>,
+}
+
+/// One row of weight per number column, or per category of all columns, and one bias per column.
+#[derive(Module, Debug)]
+struct Tokens {
+    weight: Param<Tensor<2>>,
+    bias: Param<Tensor<2>>,
+}
+
+#[derive(Module, Debug)]
+struct TabularBlock {
+    norm1: Option<LayerNorm>,
+    attn: TabularAttention,
+    norm2: LayerNorm,
+    mlp: ReGlu,
+}
+
+#[derive(Module, Debug)]
+struct TabularAttention {
+    qkv: Linear,
+    proj: Linear,
+    dropout: Dropout,
+    #[module(skip)]
+    heads: usize,
+}
+
+/// `fc2(value * relu(gate))` with `[value, gate] = fc1(x)`.
+#[derive(Module, Debug)]
+struct ReGlu {
+    fc1: Linear,
+    fc2: Linear,
+    dropout: Dropout,
+}
+
+impl TabularTransformer {
+    /// A tower with fresh weights for these fields.
+    pub fn new(config: &TabularConfig, fields: FieldSet, device: &Device) -> Self {
+        let (d, columns) = (config.dim, &config.columns);
+        let bound = (d as f64).powf(-0.5);
+        let uniform = Initializer::Uniform {
+            min: -bound,
+            max: bound,
+        };
+        let row = |field| fields.iter().position(|f| f == field).unwrap_or(0) as i64;
+        let numbers = columns.numbers.iter().map(|c| row(c.field));
+        let categories = columns.categories.iter().map(|c| row(c.field));
+        let (n, m) = (columns.numbers.len(), columns.categories.len());
+        let tokens = |rows: usize, columns: usize| {
+            (columns > 0).then(|| Tokens {
+                weight: uniform.init([rows, d], device),
+                bias: uniform.init([columns, d], device),
+            })
+        };
+        Self {
+            numbers: tokens(n, n),
+            categories: tokens(columns.category_rows(), m),
+            missing: uniform.init([fields.len(), d], device),
+            cls_token: uniform.init([d], device),
+            blocks: (0..config.depth)
+                .map(|i| TabularBlock::new(config, i > 0, device))
+                .collect(),
+            norm: layer_norm(d, config.norm_eps, device),
+            column_fields: numbers.chain(categories).collect(),
+            offsets: columns
+                .category_offsets()
+                .into_iter()
+                .map(|o| o as i64)
+                .collect(),
+        }
+    }
+
+    /// Standardised numbers `[batch, n]`, category indices `[batch, m]` and presence
+    /// `[batch, fields]` to `[batch, dim]`.
+    pub fn forward(
+        &self,
+        numbers: Tensor<2>,
+        categories: Tensor<2, Int>,
+        present: Tensor<2, Bool>,
+    ) -> Tensor<2> {
+        let ([batch, n], [_, m]) = (numbers.dims(), categories.dims());
+        let device = numbers.device();
+        let dim = self.cls_token.dims()[0];
+        let mut columns = Vec::with_capacity(2);
+        if let Some(tokens) = &self.numbers {
+            let scaled = numbers.unsqueeze_dim::<3>(2) * tokens.weight.val().unsqueeze_dim(0);
+            columns.push(scaled + tokens.bias.val().unsqueeze_dim(0));
+        }
+        if let Some(table) = &self.categories {
+            let offsets = TensorData::new(self.offsets.clone(), [1, m]);
+            let rows = (categories + Tensor::from_data(offsets, &device)).reshape([batch * m]);
+            let tokens = table.weight.val().select(0, rows);
+            let tokens = tokens.reshape([batch, m, dim]);
+            columns.push(tokens + table.bias.val().unsqueeze_dim(0));
+        }
+        let columns = Tensor::cat(columns, 1);
+        let fields = TensorData::new(self.column_fields.clone(), [n + m]);
+        let fields = Tensor::<1, Int>::from_data(fields, &device);
+        let present = present.int().select(1, fields.clone()).float();
+        let present = present.unsqueeze_dim::<3>(2);
+        let missing = self.missing.val().select(0, fields).unsqueeze_dim::<3>(0);
+        let columns = columns * present.clone() + missing * (1.0 - present);
+        let cls = self.cls_token.val().reshape([1, 1, dim]);
+        let mut tokens = Tensor::cat(vec![cls.expand([batch, 1, dim]), columns], 1);
+        for block in &self.blocks {
+            tokens = block.forward(tokens);
+        }
+        self.norm.forward(tokens.narrow(1, 0, 1).squeeze_dim(1))
+    }
+}
+
+impl TabularBlock {
+    fn new(config: &TabularConfig, norm_first: bool, device: &Device) -> Self {
+        let d = config.dim;
+        let std = (d as f64).powf(-0.5);
+        Self {
+            norm1: norm_first.then(|| layer_norm(d, config.norm_eps, device)),
+            attn: TabularAttention {
+                qkv: linear(d, 3 * d, std, device),
+                proj: linear(d, d, std, device),
+                dropout: DropoutConfig::new(config.attention_dropout).init(),
+                heads: config.heads,
+            },
+            norm2: layer_norm(d, config.norm_eps, device),
+            mlp: ReGlu {
+                fc1: linear(d, 2 * config.hidden, std, device),
+                fc2: linear(config.hidden, d, (config.hidden as f64).powf(-0.5), device),
+                dropout: DropoutConfig::new(config.hidden_dropout).init(),
+            },
+        }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let input = match &self.norm1 {
+            Some(norm) => norm.forward(x.clone()),
+            None => x.clone(),
+        };
+        let x = x + self.attn.forward(input);
+        x.clone() + self.mlp.forward(self.norm2.forward(x))
+    }
+}
+
+impl TabularAttention {
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let [batch, tokens, dim] = x.dims();
+        let [q, k, v] = split_heads(self.qkv.forward(x), self.heads);
+        let scale = ((dim / self.heads) as f64).powf(-0.5);
+        let weights = softmax(q.matmul(k.swap_dims(2, 3)) * scale, 3);
+        let mixed = self.dropout.forward(weights).matmul(v);
+        self.proj
+            .forward(mixed.swap_dims(1, 2).reshape([batch, tokens, dim]))
+    }
+}
+
+impl ReGlu {
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let both = self.fc1.forward(x);
+        let hidden = both.dims()[2] / 2;
+        let value = both.clone().narrow(2, 0, hidden);
+        let gate = both.narrow(2, hidden, hidden);
+        self.fc2.forward(self.dropout.forward(value * relu(gate)))
+    }
+}

@@ -1,0 +1,71 @@
+//! The causal text Transformer of CLIP and SLIP.
+
+use burn::module::{Module, Param};
+use burn::nn::{Embedding, EmbeddingConfig, LayerNorm};
+use burn::prelude::{Device, Int, Tensor};
+
+use super::layers::{layer_norm, normal};
+use super::transformer::{Block, BlockInit, BlockShape};
+use crate::arch::TextConfig;
+
+/// Causal Transformer over token ids, pooled at the first end token.
+///
+/// Initialised as SLIP's (Mu et al. 2022): tokens N(0, .02), positions N(0, .01), with width `w` and
+/// depth `L` query, key and value `w^-.5`, both outputs `w^-.5 (2L)^-.5`, MLP input `(2w)^-.5`.
+#[derive(Module, Debug)]
+pub struct TextTransformer {
+    token_embedding: Embedding,
+    positional_embedding: Param<Tensor<2>>,
+    blocks: Vec<Block>,
+    norm: LayerNorm,
+    #[module(skip)]
+    end_token: i64,
+}
+
+impl TextTransformer {
+    /// A tower with fresh weights.
+    pub fn new(config: &TextConfig, device: &Device) -> Self {
+        let width = config.dim as f64;
+        let out = width.powf(-0.5) * (2.0 * config.depth as f64).powf(-0.5);
+        let init = BlockInit {
+            qkv: width.powf(-0.5),
+            proj: out,
+            fc1: (2.0 * width).powf(-0.5),
+            fc2: out,
+        };
+        let shape = BlockShape {
+            dim: config.dim,
+            heads: config.heads,
+            hidden: 4 * config.dim,
+            eps: config.norm_eps,
+        };
+        Self {
+            token_embedding: EmbeddingConfig::new(config.vocabulary, config.dim)
+                .with_initializer(normal(0.02))
+                .init(device),
+            positional_embedding: normal(0.01).init([config.context, config.dim], device),
+            blocks: (0..config.depth)
+                .map(|_| Block::new(shape, true, init, device))
+                .collect(),
+            norm: layer_norm(config.dim, config.norm_eps, device),
+            end_token: config.end_token,
+        }
+    }
+
+    /// Ids `[batch, length]` with `length` at most the context, to `[batch, dim]`. What follows the
+    /// first end token does not matter.
+    pub fn forward(&self, ids: Tensor<2, Int>) -> Tensor<2> {
+        let [batch, length] = ids.dims();
+        let positions = self.positional_embedding.val().narrow(0, 0, length);
+        let end = ids.clone().equal_elem(self.end_token).int().argmax(1);
+        let tokens = self.token_embedding.forward(ids) + positions.unsqueeze_dim(0);
+        let tokens = self
+            .blocks
+            .iter()
+            .fold(tokens, |tokens, block| block.forward(tokens));
+        let tokens = self.norm.forward(tokens);
+        let dim = tokens.dims()[2];
+        let index = end.reshape([batch, 1, 1]).expand([batch, 1, dim]);
+        tokens.gather(1, index).squeeze_dim(1)
+    }
+}

@@ -1,0 +1,84 @@
+//! The Vision Transformer, with timm's names.
+
+use burn::module::{Module, Param};
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{Initializer, LayerNorm};
+use burn::prelude::{Device, Tensor};
+
+use super::layers::{layer_norm, normal};
+use super::transformer::{Block, BlockInit, BlockShape};
+use crate::arch::{Pool, VitConfig};
+
+/// Vision Transformer (Dosovitskiy et al. 2021). Weights start as timm's: N(0, 0.02), zero biases.
+#[derive(Module, Debug)]
+pub struct Vit {
+    cls_token: Param<Tensor<3>>,
+    pos_embed: Param<Tensor<3>>,
+    patch_embed: PatchEmbed,
+    blocks: Vec<Block>,
+    norm: LayerNorm,
+    #[module(skip)]
+    mean_pool: bool,
+}
+
+#[derive(Module, Debug)]
+struct PatchEmbed {
+    proj: Conv2d,
+}
+
+impl Vit {
+    /// A tower for `size` x `size` pictures.
+    pub fn new(config: &VitConfig, size: usize, device: &Device) -> Self {
+        let dim = config.dim;
+        let patch = [config.patch, config.patch];
+        let init = BlockInit {
+            qkv: 0.02,
+            proj: 0.02,
+            fc1: 0.02,
+            fc2: 0.02,
+        };
+        let shape = BlockShape {
+            dim,
+            heads: config.heads,
+            hidden: config.mlp_ratio * dim,
+            eps: config.norm_eps,
+        };
+        let mut proj = Conv2dConfig::new([3, dim], patch)
+            .with_stride(patch)
+            .with_initializer(normal(0.02))
+            .init(device);
+        proj.bias = Some(Initializer::Zeros.init([dim], device));
+        Self {
+            cls_token: normal(1e-6).init([1, 1, dim], device),
+            pos_embed: normal(0.02).init([1, config.patches(size) + 1, dim], device),
+            patch_embed: PatchEmbed { proj },
+            blocks: (0..config.depth)
+                .map(|_| Block::new(shape, false, init, device))
+                .collect(),
+            norm: layer_norm(dim, config.norm_eps, device),
+            mean_pool: config.pool == Pool::Mean,
+        }
+    }
+
+    /// `[batch, 3, size, size]` to `[batch, dim]`.
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        let patches = self.patch_embed.proj.forward(images);
+        let [batch, dim, rows, columns] = patches.dims();
+        let patches = patches
+            .reshape([batch, dim, rows * columns])
+            .swap_dims(1, 2);
+        let cls = self.cls_token.val().expand([batch, 1, dim]);
+        let tokens = Tensor::cat(vec![cls, patches], 1) + self.pos_embed.val();
+        let tokens = self
+            .blocks
+            .iter()
+            .fold(tokens, |tokens, block| block.forward(tokens));
+        let tokens = self.norm.forward(tokens);
+        if self.mean_pool {
+            let patches = tokens.narrow(1, 1, rows * columns);
+            patches.mean_dim(1).squeeze_dim(1)
+        } else {
+            tokens.narrow(1, 0, 1).squeeze_dim(1)
+        }
+    }
+}

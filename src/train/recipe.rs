@@ -1,0 +1,265 @@
+//! A training recipe: everything that a run depends on but the data itself.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::OptimizerConfig;
+use crate::arch::{ImageTower, Preprocessing, Projector};
+use crate::data::{ChipSource, ViewConfig};
+use crate::error::{Error, Result};
+use crate::metadata::FieldSet;
+use crate::model::SimclrConfig;
+
+/// A recipe, as TOML under `zoo/recipes`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// The model's id.
+    pub id: String,
+    /// The model's version.
+    pub version: String,
+    /// Licence of the weights (SPDX), which the data's licences may decide.
+    pub licence: String,
+    /// What is trained.
+    pub method: Method,
+    /// Everything random follows from it.
+    pub seed: u64,
+    /// Optimizer steps.
+    pub steps: usize,
+    /// Chips of a step; their metadata are each other's negatives.
+    pub batch_size: usize,
+    /// Weight of SatMIP's loss in SatMIPS; the paper's lambda, 1 in SLIP.
+    #[serde(default = "one")]
+    pub lambda: f64,
+    /// Width of the common space.
+    pub embed_dim: usize,
+    /// Fields that the metadata tower reads.
+    #[serde(default)]
+    pub fields: FieldSet,
+    /// Probability that a present field is left out, so that any subset works later (our choice).
+    #[serde(default)]
+    pub field_dropout: f64,
+    /// Input size, fit, filter and normalisation.
+    pub preprocessing: Preprocessing,
+    /// The image tower.
+    pub image: ImageTower,
+    /// The image projector.
+    #[serde(default = "linear")]
+    pub image_projector: Projector,
+    /// The metadata tower; none for SimCLR.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<MetadataRecipe>,
+    /// SimCLR's head; none for SatMIP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simclr: Option<SimclrConfig>,
+    /// Random views.
+    #[serde(default)]
+    pub views: ViewConfig,
+    /// AdamW and its schedule.
+    pub optimizer: OptimizerConfig,
+    /// Archives with their indices; the `train` split is used.
+    pub data: Vec<ChipSource>,
+    /// Watching a kNN accuracy while training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<Validation>,
+}
+
+/// The method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Two views of a picture against each other.
+    Simclr,
+    /// Picture against metadata.
+    Satmip,
+    /// Both, with the picture's first view as SatMIP's input (view coupling).
+    Satmips,
+}
+
+/// The metadata tower's free choices; vocabulary, context and columns follow from the data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
+pub enum MetadataRecipe {
+    /// Text Transformer.
+    Text {
+        /// Most tokens of the tokenizer that is trained on the captions.
+        vocabulary: usize,
+        /// A `tokenizer.json` to use instead, so that models share their ids.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tokenizer: Option<PathBuf>,
+        /// Width.
+        dim: usize,
+        /// Blocks.
+        depth: usize,
+        /// Attention heads.
+        heads: usize,
+    },
+    /// FT-Transformer.
+    Tabular {
+        /// Width.
+        dim: usize,
+        /// Blocks.
+        depth: usize,
+        /// Attention heads.
+        heads: usize,
+        /// Hidden width of the ReGLU.
+        hidden: usize,
+        /// Dropout of the attention weights.
+        #[serde(default)]
+        attention_dropout: f64,
+        /// Dropout inside the ReGLU.
+        #[serde(default)]
+        hidden_dropout: f64,
+    },
+}
+
+/// Weighted kNN on the validation split of one source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Validation {
+    /// Archive and index; neighbours come from `train`, queries from `val`.
+    pub source: ChipSource,
+    /// Steps between two evaluations.
+    pub every: usize,
+    /// Most chips of either split, spread evenly over it.
+    pub chips: usize,
+    /// Neighbours.
+    pub k: usize,
+}
+
+impl Method {
+    /// Image passes of a step for each chip.
+    pub fn views(self) -> usize {
+        match self {
+            Method::Satmip => 1,
+            Method::Simclr | Method::Satmips => 2,
+        }
+    }
+
+    /// Whether metadata take part.
+    pub fn uses_metadata(self) -> bool {
+        self != Method::Simclr
+    }
+}
+
+impl Recipe {
+    /// Reads and checks a recipe.
+    ///
+    /// # Errors
+    /// [`Error::Training`] with the line, for an unknown key, a wrong type or a combination that is
+    /// impossible.
+    pub fn read(path: &Path) -> Result<Self> {
+        Self::read_with(path, &[])
+    }
+
+    /// As [`Recipe::read`], with changes such as `optimizer.learning_rate=3e-4`: keys with dots
+    /// between tables, values as TOML, or as text where they are no TOML.
+    ///
+    /// # Errors
+    /// As [`Recipe::read`], and for a change of a key that the recipe's tables lack.
+    pub fn read_with(path: &Path, changes: &[String]) -> Result<Self> {
+        let fail = |reason: String| Error::Training {
+            reason: format!("recipe `{}`: {reason}", path.display()),
+            source: None,
+        };
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        // First without the changes, so that an error in the file names its line.
+        let mut recipe: Recipe = toml::from_str(&text).map_err(|e| fail(e.to_string()))?;
+        if !changes.is_empty() {
+            let mut table: toml::Table = text
+                .parse()
+                .map_err(|e: toml::de::Error| fail(e.to_string()))?;
+            for change in changes {
+                apply(&mut table, change).map_err(fail)?;
+            }
+            recipe = table.try_into().map_err(|e| fail(e.to_string()))?;
+        }
+        recipe.validate()?;
+        Ok(recipe)
+    }
+
+    /// Checks what can be checked before any data is read.
+    ///
+    /// # Errors
+    /// [`Error::Training`] names the first value that is impossible.
+    pub fn validate(&self) -> Result<()> {
+        let refuse = |reason: &str| {
+            Err(Error::Training {
+                reason: format!("recipe `{}`: {reason}", self.id),
+                source: None,
+            })
+        };
+        let share = |v: f64| (0.0..=1.0).contains(&v);
+        let views = &self.views;
+        if self.steps == 0 || self.batch_size < 2 {
+            return refuse("`steps` must be above 0 and `batch_size` above 1");
+        }
+        if self.data.is_empty() {
+            return refuse("`data` names no source");
+        }
+        if self.method.uses_metadata() && (self.metadata.is_none() || self.fields.is_empty()) {
+            return refuse("this method needs `metadata` and `fields`");
+        }
+        if self.method != Method::Satmip && self.simclr.is_none() {
+            return refuse("this method needs `simclr`");
+        }
+        if self
+            .simclr
+            .as_ref()
+            .is_some_and(|c| !(c.temperature > 0.0) || c.output == 0 || c.hidden.contains(&0))
+        {
+            return refuse("`simclr` needs a temperature and widths above 0");
+        }
+        if !share(self.field_dropout) || !share(views.jitter) || !share(views.grey) {
+            return refuse("probabilities must be within 0 to 1");
+        }
+        let [low, high] = views.crop_area;
+        let [narrow, wide] = views.crop_aspect;
+        if !(low > 0.0 && low <= high && high <= 1.0 && narrow > 0.0 && narrow <= wide) {
+            return refuse("`views` needs 0 < least <= largest, and an area of at most 1");
+        }
+        if !(self.lambda.is_finite() && self.lambda >= 0.0) {
+            return refuse("`lambda` must be 0 or above");
+        }
+        if let Some(validation) = &self.validation
+            && (validation.every == 0 || validation.chips == 0 || validation.k == 0)
+        {
+            return refuse("`validation` needs `every`, `chips` and `k` above 0");
+        }
+        self.optimizer.validate().or_else(|reason| refuse(&reason))
+    }
+}
+
+/// Sets one value of a recipe's table.
+fn apply(table: &mut toml::Table, change: &str) -> Result<(), String> {
+    let (key, value) = change
+        .split_once('=')
+        .ok_or_else(|| format!("`{change}` is no KEY=VALUE"))?;
+    let value = format!("v = {value}")
+        .parse::<toml::Table>()
+        .ok()
+        .and_then(|mut parsed| parsed.remove("v"))
+        .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+    let (path, last) = match key.rsplit_once('.') {
+        Some((path, last)) => (path.split('.').collect(), last),
+        None => (Vec::new(), key),
+    };
+    let mut inner = table;
+    for name in path {
+        inner = inner
+            .get_mut(name)
+            .and_then(toml::Value::as_table_mut)
+            .ok_or_else(|| format!("`{key}`: there is no table `{name}`"))?;
+    }
+    inner.insert(last.to_owned(), value);
+    Ok(())
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn linear() -> Projector {
+    Projector::Linear
+}

@@ -1,0 +1,197 @@
+//! Pretraining on chips that the test makes itself.
+#![cfg(feature = "train")]
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use burn::prelude::Device;
+use satmip::Error;
+use satmip::train::{Method, Recipe, pretrain};
+
+const LABELS: [&str; 2] = ["field", "water"];
+
+/// An archive of 24 chips of 16 x 16 pixels in two colours, and its index.
+fn make_data(folder: &Path) {
+    let mut archive = tar::Builder::new(File::create(folder.join("chips.tar")).unwrap());
+    let mut index = String::from("file,label,split,lon,lat,timestamp,gsd,sensor_platform\n");
+    for i in 0..24u8 {
+        let label = LABELS[usize::from(i % 2)];
+        let split = if i < 16 { "train" } else { "val" };
+        let name = format!("{label}/{i}.png");
+        let colour = if i % 2 == 0 {
+            [40, 120 + i, 30]
+        } else {
+            [20, 40, 120 + i]
+        };
+        let pixels: Vec<u8> = (0..256).flat_map(|_| colour).collect();
+        let picture = image::RgbImage::from_raw(16, 16, pixels).unwrap();
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        picture
+            .write_to(&mut bytes, image::ImageFormat::Png)
+            .unwrap();
+        let bytes = bytes.into_inner();
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        header.set_cksum();
+        archive
+            .append_data(&mut header, &name, bytes.as_slice())
+            .unwrap();
+        // Some rows lack the date, as real indices do.
+        let time = if i % 3 == 0 {
+            ""
+        } else {
+            "2020-06-01T10:00:00Z"
+        };
+        let (lon, lat) = (i32::from(i) - 10, 40 + i32::from(i % 5));
+        index += &format!("{name},{label},{split},{lon},{lat},{time},10,SENTINEL-2A\n");
+    }
+    archive.finish().unwrap();
+    fs::write(folder.join("chips.csv"), index).unwrap();
+}
+
+fn recipe(method: &str, metadata: &str) -> Recipe {
+    let text = format!(
+        r#"
+        id = "tiny"
+        version = "1"
+        licence = "MIT"
+        method = "{method}"
+        seed = 3
+        steps = 4
+        batch_size = 8
+        embed_dim = 8
+        fields = ["gsd", "timestamp", "location", "country_code", "sensor_platform"]
+        field_dropout = 0.3
+        preprocessing = {{ size = 16, mean = [0.4, 0.4, 0.4], std = [0.2, 0.2, 0.2] }}
+        image = {{ kind = "resnet", block = "basic", widths = [8, 8], depths = [1, 1], stem = {{ kernel = 3, stride = 2, max_pool = false }} }}
+        metadata = {metadata}
+        simclr = {{ hidden = [8], output = 8, temperature = 0.1 }}
+        optimizer = {{ learning_rate = 1e-3, warmup_steps = 1, clip_norm = 1.0 }}
+        data = [{{ archive = "chips.tar", index = "chips.csv" }}]
+        validation = {{ source = {{ archive = "chips.tar", index = "chips.csv" }}, every = 2, chips = 16, k = 20 }}
+        "#
+    );
+    toml::from_str(&text).unwrap()
+}
+
+const TEXT: &str = r#"{ kind = "text", vocabulary = 300, dim = 16, depth = 1, heads = 2 }"#;
+const TABULAR: &str = r#"{ kind = "tabular", dim = 16, depth = 2, heads = 2, hidden = 20, attention_dropout = 0.2, hidden_dropout = 0.1 }"#;
+
+fn train(recipe: &Recipe, data: &Path, out: &Path) -> Vec<u8> {
+    let mut lines = 0;
+    let summary = pretrain(recipe, data, out, &Device::flex(), &mut |_| lines += 1).unwrap();
+    assert_eq!((summary.steps, lines, summary.chips), (4, 4, 16));
+    assert!(summary.loss.is_finite() && summary.knn.is_some());
+    fs::read(out.join("weights.safetensors")).unwrap()
+}
+
+#[test]
+fn every_method_and_tower_trains_and_repeats_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    make_data(folder.path());
+    for (method, metadata) in [
+        ("simclr", TEXT),
+        ("satmip", TEXT),
+        ("satmips", TEXT),
+        ("satmips", TABULAR),
+    ] {
+        let recipe = recipe(method, metadata);
+        let kind = metadata.contains("tabular");
+        let out = |n: u8| folder.path().join(format!("{method}-{kind}-{n}"));
+        let first = train(&recipe, folder.path(), &out(1));
+        let second = train(&recipe, folder.path(), &out(2));
+        assert!(first == second, "{method} {metadata} does not repeat");
+        let text = metadata == TEXT && recipe.method != Method::Simclr;
+        assert_eq!(out(1).join("tokenizer.json").exists(), text);
+        let metrics = fs::read_to_string(out(1).join("metrics.jsonl")).unwrap();
+        let losses: Vec<bool> = ["simclr", "satmip"]
+            .iter()
+            .map(|name| metrics.contains(&format!("\"{name}\":")))
+            .collect();
+        let expected = [
+            recipe.method != Method::Satmip,
+            recipe.method != Method::Simclr,
+        ];
+        assert_eq!(losses, expected);
+        // The resolved recipe can be run again.
+        Recipe::read(&out(1).join("recipe.toml")).unwrap();
+    }
+}
+
+#[test]
+fn another_seed_gives_other_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    make_data(folder.path());
+    let mut recipe = recipe("satmip", TEXT);
+    let first = train(&recipe, folder.path(), &folder.path().join("a"));
+    recipe.seed += 1;
+    assert!(first != train(&recipe, folder.path(), &folder.path().join("b")));
+}
+
+#[test]
+fn impossible_recipes_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("recipe.toml");
+    fs::write(&path, "id = \"x\"\nmethod = \"satmipz\"\n").unwrap();
+    let error = Recipe::read(&path).unwrap_err().to_string();
+    assert!(
+        error.contains("line 2") && error.contains("satmipz"),
+        "{error}"
+    );
+    fs::write(&path, "id = \"x\"\nlambada = 1\n").unwrap();
+    let error = Recipe::read(&path).unwrap_err().to_string();
+    assert!(error.contains("lambada"), "{error}");
+
+    let refused = |change: &dyn Fn(&mut Recipe), word: &str| {
+        let mut recipe = recipe("satmips", TEXT);
+        change(&mut recipe);
+        let error = recipe.validate().unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    };
+    refused(&|r| r.batch_size = 1, "batch_size");
+    refused(&|r| r.simclr = None, "simclr");
+    refused(&|r| r.metadata = None, "metadata");
+    refused(&|r| r.data.clear(), "data");
+    refused(&|r| r.field_dropout = f64::NAN, "probabilities");
+    refused(&|r| r.lambda = -1.0, "lambda");
+    refused(&|r| r.views.crop_area = [0.0, 1.0], "views");
+    refused(&|r| r.optimizer.learning_rate = 0.0, "learning rate");
+}
+
+#[test]
+fn bad_data_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    make_data(folder.path());
+    let index = folder.path().join("chips.csv");
+    let good = fs::read_to_string(&index).unwrap();
+    let out = folder.path().join("run");
+    let refused = |text: &str, words: &[&str]| {
+        fs::write(&index, text).unwrap();
+        let recipe = recipe("satmip", TEXT);
+        let error = pretrain(&recipe, folder.path(), &out, &Device::flex(), &mut |_| ())
+            .unwrap_err()
+            .to_string();
+        for word in words {
+            assert!(error.contains(word), "{error}");
+        }
+        assert!(!out.exists(), "nothing is written before the data is read");
+    };
+    refused(&good.replace("split", "part"), &["chips.csv", "`split`"]);
+    refused(
+        &good.replace(",10,", ",-10,"),
+        &["chips.csv", "line 2", "gsd"],
+    );
+    refused(&good.replace("field/0.png", "field/2.png"), &["twice"]);
+    refused(
+        &good.replace("field/0.png", "field/lost.png"),
+        &["lacks", "lost.png"],
+    );
+    refused(&good.replace("train", "test"), &["split `train`"]);
+
+    fs::write(&index, &good).unwrap();
+    let mut recipe = recipe("satmip", TEXT);
+    recipe.batch_size = 17;
+    let error = pretrain(&recipe, folder.path(), &out, &Device::flex(), &mut |_| ()).unwrap_err();
+    assert!(matches!(error, Error::Training { .. }), "{error}");
+}
