@@ -10,7 +10,7 @@ use std::process::Stdio;
 use fixture::{chips, embed, folder, model, run, satmip};
 use serde_json::Value;
 
-const FMOW: &str = r#"{"gsd": 0.5, "img_width": 10, "img_height": 10,
+const FMOW: &str = r#"{"img_filename": "a.jpg", "gsd": 0.5, "img_width": 10, "img_height": 10,
     "timestamp": "2015-09-21T15:30:08Z", "country_code": "PER"}"#;
 
 fn json(text: &str) -> Value {

@@ -35,8 +35,8 @@ pub(super) struct ExportArgs {
     #[arg(long, value_name = "ID")]
     id: Option<String>,
     /// The model's version, in place of the card's
-    #[arg(long = "model-version", value_name = "VERSION")]
-    version: Option<String>,
+    #[arg(long, value_name = "VERSION")]
+    model_version: Option<String>,
     /// Licence of the weights (SPDX), in place of the card's
     #[arg(long, value_name = "LICENCE")]
     licence: Option<String>,
@@ -83,7 +83,7 @@ pub(super) fn run(args: ExportArgs, terminal: &Terminal) -> Result<Exit> {
         })
     };
     let id = given(&args.id, card.id, "id")?;
-    let version = given(&args.version, card.version, "model-version")?;
+    let version = given(&args.model_version, card.version, "model-version")?;
     let licence = given(&args.licence, card.licence, "licence")?;
     let weights_path = from.join(bundle::WEIGHTS);
     let weights = Weights::open(&weights_path)?;

@@ -61,6 +61,7 @@ struct Cli {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Global options")]
 struct Global {
     /// Say more; twice for debugging
     #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]

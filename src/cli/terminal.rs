@@ -176,12 +176,12 @@ fn speed(progress: &Progress, elapsed: Duration) -> String {
     format!("{rate:.1} items/s{left}")
 }
 
-/// Seconds as people say them: `41 s`, `12 min`, `3 h 05 min`.
+/// Seconds as people say them: `41 s`, `12 min 05 s`, `3 h 05 min`.
 pub(super) fn duration(seconds: f64) -> String {
     let seconds = seconds.clamp(0.0, 1e9).round() as u64;
     match seconds {
         0..100 => format!("{seconds} s"),
-        100..6000 => format!("{} min", seconds.div_ceil(60)),
+        100..6000 => format!("{} min {:02} s", seconds / 60, seconds % 60),
         _ => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
     }
 }
@@ -237,7 +237,7 @@ mod tests {
             line(&stream, Duration::from_secs(10)),
             "150 items, 10.0 items/s"
         );
-        assert_eq!(duration(99.6), "2 min");
+        assert_eq!(duration(99.6), "1 min 40 s");
         assert_eq!(duration(7500.0), "2 h 05 min");
     }
 }

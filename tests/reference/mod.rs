@@ -435,9 +435,10 @@ fn max_pool(x: &Planes) -> Planes {
     let side = |n: usize| (n + 2 - 3) / 2 + 1;
     let greatest = |plane: &Rows, oy: usize, ox: usize| {
         let mut most = f64::NEG_INFINITY;
-        for y in (2 * oy).max(1) - 1..(2 * oy + 2).min(plane.len()) {
-            for col in (2 * ox).max(1) - 1..(2 * ox + 2).min(plane[0].len()) {
-                most = most.max(plane[y][col]);
+        let reach = |o: usize, side: usize| (2 * o).max(1) - 1..(2 * o + 2).min(side);
+        for row in &plane[reach(oy, plane.len())] {
+            for v in &row[reach(ox, row.len())] {
+                most = most.max(*v);
             }
         }
         most

@@ -4,7 +4,7 @@ use super::node::{FLOATS, NUMBERS, float, int};
 use super::shape::{axis, broadcast, show};
 use super::{Dim, Graph, Value};
 use crate::error::{Error, Result};
-use crate::tensor::{DataType, Tensor};
+use crate::tensor::Tensor;
 
 impl Graph {
     /// The matrix product over the last two dimensions, the others broadcast.
