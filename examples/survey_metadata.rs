@@ -490,12 +490,11 @@ fn csv(path: &Path, tallies: &mut BTreeMap<&'static str, Tally>) -> Result<bool,
     let mut lines = text.lines();
     let header: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
     let maxar = header.contains(&"catalog_id");
-    if !maxar && !(header.contains(&"file") && header.contains(&"lon")) {
-        return Ok(false);
-    }
-    let (kind, map) = match maxar {
-        true => ("Maxar row", ColumnMap::maxar()),
-        false => ("chip row", ColumnMap::default()),
+    let chips = header.contains(&"file") && header.contains(&"lon");
+    let (kind, map) = match (maxar, chips) {
+        (true, _) => ("Maxar row", ColumnMap::maxar()),
+        (false, true) => ("chip row", ColumnMap::default()),
+        (false, false) => return Ok(false),
     };
     let tally = tallies.entry(kind).or_default();
     tally.files += 1;
