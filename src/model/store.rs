@@ -90,7 +90,8 @@ pub fn load_weights(model: &mut SatMip, path: &Path) -> Result<LoadReport> {
 }
 
 /// Loads a foreign image tower: timm's names for a ViT, torchvision's for a ResNet, from safetensors
-/// or a PyTorch checkpoint (`.pt`, `.pth`, `.bin`), with any prefix of the names.
+/// or a PyTorch checkpoint (`.pt`, `.pth`, `.bin`; at the top, under `state_dict` or `model`), with
+/// any prefix of the names.
 ///
 /// A classifier (`head.*`, `fc.*`) is reported as unused.
 ///
@@ -103,15 +104,27 @@ pub fn load_image_tower(model: &mut SatMip, path: &Path, prefix: &str) -> Result
         .is_some_and(|e| e == "pt" || e == "pth" || e == "bin");
     let fail = |e: String| weights_error(path, "", e);
     let applied = if torch {
-        let mut store = PytorchStore::from_file(path).allow_partial(true);
-        store = store.with_key_remapping(strip, "");
-        for (theirs, ours) in from_stored() {
-            store = store.with_key_remapping(theirs, ours);
+        // Checkpoints keep the weights at the top or under one of these keys.
+        let mut outcome = Err(fail("holds no weights".into()));
+        for key in [None, Some("state_dict"), Some("model")] {
+            let mut store = PytorchStore::from_file(path).allow_partial(true);
+            if let Some(key) = key {
+                store = store.with_top_level_key(key);
+            }
+            store = store.with_key_remapping(strip.as_str(), "");
+            for (theirs, ours) in from_stored() {
+                store = store.with_key_remapping(theirs, ours);
+            }
+            let applied = match &mut model.image {
+                ImageEncoder::Vit(m) => m.load_from(&mut store),
+                ImageEncoder::ResNet(m) => m.load_from(&mut store),
+            };
+            outcome = applied.map_err(|e| fail(e.to_string()));
+            if outcome.as_ref().is_ok_and(|a| !a.applied.is_empty()) {
+                break;
+            }
         }
-        match &mut model.image {
-            ImageEncoder::Vit(m) => m.load_from(&mut store).map_err(|e| fail(e.to_string()))?,
-            ImageEncoder::ResNet(m) => m.load_from(&mut store).map_err(|e| fail(e.to_string()))?,
-        }
+        outcome?
     } else {
         let mut store = SafetensorsStore::from_file(path)
             .with_from_adapter(PyTorchToBurnAdapter)

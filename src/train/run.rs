@@ -69,6 +69,9 @@ pub struct Summary {
 /// `recipe.toml`, `arch.json`, `tokenizer.json` for a text tower, `metrics.jsonl`,
 /// `weights.safetensors`, which is replaced at each validation and at the end, and `card.json`.
 ///
+/// The same recipe and data give the same weights, unless another run goes on in the same process:
+/// burn has one stream of random numbers for first weights and dropout.
+///
 /// # Errors
 /// Where the data cannot be read, `out` exists or cannot be written, or the loss is not finite.
 pub fn pretrain(
