@@ -158,9 +158,12 @@ fn every_kind_of_bad_input_is_one_row() {
     write("text.jpg", b"These are words, not pixels.");
     write("cut.png", &whole[..whole.len() / 2]);
     write("huge.png", &huge_png());
-    let float = image::Rgb32FImage::new(4, 4);
-    image::DynamicImage::ImageRgb32F(float)
-        .save(input.join("float.tif"))
+    let float = fs::File::create(input.join("float.tif")).unwrap();
+    tiff::encoder::TiffEncoder::new(float)
+        .and_then(|mut tiff| {
+            let pixels = [0.5_f32; 4 * 4 * 3];
+            tiff.write_image::<tiff::encoder::colortype::RGB32Float>(4, 4, &pixels)
+        })
         .unwrap();
     image::GrayImage::new(1, 1)
         .save(input.join("one.png"))
