@@ -60,6 +60,10 @@ pub(super) fn run_with(
 
 /// Embeds the images that `config` says into memory, and finds their metadata; its destination is
 /// not written.
+#[cfg_attr(
+    not(feature = "cli"),
+    allow(dead_code, reason = "for the command line")
+)]
 pub(crate) fn gather(
     config: &JobConfig,
     embedder: &Embedder,

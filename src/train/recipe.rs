@@ -204,11 +204,12 @@ impl Recipe {
         if self.method != Method::Satmip && self.simclr.is_none() {
             return refuse("this method needs `simclr`");
         }
-        if self
-            .simclr
-            .as_ref()
-            .is_some_and(|c| !(c.temperature > 0.0) || c.output == 0 || c.hidden.contains(&0))
-        {
+        if self.simclr.as_ref().is_some_and(|c| {
+            !c.temperature.is_finite()
+                || c.temperature <= 0.0
+                || c.output == 0
+                || c.hidden.contains(&0)
+        }) {
             return refuse("`simclr` needs a temperature and widths above 0");
         }
         if !share(self.field_dropout) || !share(views.jitter) || !share(views.grey) {

@@ -115,6 +115,10 @@ impl Rows {
 pub(crate) struct Schema {
     pub(crate) columns: Vec<ColumnSpec>,
     /// Where the vectors come from, for formats that can hold it.
+    #[cfg_attr(
+        not(feature = "parquet"),
+        allow(dead_code, reason = "only Parquet has a place for it")
+    )]
     pub(crate) provenance: Vec<(String, String)>,
 }
 

@@ -9,6 +9,10 @@ use crate::metadata::Metadata;
 
 /// What a job found, in memory.
 #[derive(Debug, Default)]
+#[cfg_attr(
+    not(feature = "cli"),
+    allow(dead_code, reason = "for the command line")
+)]
 pub(crate) struct Gathered {
     pub(crate) ids: Vec<String>,
     /// The first column's vectors, one after another.
