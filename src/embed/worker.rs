@@ -63,6 +63,9 @@ pub(crate) struct Work<'a> {
     pub(crate) limits: DecodeLimits,
 }
 
+/// A row of vectors, and the row of the output that it belongs to.
+type Place = (usize, usize);
+
 /// An item whose picture could be read.
 struct Good {
     id: String,
@@ -167,7 +170,7 @@ impl Work<'_> {
         table: &Table,
         good: &[&Good],
         done: &mut Done,
-    ) -> Result<(Option<Vectors>, Vec<(usize, usize)>)> {
+    ) -> Result<(Option<Vectors>, Vec<Place>)> {
         let mut records = Vec::new();
         for (place, item) in good.iter().enumerate() {
             let Match::Row(row) = item.found else {

@@ -71,6 +71,7 @@ pub enum MetadataEncoder {
 
 /// A batch of metadata as a tower reads it.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant)]
 pub enum MetadataBatch {
     /// Token ids `[batch, length]`, 0 after the end token.
     Text(Tensor<2, Int>),

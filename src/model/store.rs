@@ -54,12 +54,15 @@ fn from_stored() -> Vec<(String, String)> {
     patterns
 }
 
-/// Writes a model's weights to a safetensors file, replacing it.
+/// Writes a model's weights to a safetensors file, replacing it. Equal weights give equal bytes.
 ///
 /// # Errors
 /// Where the file cannot be written.
 pub fn save_weights(model: &SatMip, path: &Path) -> Result<()> {
+    // One entry of metadata, so that equal weights are equal files.
     let mut store = SafetensorsStore::from_file(path)
+        .clear_metadata()
+        .metadata("format", "pt")
         .overwrite(true)
         .skip_enum_variants(true)
         .with_to_adapter(BurnToPyTorchAdapter);
