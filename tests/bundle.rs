@@ -248,7 +248,8 @@ fn a_file_that_the_manifest_does_not_name_is_not_read() {
 
 #[test]
 fn damaged_and_impossible_manifests_are_refused() {
-    let cases: [(&str, fn(&mut serde_json::Value), &str); 13] = [
+    type Change = fn(&mut serde_json::Value);
+    let cases: [(&str, Change, &str); 13] = [
         ("later", |j| j["format"] = 2.into(), "format 2"),
         (
             "no format",

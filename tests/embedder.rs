@@ -483,9 +483,9 @@ fn a_query_is_the_softmax_of_the_scaled_cosines() {
             .map(|j| (14.0 * f64::from(cosines[[i, j]])).exp())
             .collect();
         let sum: f64 = weights.iter().sum();
-        for j in 0..3 {
+        for (j, weight) in weights.iter().enumerate() {
             let p = f64::from(query.probabilities[[i, j]]);
-            assert!((p - weights[j] / sum).abs() < 1e-5);
+            assert!((p - weight / sum).abs() < 1e-5);
         }
         let best = query.best(i).unwrap();
         assert!(query.probabilities.row(i).iter().all(|p| *p <= best.1));

@@ -598,7 +598,8 @@ fn damaged_files_never_bring_the_process_down() {
     let (batch, x) = (Batch::of(2, 1), block_input(2));
     let block_inputs = [("x", Input::F32(x.view().into_dyn()))];
     let graphs = [(mixed(), &batch.inputs()[..]), (block(), &block_inputs)];
-    let kinds: [fn(&[u8], &mut Random) -> Vec<u8>; 2] = [damaged, twisted];
+    type Damage = fn(&[u8], &mut Random) -> Vec<u8>;
+    let kinds: [Damage; 2] = [damaged, twisted];
     for device in devices() {
         for (graph, inputs) in &graphs {
             for (kind, damage) in kinds.iter().enumerate() {

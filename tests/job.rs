@@ -482,7 +482,7 @@ fn a_file_that_cannot_grow_is_an_error_and_leaves_nothing() {
             .unwrap()
             .map(|e| e.unwrap().path())
             .collect();
-        assert_eq!(left, [input.clone()]);
+        assert_eq!(left, std::slice::from_ref(&input));
     }
 }
 
