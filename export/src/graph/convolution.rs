@@ -26,7 +26,7 @@ impl Window {
 }
 
 impl Graph {
-    /// A convolution: `weight` [out, channels / groups, kernel, kernel], `bias` [out].
+    /// A convolution: `weight` [out, channels / groups, kernel, kernel], `bias` `[out]`.
     ///
     /// # Errors
     /// Channels that do not fit, a kernel of another side, a picture smaller than the kernel or

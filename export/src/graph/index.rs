@@ -21,7 +21,7 @@ impl Graph {
         self.node(OP, &[x, indices], attributes, (data_type, shape))
     }
 
-    /// From each row of `x` [n, l, ..] the entry that `places` [n] names: [n, ..]
+    /// From each row of `x` `[n, l, ..]` the entry that `places` `[n]` names: `[n, ..]`
     /// (`GatherND` with one batch dimension).
     ///
     /// # Errors

@@ -22,7 +22,7 @@ pub enum Size {
 pub enum SliceEnd {
     /// At a number.
     At(usize),
-    /// At the dimension that a value [1] from [`Graph::shape_of`] holds. The caller answers for
+    /// At the dimension that a value `[1]` from [`Graph::shape_of`] holds. The caller answers for
     /// its being at most the input's dimension.
     Dim(Value),
 }

@@ -9,7 +9,7 @@ use crate::tensor::Tensor;
 pub struct Conv2d {
     /// [out, in, kernel, kernel].
     pub weight: Tensor,
-    /// [out].
+    /// `[out]`.
     pub bias: Option<Tensor>,
     /// Kernel, stride and padding.
     pub window: Window,
@@ -81,7 +81,7 @@ impl Conv2d {
     }
 }
 
-/// A batch norm with its running statistics, each [channels].
+/// A batch norm with its running statistics, each `[channels]`.
 #[derive(Debug, Clone)]
 pub struct BatchNorm {
     /// Scale.

@@ -9,7 +9,7 @@ use crate::tensor::Tensor;
 pub struct Linear {
     /// [out, in], as PyTorch has it. The graph stores the transpose.
     pub weight: Tensor,
-    /// [out].
+    /// `[out]`.
     pub bias: Option<Tensor>,
 }
 
@@ -34,9 +34,9 @@ impl Linear {
 /// Normalisation over the last dimension, scaled and shifted.
 #[derive(Debug, Clone)]
 pub struct LayerNorm {
-    /// Scale, [width].
+    /// Scale, `[width]`.
     pub weight: Tensor,
-    /// Shift, [width].
+    /// Shift, `[width]`.
     pub bias: Tensor,
     /// Added to the variance.
     pub epsilon: f64,

@@ -49,7 +49,7 @@ pub fn normalise_pixels(
 pub struct PatchEmbed {
     /// [width, channels, patch, patch].
     pub weight: Tensor,
-    /// [width].
+    /// `[width]`.
     pub bias: Tensor,
 }
 
