@@ -26,7 +26,7 @@
 //! |---|---|
 //! | `serve` (default) | engines, bundles, [`Embedder`], the batch job |
 //! | `zoo` (default) | models by name |
-//! | `builtin-model` | `satmip-nano` inside the program, 5 MB |
+//! | `builtin-model` | `satmip-nano` inside the program, 3.7 MB |
 //! | `parquet`, `geotiff` | Parquet tables; metadata of GeoTIFFs |
 //! | `export` | architectures and weights to ONNX |
 //! | `cli` | the program `satmip` |
