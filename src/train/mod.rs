@@ -8,5 +8,7 @@ mod run;
 
 pub use knn::weighted_knn;
 pub use optimizer::OptimizerConfig;
-pub use recipe::{MetadataRecipe, Method, Recipe, Validation};
+pub use recipe::{
+    CheckpointRecipe, InitRecipe, MetadataRecipe, Method, Precision, Recipe, Validation,
+};
 pub use run::{Progress, Summary, pretrain};

@@ -56,6 +56,32 @@ pub struct Recipe {
     /// Random views.
     #[serde(default)]
     pub views: ViewConfig,
+    /// Whether SatMIP's picture is SimCLR's first view, as in the paper: two image passes. Without, a
+    /// third view is drawn for SatMIP as in SLIP, by `satmip_views`: three image passes.
+    #[serde(default = "yes")]
+    pub view_coupling: bool,
+    /// The third view without coupling; a crop of at least half the picture by default, as SLIP's.
+    #[serde(default = "gentle")]
+    pub satmip_views: ViewConfig,
+    /// Chips of one pass of a tower. With fewer than the batch, features are cached and each pass is done
+    /// twice, so that the batch and its negatives may be larger than the device holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chunk: Option<usize>,
+    /// Precision of the towers' passes; weights and losses stay in f32.
+    #[serde(default)]
+    pub precision: Precision,
+    /// Decay of an exponential moving average of the weights, which is then evaluated and exported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ema: Option<f64>,
+    /// Weights of an image tower to start from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<InitRecipe>,
+    /// When the run's state is saved.
+    #[serde(default)]
+    pub checkpoint: CheckpointRecipe,
+    /// Most items that may be damaged or missing before the run stops; each is named and skipped.
+    #[serde(default = "hundred")]
+    pub max_bad_items: usize,
     /// AdamW and its schedule.
     pub optimizer: OptimizerConfig,
     /// Archives with their indices; the `train` split is used.
@@ -75,6 +101,47 @@ pub enum Method {
     Satmip,
     /// Both, with the picture's first view as SatMIP's input (view coupling).
     Satmips,
+}
+
+/// Precision of the towers' passes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// bfloat16 passes over f32 master weights, where the device has it.
+    Bf16,
+}
+
+/// Where an image tower's weights come from (the paper's hierarchical pretraining).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InitRecipe {
+    /// Safetensors or PyTorch checkpoint with timm's or torchvision's names.
+    pub weights: PathBuf,
+    /// What stands before those names, for example `module.backbone.`.
+    #[serde(default)]
+    pub prefix: String,
+}
+
+/// When the run's state is saved; also at its end and when it is interrupted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CheckpointRecipe {
+    /// Steps between two checkpoints.
+    pub every: usize,
+    /// How many of the last checkpoints are kept, beside the one with the best kNN.
+    pub keep: usize,
+}
+
+impl Default for CheckpointRecipe {
+    fn default() -> Self {
+        Self {
+            every: 500,
+            keep: 2,
+        }
+    }
 }
 
 /// The metadata tower's free choices; vocabulary, context and columns follow from the data.
@@ -259,6 +326,21 @@ fn apply(table: &mut toml::Table, change: &str) -> Result<(), String> {
 
 fn one() -> f64 {
     1.0
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn hundred() -> usize {
+    100
+}
+
+fn gentle() -> ViewConfig {
+    ViewConfig {
+        crop_area: [0.5, 1.0],
+        ..ViewConfig::default()
+    }
 }
 
 fn linear() -> Projector {
