@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use burn::prelude::Device;
 use satmip::Error;
-use satmip::train::{Method, Recipe, pretrain};
+use satmip::train::{Method, Progress, Recipe, RunOptions, Summary, pretrain};
 
 const LABELS: [&str; 2] = ["field", "water"];
 
@@ -82,11 +82,20 @@ const TABULAR: &str = r#"{ kind = "tabular", dim = 16, depth = 2, heads = 2, hid
 /// burn draws first weights and dropout from one stream for the whole process.
 static ALONE: Mutex<()> = Mutex::new(());
 
-fn train(recipe: &Recipe, data: &Path, out: &Path) -> Vec<u8> {
+fn run(
+    recipe: &Recipe,
+    options: &RunOptions,
+    progress: &mut dyn FnMut(&Progress),
+) -> satmip::Result<Summary> {
     let _alone = ALONE.lock();
+    pretrain(recipe, options, &Device::flex(), progress)
+}
+
+fn train(recipe: &Recipe, data: &Path, out: &Path) -> Vec<u8> {
     let mut lines = 0;
-    let summary = pretrain(recipe, data, out, &Device::flex(), &mut |_| lines += 1).unwrap();
+    let summary = run(recipe, &RunOptions::new(data, out), &mut |_| lines += 1).unwrap();
     assert_eq!((summary.steps, lines, summary.chips), (4, 4, 16));
+    assert!(!summary.interrupted);
     assert!(summary.loss.is_finite() && summary.knn.is_some());
     fs::read(out.join("weights.safetensors")).unwrap()
 }
@@ -135,6 +144,88 @@ fn another_seed_gives_other_weights() {
 }
 
 #[test]
+fn an_interrupted_run_ends_with_the_same_weights() {
+    use std::sync::atomic::Ordering;
+
+    let folder = tempfile::tempdir().unwrap();
+    make_data(folder.path());
+    for (metadata, ema) in [(TEXT, None), (TABULAR, Some(0.9))] {
+        let mut recipe = recipe("satmips", metadata);
+        // 2 batches an epoch: the first stop is in mid-epoch, the second run stops again.
+        recipe.steps = 7;
+        recipe.ema = ema;
+        recipe.checkpoint.every = 2;
+        let name = |n: u8| folder.path().join(format!("{}-{n}", ema.is_some()));
+        let unbroken = RunOptions::new(folder.path(), name(0));
+        let whole = run(&recipe, &unbroken, &mut |_| ()).unwrap();
+        let mut parts = RunOptions::new(folder.path(), name(1));
+        parts.resume = true;
+        for (stop_at, workers) in [(3, 1), (4, 3), (7, 2)] {
+            parts.workers = workers;
+            parts.stop = Default::default();
+            let stop = parts.stop.clone();
+            let summary = run(&recipe, &parts, &mut |line| {
+                stop.store(line.step >= stop_at, Ordering::Relaxed);
+            });
+            let summary = summary.unwrap();
+            // The stop is seen after the step that follows it.
+            assert_eq!(summary.steps, (stop_at + 1).min(7));
+            assert_eq!(summary.interrupted, stop_at + 1 < 7);
+        }
+        let read = |n: u8, file: &str| fs::read(name(n).join(file)).unwrap();
+        for file in ["weights.safetensors", "arch.json"] {
+            assert!(
+                read(0, file) == read(1, file),
+                "{metadata}: `{file}` differs"
+            );
+        }
+        let losses = |n: u8| -> Vec<(usize, f64)> {
+            let lines = satmip::train::read_metrics(&name(n).join("metrics.jsonl")).unwrap();
+            lines.iter().map(|line| (line.step, line.loss)).collect()
+        };
+        assert_eq!(losses(0), losses(1));
+        assert_eq!(losses(0).len(), 7);
+        // A finished run has nothing left to do.
+        let again = run(&recipe, &parts, &mut |_| panic!("no step is left")).unwrap();
+        assert_eq!((again.steps, again.loss), (7, whole.loss));
+    }
+}
+
+#[test]
+fn a_run_resumes_only_with_its_own_recipe() {
+    let folder = tempfile::tempdir().unwrap();
+    make_data(folder.path());
+    let mut recipe = recipe("satmip", TEXT);
+    let mut options = RunOptions::new(folder.path(), folder.path().join("run"));
+    run(&recipe, &options, &mut |_| ()).unwrap();
+    let error = run(&recipe, &options, &mut |_| ()).unwrap_err().to_string();
+    assert!(error.contains("--resume"), "{error}");
+    options.resume = true;
+    recipe.optimizer.learning_rate = 0.5;
+    let error = run(&recipe, &options, &mut |_| ()).unwrap_err().to_string();
+    assert!(
+        error.contains("`optimizer.learning_rate` was 0.001 and is 0.5"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_loss_that_is_not_finite_stops_the_run_and_names_the_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    make_data(folder.path());
+    let mut recipe = recipe("satmips", TEXT);
+    recipe.optimizer.learning_rate = 1e30;
+    recipe.optimizer.warmup_steps = 0;
+    let options = RunOptions::new(folder.path(), folder.path().join("run"));
+    let error = run(&recipe, &options, &mut |_| ()).unwrap_err().to_string();
+    assert!(error.contains("bad_batch.json"), "{error}");
+    let text = fs::read_to_string(options.out.join("bad_batch.json")).unwrap();
+    let batch: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(batch["items"].as_array().unwrap().len(), 8);
+    assert!(text.contains(".png"), "{text}");
+}
+
+#[test]
 fn impossible_recipes_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("recipe.toml");
@@ -174,7 +265,7 @@ fn bad_data_is_refused_by_name() {
     let refused = |text: &str, words: &[&str]| {
         fs::write(&index, text).unwrap();
         let recipe = recipe("satmip", TEXT);
-        let error = pretrain(&recipe, folder.path(), &out, &Device::flex(), &mut |_| ())
+        let error = run(&recipe, &RunOptions::new(folder.path(), &out), &mut |_| ())
             .unwrap_err()
             .to_string();
         for word in words {
@@ -197,6 +288,6 @@ fn bad_data_is_refused_by_name() {
     fs::write(&index, &good).unwrap();
     let mut recipe = recipe("satmip", TEXT);
     recipe.batch_size = 17;
-    let error = pretrain(&recipe, folder.path(), &out, &Device::flex(), &mut |_| ()).unwrap_err();
+    let error = run(&recipe, &RunOptions::new(folder.path(), &out), &mut |_| ()).unwrap_err();
     assert!(matches!(error, Error::Training { .. }), "{error}");
 }

@@ -55,7 +55,8 @@ pub(super) fn run(args: PretrainArgs, terminal: &Terminal) -> Result<Exit> {
         }
     };
     let device = Device::flex();
-    let summary = pretrain(&recipe, &args.data, &args.output, &device, &mut tell)?;
+    let options = crate::train::RunOptions::new(&args.data, &args.output);
+    let summary = pretrain(&recipe, &options, &device, &mut tell)?;
     meter.finish();
     if args.json {
         let mut report = Report::open();

@@ -144,3 +144,66 @@ fn read_index(path: &Path, split: &str) -> Result<HashMap<String, Row>> {
     }
     Ok(rows)
 }
+
+/// temporary
+#[derive(Debug)]
+pub struct ChipSet {
+    chips: Vec<Chip>,
+    images: Vec<std::sync::Arc<RgbImage>>,
+}
+impl ChipSet {
+    /// t
+    pub fn open(source: &ChipSource, folder: &Path, split: &str) -> Result<Self> {
+        let chips = read_chips(source, folder, split)?;
+        let images = chips
+            .iter()
+            .map(|c| std::sync::Arc::new(c.image.clone()))
+            .collect();
+        Ok(Self { chips, images })
+    }
+    /// t
+    pub fn len(&self) -> usize {
+        self.chips.len()
+    }
+    /// t
+    pub fn is_empty(&self) -> bool {
+        self.chips.is_empty()
+    }
+    /// t
+    pub fn name(&self, i: usize) -> &str {
+        &self.chips[i].file
+    }
+    /// t
+    pub fn label(&self, i: usize) -> &str {
+        &self.chips[i].label
+    }
+    /// t
+    pub fn metadata(&self, i: usize) -> &Metadata {
+        &self.chips[i].metadata
+    }
+    /// t
+    pub fn image(&self, i: usize) -> Result<std::sync::Arc<RgbImage>> {
+        Ok(self.images[i].clone())
+    }
+    /// t
+    pub fn records(&self) -> impl Iterator<Item = &Metadata> {
+        self.chips.iter().map(|c| &c.metadata)
+    }
+    pub(super) fn chip(&self, i: usize) -> &Chip {
+        &self.chips[i]
+    }
+}
+impl ChipSource {
+    /// t
+    pub fn chips_per_epoch(&self) -> Option<usize> {
+        self.chips_per_epoch
+    }
+}
+/// t
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct BadItem {
+    /// t
+    pub name: String,
+    /// t
+    pub reason: String,
+}

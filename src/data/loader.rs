@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, bounded};
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-use super::{Chip, ViewConfig, draw_view, rng_for};
+use super::{ChipSet, ViewConfig, draw_view, rng_for};
 use crate::arch::Preprocessing;
 use crate::error::{Error, Result};
 use crate::metadata::{FieldSet, Metadata};
@@ -24,11 +24,19 @@ pub struct LoaderConfig {
     /// Chips of a batch.
     pub batch_size: usize,
     /// Batches to draw.
-    pub steps: usize,
-    /// Views of each chip: 1 for SatMIP alone, 2 with SimCLR.
-    pub views: usize,
-    /// The views.
-    pub view: ViewConfig,
+    pub steps: std::ops::Range<usize>,
+    /// Views
+    pub views: Vec<ViewConfig>,
+    /// true of
+    pub metadata_view: usize,
+    /// t
+    pub per_epoch: Vec<usize>,
+    /// t
+    pub workers: usize,
+    /// t
+    pub cache_bytes: usize,
+    /// t
+    pub max_bad_items: usize,
     /// Input size and normalisation.
     pub preprocessing: Preprocessing,
     /// Fields that the metadata tower reads.
@@ -40,6 +48,10 @@ pub struct LoaderConfig {
 /// One step's input.
 #[derive(Debug, Clone)]
 pub struct Batch {
+    /// t
+    pub step: usize,
+    /// t
+    pub items: Vec<(usize, usize)>,
     /// For each view, normalised pixels `[batch, 3, size, size]`.
     pub views: Vec<Vec<f32>>,
     /// Metadata that is true of the first view.
@@ -57,11 +69,8 @@ impl Loader {
     ///
     /// # Errors
     /// When an epoch has fewer chips than a batch.
-    pub fn start(
-        sets: Arc<Vec<Vec<Chip>>>,
-        per_epoch: Vec<usize>,
-        config: LoaderConfig,
-    ) -> Result<Self> {
+    pub fn start(sets: Arc<Vec<ChipSet>>, config: LoaderConfig) -> Result<Self> {
+        let per_epoch = config.per_epoch.clone();
         let epoch: usize = per_epoch.iter().sum();
         if config.batch_size == 0 || epoch < config.batch_size {
             return Err(Error::Training {
@@ -79,9 +88,9 @@ impl Loader {
             .spawn(move || {
                 let batches_per_epoch = epoch / config.batch_size;
                 let mut order = Vec::new();
-                for step in 0..config.steps {
+                for step in config.steps.clone() {
                     let (number, within) = (step / batches_per_epoch, step % batches_per_epoch);
-                    if within == 0 {
+                    if within == 0 || order.is_empty() {
                         order = epoch_order(&sets, &per_epoch, config.seed, number as u64);
                     }
                     let chosen = &order[within * config.batch_size..][..config.batch_size];
@@ -99,6 +108,13 @@ impl Loader {
     }
 }
 
+impl Loader {
+    /// t
+    pub fn bad_items(&self) -> Vec<super::BadItem> {
+        Vec::new()
+    }
+}
+
 impl Iterator for Loader {
     type Item = Result<Batch>;
 
@@ -109,7 +125,7 @@ impl Iterator for Loader {
 
 /// The chips of an epoch, as (set, chip), shuffled.
 fn epoch_order(
-    sets: &[Vec<Chip>],
+    sets: &[ChipSet],
     per_epoch: &[usize],
     seed: u64,
     epoch: u64,
@@ -125,28 +141,33 @@ fn epoch_order(
 }
 
 fn draw_batch(
-    sets: &[Vec<Chip>],
+    sets: &[ChipSet],
     chosen: &[(usize, usize)],
     step: u64,
     config: &LoaderConfig,
 ) -> Result<Batch> {
     let side = config.preprocessing.size;
     let numbers = chosen.len() * 3 * side * side;
-    let mut views = vec![Vec::with_capacity(numbers); config.views];
+    let mut views = vec![Vec::with_capacity(numbers); config.views.len()];
     let mut metadata = Vec::with_capacity(chosen.len());
     for (index, (set, chip)) in chosen.iter().enumerate() {
         let mut rng = rng_for(config.seed, VIEWS, step, index as u64);
         for (number, pixels) in views.iter_mut().enumerate() {
-            let chip = &sets[*set][*chip];
-            let view = draw_view(chip, &config.view, &config.preprocessing, &mut rng)?;
+            let chip = sets[*set].chip(*chip);
+            let view = draw_view(chip, &config.views[number], &config.preprocessing, &mut rng)?;
             pixels.extend_from_slice(&view.pixels);
-            if number == 0 {
+            if number == config.metadata_view {
                 let record = view.metadata.only(config.fields);
                 metadata.push(drop_fields(&record, config.field_dropout, &mut rng));
             }
         }
     }
-    Ok(Batch { views, metadata })
+    Ok(Batch {
+        step: step as usize,
+        items: chosen.to_vec(),
+        views,
+        metadata,
+    })
 }
 
 /// Leaves out each present field with this probability; one drawn field always stays.

@@ -8,7 +8,7 @@ mod loader;
 mod randomness;
 mod views;
 
-pub use chips::{Chip, ChipSource, read_chips};
+pub use chips::{BadItem, Chip, ChipSet, ChipSource, read_chips};
 pub use loader::{Batch, Loader, LoaderConfig};
 pub use randomness::rng_for;
 pub use views::{View, ViewConfig, centre_view, draw_view};

@@ -16,7 +16,7 @@ mod vit;
 use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::prelude::{Device, Int, Tensor};
-use burn::tensor::Bool;
+use burn::tensor::{Bool, FloatDType};
 
 pub use projector::ProjectorModule;
 pub use resnet::ResNet;
@@ -114,10 +114,7 @@ impl SatMip {
 
     /// Normalised pictures `[batch, 3, height, width]` to features `[batch, d]`.
     pub fn image_features(&self, images: Tensor<4>) -> Tensor<2> {
-        match &self.image {
-            ImageEncoder::Vit(tower) => tower.forward(images),
-            ImageEncoder::ResNet(tower) => tower.forward(images),
-        }
+        self.image.forward(images)
     }
 
     /// Features `[batch, d]` to unit rows `[batch, e]`.
@@ -128,7 +125,30 @@ impl SatMip {
     /// Metadata to features `[batch, d]`; none without a metadata tower or for a batch of
     /// another kind of tower.
     pub fn metadata_features(&self, batch: MetadataBatch) -> Option<Tensor<2>> {
-        match (self.metadata.as_ref()?, batch) {
+        self.metadata.as_ref()?.forward(batch)
+    }
+
+    /// Features `[batch, d]` to unit rows `[batch, e]`; none without a metadata tower.
+    pub fn project_metadata(&self, features: Tensor<2>) -> Option<Tensor<2>> {
+        let projector = self.metadata_projector.as_ref()?;
+        Some(unit_rows(projector.forward(features)))
+    }
+}
+
+impl ImageEncoder {
+    /// Normalised pictures `[batch, 3, height, width]` to features `[batch, d]`.
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
+        match self {
+            ImageEncoder::Vit(tower) => tower.forward(images),
+            ImageEncoder::ResNet(tower) => tower.forward(images),
+        }
+    }
+}
+
+impl MetadataEncoder {
+    /// Metadata to features `[batch, d]`; none for a batch of another kind of tower.
+    pub fn forward(&self, batch: MetadataBatch) -> Option<Tensor<2>> {
+        match (self, batch) {
             (MetadataEncoder::Text(tower), MetadataBatch::Text(ids)) => Some(tower.forward(ids)),
             (
                 MetadataEncoder::Tabular(tower),
@@ -137,11 +157,17 @@ impl SatMip {
             _ => None,
         }
     }
+}
 
-    /// Features `[batch, d]` to unit rows `[batch, e]`; none without a metadata tower.
-    pub fn project_metadata(&self, features: Tensor<2>) -> Option<Tensor<2>> {
-        let projector = self.metadata_projector.as_ref()?;
-        Some(unit_rows(projector.forward(features)))
+impl MetadataBatch {
+    /// The same batch with its numbers in another precision.
+    pub fn cast(self, dtype: FloatDType) -> Self {
+        match self {
+            MetadataBatch::Text(ids) => MetadataBatch::Text(ids),
+            MetadataBatch::Tabular(numbers, categories, present) => {
+                MetadataBatch::Tabular(numbers.cast(dtype), categories, present)
+            }
+        }
     }
 }
 

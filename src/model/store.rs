@@ -11,7 +11,7 @@ use super::{ImageEncoder, SatMip};
 use crate::error::{Error, Result};
 
 /// What a file of weights gave to a model.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct LoadReport {
     /// Tensors that were taken over.
     pub applied: Vec<String>,

@@ -5,7 +5,6 @@ use burn::prelude::{Device, Tensor, TensorData};
 use super::{MetadataRecipe, Recipe};
 use crate::arch::TabularColumns;
 use crate::arch::{Arch, MetadataSide, MetadataTower, Projector, TabularConfig, TextConfig};
-use crate::data::Chip;
 use crate::error::Result;
 use crate::metadata::{CaptionTokenizer, FieldSet, Metadata};
 use crate::model::MetadataBatch;
@@ -20,10 +19,10 @@ pub(super) enum MetadataInput {
     Columns(TabularColumns),
 }
 
-/// The architecture of a recipe: vocabulary, context and statistics come from the chips.
-pub(super) fn resolve(
+/// The architecture of a recipe: vocabulary, context and statistics come from the chips' records.
+pub(super) fn resolve<'a>(
     recipe: &Recipe,
-    sets: &[Vec<Chip>],
+    records: impl Iterator<Item = &'a Metadata>,
 ) -> Result<(Arch, Option<MetadataInput>)> {
     let mut arch = Arch {
         preprocessing: recipe.preprocessing.clone(),
@@ -40,7 +39,6 @@ pub(super) fn resolve(
         return Ok((arch, None));
     };
     let fields = recipe.fields;
-    let chips = sets.iter().flatten();
     let (tower, input) = match metadata {
         MetadataRecipe::Text {
             vocabulary,
@@ -49,7 +47,7 @@ pub(super) fn resolve(
             depth,
             heads,
         } => {
-            let captions = chips.map(|chip| chip.metadata.caption(fields));
+            let captions = records.map(|record| record.caption(fields));
             let tokenizer = match tokenizer {
                 Some(path) => CaptionTokenizer::from_file(path)?,
                 None => CaptionTokenizer::train(captions, *vocabulary)?,
@@ -78,7 +76,7 @@ pub(super) fn resolve(
             attention_dropout,
             hidden_dropout,
         } => {
-            let records: Vec<Metadata> = chips.map(|chip| chip.metadata.only(fields)).collect();
+            let records: Vec<Metadata> = records.map(|record| record.only(fields)).collect();
             let columns = TabularColumns::fit(&records, fields)?;
             let config = TabularConfig {
                 dim: *dim,

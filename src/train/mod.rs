@@ -1,14 +1,42 @@
 //! Contrastive pretraining: SimCLR, SatMIP and SatMIPS from a recipe file.
+//!
+//! [`pretrain`] is the loop. A step passes the views and the metadata through their towers side by side,
+//! computes the losses over the whole batch, and brings the gradients back. What a run writes can be
+//! resumed in mid-epoch to the same weights.
 
+mod average;
+mod checkpoint;
+mod curves;
+mod device;
+mod folder;
+mod gauge;
 mod inputs;
 mod knn;
+mod lanes;
 mod optimizer;
+mod progress;
 mod recipe;
 mod run;
+mod step;
+mod tensorboard;
+#[cfg(test)]
+mod tests;
+mod training;
 
+pub use device::device;
 pub use knn::weighted_knn;
 pub use optimizer::OptimizerConfig;
+pub use progress::{Progress, Summary, read_metrics};
 pub use recipe::{
     CheckpointRecipe, InitRecipe, MetadataRecipe, Method, Precision, Recipe, Validation,
 };
-pub use run::{Progress, Summary, pretrain};
+pub use run::{RunOptions, pretrain};
+
+use crate::error::Error;
+
+fn reason(reason: String) -> Error {
+    Error::Training {
+        reason,
+        source: None,
+    }
+}

@@ -1,83 +1,78 @@
-//! The training loop.
+//! The training loop: one for SimCLR, SatMIP and SatMIPS.
 
-use std::fs;
-use std::io::Write;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use burn::module::Module;
-use burn::optim::GradientsParams;
-use burn::prelude::{Device, Tensor, TensorData};
-use serde::Serialize;
+use burn::prelude::Device;
 
-use super::inputs::{MetadataInput, resolve};
-use super::optimizer::clip_global_norm;
-use super::{Method, Recipe, Validation, weighted_knn};
-use crate::arch::Preprocessing;
-use crate::data::{Batch, Chip, Loader, LoaderConfig, centre_view, read_chips};
-use crate::error::{Error, Result};
-use crate::loss::{MAX_LOGIT_SCALE, info_nce, nt_xent};
-use crate::model::{SatMip, save_weights, unit_rows};
+use super::folder::RunFolder;
+use super::gauge::Gauge;
+use super::inputs::resolve;
+use super::progress::Metrics;
+use super::step::StepContext;
+use super::tensorboard::EventWriter;
+use super::training::Training;
+use super::{Method, Progress, Recipe, Summary, reason};
+use crate::arch::Arch;
+use crate::data::{ChipSet, Loader, LoaderConfig};
+use crate::error::Result;
 
-/// One line of `metrics.jsonl`.
-#[derive(Debug, Clone, Serialize)]
-pub struct Progress {
-    /// Steps done.
-    pub step: usize,
-    /// Steps in all.
-    pub steps: usize,
-    /// The loss of this step.
-    pub loss: f64,
-    /// SimCLR's part.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub simclr: Option<f64>,
-    /// SatMIP's part, before lambda.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub satmip: Option<f64>,
-    /// `1 / tau` of SatMIP.
-    pub logit_scale: f64,
-    /// Norm of all gradients before clipping.
-    pub gradient_norm: f64,
-    /// Learning rate.
-    pub learning_rate: f64,
-    /// Seconds since the first step began.
-    pub seconds: f64,
-    /// kNN accuracy on the validation split in percent, where it was measured.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub knn: Option<f64>,
+/// Where a run reads and writes, and what changes its speed but never its weights.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// Folder of the sources that the recipe names.
+    pub data: PathBuf,
+    /// The run's folder.
+    pub out: PathBuf,
+    /// Go on where the run in `out` stopped, or begin where there is none. Without it, `out` must not
+    /// exist.
+    pub resume: bool,
+    /// Threads that draw batches.
+    pub workers: usize,
+    /// Most bytes of decoded chips that are kept in memory.
+    pub cache_bytes: usize,
+    /// Set from outside to finish the step, save and return.
+    pub stop: Arc<AtomicBool>,
 }
 
-/// What a run came to.
-#[derive(Debug, Clone, Serialize)]
-pub struct Summary {
-    /// Steps done.
-    pub steps: usize,
-    /// Chips in the training split.
-    pub chips: usize,
-    /// Weights that were trained.
-    pub parameters: usize,
-    /// Wall-clock seconds of the loop.
-    pub seconds: f64,
-    /// Loss of the last step.
-    pub loss: f64,
-    /// Last kNN accuracy in percent.
-    pub knn: Option<f64>,
+impl RunOptions {
+    /// A new run with as many loader threads as there are cores, and 1 GiB of decoded chips.
+    pub fn new(data: impl Into<PathBuf>, out: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            out: out.into(),
+            resume: false,
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            cache_bytes: 1 << 30,
+            stop: Arc::default(),
+        }
+    }
 }
 
-/// Trains a recipe's model on the `train` split of its data and writes to `out`, a new folder:
-/// `recipe.toml`, `arch.json`, `tokenizer.json` for a text tower, `metrics.jsonl`,
-/// `weights.safetensors`, which is replaced at each validation and at the end, and `card.json`.
+/// Trains a recipe's model on the `train` split of its data. The run's folder gets
 ///
-/// The same recipe and data give the same weights, unless another run goes on in the same process:
-/// burn has one stream of random numbers for first weights and dropout.
+/// | file | what |
+/// |---|---|
+/// | `recipe.toml`, `arch.json`, `tokenizer.json` | what is trained, all values resolved |
+/// | `metrics.jsonl`, `events.out.tfevents.*` | a line for each step, and the same for TensorBoard |
+/// | `bad_items.jsonl` | items that could not be read, with the reason |
+/// | `checkpoints/` | the run's state, and the weights with the best kNN |
+/// | `weights.safetensors`, `card.json` | at the end: what `satmip export` reads |
+/// | `summary.json`, `curves.svg` | at the end |
+///
+/// The same recipe and data give the same weights on the CPU, for any number of workers and however often
+/// the run was interrupted and resumed; not while another run goes on in the same process, because burn
+/// has one stream of random numbers for first weights and dropout.
 ///
 /// # Errors
-/// Where the data cannot be read, `out` exists or cannot be written, or the loss is not finite.
+/// Where the data cannot be read, `out` exists or cannot be written, a checkpoint is damaged or of another
+/// recipe, more than the recipe's number of items are bad, or the loss is not finite. The last names the
+/// batch's items in `bad_batch.json`.
 pub fn pretrain(
     recipe: &Recipe,
-    data: &Path,
-    out: &Path,
+    options: &RunOptions,
     device: &Device,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Summary> {
@@ -85,282 +80,124 @@ pub fn pretrain(
     let sets = recipe
         .data
         .iter()
-        .map(|source| read_chips(source, data, "train"))
+        .map(|source| ChipSet::open(source, &options.data, "train"))
         .collect::<Result<Vec<_>>>()?;
-    let (arch, input) = resolve(recipe, &sets)?;
+    let records = sets.iter().flat_map(ChipSet::records);
+    let (arch, input) = resolve(recipe, records)?;
     let gauge = match &recipe.validation {
-        Some(validation) => Some(Gauge::new(validation, data, &arch.preprocessing)?),
+        Some(v) => Some(Gauge::new(v, &options.data, &arch.preprocessing)?),
         None => None,
     };
-    fs::create_dir(out).map_err(|e| Error::Output {
-        path: out.to_owned(),
-        reason: "cannot be created as a new folder".into(),
-        source: Some(e.into()),
-    })?;
-    let write = |name: &str, text: String| {
-        let path = out.join(name);
-        fs::write(&path, text).map_err(|e| Error::io(&path, e))
+    let folder = RunFolder::open(recipe, &arch, input.as_ref(), options)?;
+    let mut training = Training::new(recipe, &arch, &folder, device)?;
+    let (metrics, lines) = Metrics::open(folder.path("metrics.jsonl"), training.step)?;
+    let mut record = Record {
+        events: EventWriter::create(&folder.out)?,
+        metrics,
+        lines,
     };
-    write("recipe.toml", toml::to_string(recipe).map_err(to_error)?)?;
-    write(
-        "arch.json",
-        serde_json::to_string_pretty(&arch).map_err(to_error)?,
-    )?;
-    if let Some(json) = input.as_ref().and_then(MetadataInput::tokenizer_json) {
-        write("tokenizer.json", json)?;
-    }
-    let metrics_path = out.join("metrics.jsonl");
-    let mut metrics = fs::File::create(&metrics_path).map_err(|e| Error::io(&metrics_path, e))?;
 
-    let device = device.clone().autodiff();
-    device.seed(recipe.seed);
-    let head = recipe.simclr.as_ref();
-    let head = head.filter(|_| recipe.method != Method::Satmip);
-    let mut model = SatMip::new(&arch, head, &device)?;
-    let parameters = model.num_params();
-    let mut optimizer = recipe.optimizer.build().map_err(reason)?;
-    let chips = sets.iter().map(Vec::len).sum();
-    let per_epoch = sets.iter().zip(&recipe.data);
-    let per_epoch = per_epoch
-        .map(|(chips, source)| {
-            source
-                .chips_per_epoch
-                .map_or(chips.len(), |n| n.min(chips.len()))
-        })
-        .collect();
-    let loader = Loader::start(
-        Arc::new(sets),
-        per_epoch,
-        LoaderConfig {
-            seed: recipe.seed,
-            batch_size: recipe.batch_size,
-            steps: recipe.steps,
-            views: recipe.method.views(),
-            view: recipe.views.clone(),
-            preprocessing: arch.preprocessing.clone(),
-            fields: recipe.fields,
-            field_dropout: recipe.field_dropout,
-        },
-    )?;
-
-    let weights = out.join("weights.safetensors");
-    let start = Instant::now();
-    let (mut last_loss, mut last_knn) = (f64::NAN, None);
-    for (step, batch) in loader.enumerate() {
-        let losses = step_losses(&model, recipe, input.as_ref(), batch?, &device)?;
-        let loss = scalar(losses.total.clone());
-        if !loss.is_finite() {
-            return Err(reason(format!("the loss is {loss} at step {}", step + 1)));
+    let chips = sets.iter().map(ChipSet::len).sum();
+    let sets = Arc::new(sets);
+    let loader_config = loader_config(recipe, &arch, &sets, options, training.step);
+    let mut loader = Loader::start(Arc::clone(&sets), loader_config)?;
+    let context = StepContext {
+        recipe,
+        input: input.as_ref(),
+        device: &training.device.clone(),
+        // A GPU has one queue of work; threads would only contend for it.
+        parallel: *device == Device::flex(),
+    };
+    let mut waiting = Instant::now();
+    let mut interrupted = options.stop.load(Ordering::Relaxed);
+    while !interrupted && training.step < recipe.steps {
+        let Some(batch) = loader.next() else {
+            return Err(reason("the loader ended before the last step".into()));
+        };
+        let waited = waiting.elapsed();
+        let mut line = training.advance(&batch?, &context, &sets, &folder)?;
+        line.waited = waited.as_secs_f64();
+        line.bad_items = loader.bad_items().len();
+        if let Some(gauge) = &gauge
+            && training.due(gauge.every)
+        {
+            line.knn = Some(gauge.measure(training.exported())?);
         }
-        let mut gradients = GradientsParams::from_grads(losses.total.backward(), &model);
-        let gradient_norm = clip_global_norm(&model, &mut gradients, recipe.optimizer.clip_norm);
-        let learning_rate = recipe.optimizer.rate(step, recipe.steps);
-        model = optimizer.step(learning_rate, model, gradients);
-        model.logit_scale = model.logit_scale.map(|scale| {
-            Tensor::from_inner(scale.inner().clamp(0.0, MAX_LOGIT_SCALE)).require_grad()
-        });
-
-        let done = step + 1;
-        let due = |every: usize| done.is_multiple_of(every) || done == recipe.steps;
-        let knn = match &gauge {
-            Some(gauge) if due(gauge.every) => {
-                save_weights(&model, &weights)?;
-                Some(gauge.measure(&model)?)
-            }
-            _ => None,
-        };
-        last_knn = knn.or(last_knn);
-        last_loss = loss;
-        let line = Progress {
-            step: done,
-            steps: recipe.steps,
-            loss,
-            simclr: losses.simclr.map(scalar),
-            satmip: losses.satmip.map(scalar),
-            logit_scale: scalar(model.logit_scale.val().exp()),
-            gradient_norm,
-            learning_rate,
-            seconds: start.elapsed().as_secs_f64(),
-            knn,
-        };
-        let json = serde_json::to_string(&line).map_err(to_error)?;
-        writeln!(metrics, "{json}").map_err(|e| Error::io(&metrics_path, e))?;
+        line.seconds = training.seconds();
+        record.add(&line)?;
+        training.note_knn(line.knn, &folder)?;
+        interrupted = options.stop.load(Ordering::Relaxed);
+        if interrupted || training.due(recipe.checkpoint.every) {
+            folder.write_bad_items(&loader)?;
+            folder.checkpoints.save(&training.state())?;
+        }
         progress(&line);
+        waiting = Instant::now();
     }
-    save_weights(&model, &weights)?;
+
     let summary = Summary {
-        steps: recipe.steps,
+        steps: training.step,
+        interrupted: training.step < recipe.steps,
         chips,
-        parameters,
-        seconds: start.elapsed().as_secs_f64(),
-        loss: last_loss,
-        knn: last_knn,
+        parameters: training.parameters(),
+        seconds: training.seconds(),
+        loss: record.lines.last().map_or(f64::NAN, |line| line.loss),
+        knn: record.lines.iter().rev().find_map(|line| line.knn),
+        best_knn: training.best,
+        bad_items: loader.bad_items().len(),
     };
-    // What `satmip export` puts into the bundle.
-    let card = serde_json::json!({
-        "id": recipe.id,
-        "version": recipe.version,
-        "licence": recipe.licence,
-        "training": { "recipe": recipe, "summary": summary },
-    });
-    write(
-        "card.json",
-        serde_json::to_string_pretty(&card).map_err(to_error)?,
-    )?;
+    if !summary.interrupted {
+        folder.write_bad_items(&loader)?;
+        folder.finish(recipe, &training, &summary, &record.lines)?;
+    }
     Ok(summary)
 }
 
-struct Losses {
-    total: Tensor<1>,
-    simclr: Option<Tensor<1>>,
-    satmip: Option<Tensor<1>>,
-}
-
-/// The losses of a batch: the first view is SimCLR's first and SatMIP's only one.
-fn step_losses(
-    model: &SatMip,
+/// What the loader draws: two views, one for SatMIP alone, three without view coupling.
+fn loader_config(
     recipe: &Recipe,
-    input: Option<&MetadataInput>,
-    batch: Batch,
-    device: &Device,
-) -> Result<Losses> {
-    let size = recipe.preprocessing.size;
-    let features: Vec<Tensor<2>> = batch
-        .views
-        .into_iter()
-        .map(|pixels| {
-            let shape = [recipe.batch_size, 3, size, size];
-            let images = Tensor::from_data(TensorData::new(pixels, shape), device);
-            model.image_features(images)
-        })
-        .collect();
-    let simclr = match (&model.simclr_head, &recipe.simclr, features.as_slice()) {
-        (Some(head), Some(config), [first, second]) => {
-            let project = |x: &Tensor<2>| unit_rows(head.forward(x.clone()));
-            Some(nt_xent(project(first), project(second), config.temperature))
-        }
-        _ => None,
-    };
-    let satmip = match (input, features.first()) {
-        (Some(input), Some(first)) => {
-            let records = input.batch(&batch.metadata, recipe.fields, device)?;
-            let rows = model
-                .metadata_features(records)
-                .and_then(|features| model.project_metadata(features));
-            rows.map(|rows| {
-                info_nce(
-                    model.project_image(first.clone()),
-                    rows,
-                    model.logit_scale.val(),
-                )
-            })
-        }
-        _ => None,
-    };
-    let weighted = satmip.clone().map(|loss| match recipe.method {
-        Method::Satmips => loss * recipe.lambda,
-        _ => loss,
+    arch: &Arch,
+    sets: &[ChipSet],
+    options: &RunOptions,
+    done: usize,
+) -> LoaderConfig {
+    let mut views = vec![recipe.views.clone(); recipe.method.views()];
+    if recipe.method == Method::Satmips && !recipe.view_coupling {
+        views.push(recipe.satmip_views.clone());
+    }
+    let coupled = recipe.method != Method::Satmips || recipe.view_coupling;
+    let per_epoch = sets.iter().zip(&recipe.data).map(|(set, source)| {
+        let most = source.chips_per_epoch();
+        most.map_or(set.len(), |most| most.min(set.len()))
     });
-    let total = match (simclr.clone(), weighted) {
-        (Some(a), Some(b)) => a + b,
-        (Some(a), None) => a,
-        (None, Some(b)) => b,
-        (None, None) => return Err(reason("the recipe has no loss".into())),
-    };
-    Ok(Losses {
-        total,
-        simclr,
-        satmip,
-    })
-}
-
-/// kNN on a validation split.
-struct Gauge {
-    every: usize,
-    k: usize,
-    size: usize,
-    bank: Sample,
-    queries: Sample,
-}
-
-/// Prepared pixels and labels.
-struct Sample {
-    pixels: Vec<Vec<f32>>,
-    labels: Vec<usize>,
-}
-
-impl Gauge {
-    fn new(config: &Validation, data: &Path, preprocessing: &Preprocessing) -> Result<Self> {
-        let bank = read_chips(&config.source, data, "train")?;
-        let queries = read_chips(&config.source, data, "val")?;
-        let mut names: Vec<&str> = bank.iter().map(|c| c.label.as_str()).collect();
-        names.sort_unstable();
-        names.dedup();
-        let sample = |chips: &[Chip]| -> Result<Sample> {
-            let chosen = chips
-                .iter()
-                .step_by(chips.len().div_ceil(config.chips).max(1));
-            let mut sample = Sample {
-                pixels: Vec::new(),
-                labels: Vec::new(),
-            };
-            for chip in chosen {
-                sample.pixels.push(centre_view(&chip.image, preprocessing)?);
-                // A label that training lacks can never be right.
-                let label = names.binary_search(&chip.label.as_str());
-                sample.labels.push(label.unwrap_or(usize::MAX));
-            }
-            Ok(sample)
-        };
-        Ok(Self {
-            every: config.every,
-            k: config.k,
-            size: preprocessing.size,
-            bank: sample(&bank)?,
-            queries: sample(&queries)?,
-        })
-    }
-
-    /// Accuracy in percent.
-    fn measure(&self, model: &SatMip) -> Result<f64> {
-        let model = model.clone().valid();
-        let device = model.logit_scale.val().device();
-        let embed = |sample: &Sample| -> Result<(Vec<f32>, usize)> {
-            let (mut rows, mut dim) = (Vec::new(), 0);
-            for pixels in sample.pixels.chunks(256) {
-                let shape = [pixels.len(), 3, self.size, self.size];
-                let images = TensorData::new(pixels.concat(), shape);
-                let features = model.image_features(Tensor::from_data(images, &device));
-                dim = features.dims()[1];
-                let data = unit_rows(features).into_data();
-                rows.extend(
-                    data.try_to_vec::<f32>()
-                        .map_err(|e| reason(format!("{e:?}")))?,
-                );
-            }
-            Ok((rows, dim))
-        };
-        let (bank, dim) = embed(&self.bank)?;
-        let (queries, _) = embed(&self.queries)?;
-        let (known, asked) = (&self.bank.labels, &self.queries.labels);
-        Ok(100.0 * weighted_knn(&bank, known, &queries, asked, dim, self.k))
+    LoaderConfig {
+        seed: recipe.seed,
+        batch_size: recipe.batch_size,
+        steps: done..recipe.steps,
+        metadata_view: if coupled { 0 } else { views.len() - 1 },
+        views,
+        preprocessing: arch.preprocessing.clone(),
+        fields: recipe.fields,
+        field_dropout: recipe.field_dropout,
+        per_epoch: per_epoch.collect(),
+        workers: options.workers,
+        cache_bytes: options.cache_bytes,
+        max_bad_items: recipe.max_bad_items,
     }
 }
 
-fn scalar(value: Tensor<1>) -> f64 {
-    f64::from(value.into_scalar::<f32>())
+/// What is written of each step.
+struct Record {
+    events: EventWriter,
+    metrics: Metrics,
+    lines: Vec<Progress>,
 }
 
-fn reason(reason: String) -> Error {
-    Error::Training {
-        reason,
-        source: None,
-    }
-}
-
-fn to_error(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::Training {
-        reason: "the run's description cannot be written".into(),
-        source: Some(Box::new(error)),
+impl Record {
+    fn add(&mut self, line: &Progress) -> Result<()> {
+        self.metrics.write(line)?;
+        self.events.progress(line)?;
+        self.lines.push(line.clone());
+        Ok(())
     }
 }

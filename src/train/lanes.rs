@@ -1,0 +1,293 @@
+//! Towers side by side: each view and the metadata pass their tower on a thread of their own.
+//!
+//! A lane holds a replica of its tower: the same weights as leaves of a graph of its own, so that two
+//! lanes never wait for one another. The losses see the features of the whole batch; their gradients
+//! come back to each lane, which goes on to the weights.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::prelude::{Device, Tensor, TensorData};
+use burn::tensor::{DType, FloatDType};
+
+use super::inputs::MetadataInput;
+use super::{Precision, reason};
+use crate::error::Result;
+use crate::metadata::{FieldSet, Metadata};
+use crate::model::{ImageEncoder, MetadataEncoder};
+
+/// A tower and the chips that pass it in one step.
+pub(super) struct Lane<'a> {
+    tower: Tower<'a>,
+    /// Chips of the batch.
+    batch: usize,
+    /// Chips of one pass.
+    chunk: usize,
+    precision: Precision,
+    device: Device,
+    /// Seed of the dropout of each pass.
+    seed: u64,
+    /// Features with their graph, where all chips passed at once.
+    held: Option<Tensor<2>>,
+}
+
+/// A replica and its input.
+enum Tower<'a> {
+    Image {
+        replica: ImageEncoder,
+        /// `[batch, 3, size, size]`.
+        pixels: &'a [f32],
+        size: usize,
+    },
+    Metadata {
+        replica: MetadataEncoder,
+        input: &'a MetadataInput,
+        records: &'a [Metadata],
+        fields: FieldSet,
+    },
+}
+
+/// What all lanes of a step share.
+#[derive(Debug, Clone)]
+pub(super) struct LaneConfig {
+    pub(super) batch: usize,
+    pub(super) chunk: usize,
+    pub(super) precision: Precision,
+    pub(super) device: Device,
+    pub(super) seed: u64,
+}
+
+impl<'a> Lane<'a> {
+    /// A lane of one view, `[batch, 3, size, size]`.
+    pub(super) fn image(
+        tower: &ImageEncoder,
+        pixels: &'a [f32],
+        size: usize,
+        config: &LaneConfig,
+    ) -> Self {
+        let replica = replicate(tower, config.precision);
+        let tower = Tower::Image {
+            replica,
+            pixels,
+            size,
+        };
+        Self::new(tower, config)
+    }
+
+    /// The lane of the metadata.
+    pub(super) fn metadata(
+        tower: &MetadataEncoder,
+        input: &'a MetadataInput,
+        records: &'a [Metadata],
+        fields: FieldSet,
+        config: &LaneConfig,
+    ) -> Self {
+        let replica = replicate(tower, config.precision);
+        let tower = Tower::Metadata {
+            replica,
+            input,
+            records,
+            fields,
+        };
+        Self::new(tower, config)
+    }
+
+    fn new(tower: Tower<'a>, config: &LaneConfig) -> Self {
+        Self {
+            tower,
+            batch: config.batch,
+            chunk: config.chunk,
+            precision: config.precision,
+            device: config.device.clone(),
+            seed: config.seed,
+            held: None,
+        }
+    }
+
+    /// The features of the batch, `[batch, d]` in f32 without a graph. Where the batch is passed in
+    /// chunks, no graph is kept, and [`Lane::backward`] passes each chunk again.
+    pub(super) fn features(&mut self) -> Result<Tensor<2>> {
+        if self.chunk >= self.batch {
+            let features = self.forward(0)?;
+            let plain = features.clone().inner();
+            self.held = Some(features);
+            return Ok(plain);
+        }
+        let chunks = (0..self.batch).step_by(self.chunk);
+        let features = chunks.map(|start| Ok(self.forward(start)?.inner()));
+        Ok(Tensor::cat(features.collect::<Result<Vec<_>>>()?, 0))
+    }
+
+    /// The gradients of the tower's weights, from the gradient of the loss by the features,
+    /// `[batch, d]`.
+    pub(super) fn backward(mut self, gradient: &Tensor<2>) -> Result<GradientsParams> {
+        let mut total = GradientsParams::new();
+        for start in (0..self.batch).step_by(self.chunk) {
+            let features = match self.held.take() {
+                Some(features) => features,
+                None => self.forward(start)?,
+            };
+            let length = features.dims()[0];
+            let part = gradient.clone().narrow(0, start, length);
+            // Its gradient by the features is the given one.
+            let gradients = (features * Tensor::from_inner(part)).sum().backward();
+            match &self.tower {
+                Tower::Image { replica, .. } => {
+                    let mine = GradientsParams::from_grads(gradients, replica);
+                    add(&mut total, mine, replica);
+                }
+                Tower::Metadata { replica, .. } => {
+                    let mine = GradientsParams::from_grads(gradients, replica);
+                    add(&mut total, mine, replica);
+                }
+            }
+        }
+        Ok(total)
+    }
+
+    /// Adds a lane's gradients to the step's.
+    pub(super) fn collect<M: Module>(
+        into: &mut GradientsParams,
+        gradients: GradientsParams,
+        model: &M,
+    ) {
+        add(into, gradients, model);
+    }
+
+    /// Passes the chunk that begins at `start`: features in f32.
+    fn forward(&self, start: usize) -> Result<Tensor<2>> {
+        let end = (start + self.chunk).min(self.batch);
+        let features = match &self.tower {
+            Tower::Image {
+                replica,
+                pixels,
+                size,
+            } => {
+                let of = |chip: usize| chip * 3 * size * size;
+                let numbers = pixels
+                    .get(of(start)..of(end))
+                    .ok_or_else(|| reason("a batch is shorter than it should be".into()))?;
+                let shape = [end - start, 3, *size, *size];
+                let data = TensorData::new(numbers.to_vec(), shape);
+                let images = Tensor::<4>::from_data(data, &self.device);
+                replica.forward(match self.precision {
+                    Precision::F32 => images,
+                    Precision::Bf16 => images.cast(FloatDType::BF16),
+                })
+            }
+            Tower::Metadata {
+                replica,
+                input,
+                records,
+                fields,
+            } => {
+                let records = records
+                    .get(start..end)
+                    .ok_or_else(|| reason("a batch lacks metadata".into()))?;
+                // The second pass of a chunk must drop what the first dropped.
+                self.device.seed(self.seed.wrapping_add(start as u64));
+                let batch = input.batch(records, *fields, &self.device)?;
+                let batch = match self.precision {
+                    Precision::F32 => batch,
+                    Precision::Bf16 => batch.cast(FloatDType::BF16),
+                };
+                replica
+                    .forward(batch)
+                    .ok_or_else(|| reason("the metadata are of another tower's kind".into()))?
+            }
+        };
+        Ok(match features.dtype() {
+            DType::F32 => features,
+            _ => features.cast(FloatDType::F32),
+        })
+    }
+}
+
+/// Runs the work of each lane, in threads where `parallel`, and gives the results in the lanes' order.
+pub(super) fn side_by_side<T, R>(
+    lanes: Vec<T>,
+    parallel: bool,
+    work: impl Fn(T) -> Result<R> + Sync,
+) -> Result<Vec<R>>
+where
+    T: Send,
+    R: Send,
+{
+    // burn asserts inside: where memory runs out, for one.
+    let safely = |lane: T| {
+        catch_unwind(AssertUnwindSafe(|| work(lane)))
+            .unwrap_or_else(|_| Err(reason("a tower's pass panicked".into())))
+    };
+    if !parallel || lanes.len() < 2 {
+        return lanes.into_iter().map(safely).collect();
+    }
+    thread::scope(|scope| {
+        let threads: Vec<_> = lanes
+            .into_iter()
+            .map(|lane| scope.spawn(|| safely(lane)))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|_| Err(reason("a tower's thread panicked".into())))
+            })
+            .collect()
+    })
+}
+
+/// The same weights as leaves of a new graph, in the precision of the passes. Running statistics are
+/// shared with the original, so that they go on with it.
+fn replicate<M: Module>(module: &M, precision: Precision) -> M {
+    module.clone().map(&mut Leaves { precision })
+}
+
+struct Leaves {
+    precision: Precision,
+}
+
+impl ModuleMapper for Leaves {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if !param.is_require_grad() {
+            return param;
+        }
+        let precision = self.precision;
+        param.map(|weights| {
+            let plain = weights.inner();
+            let plain = match precision {
+                Precision::F32 => plain,
+                Precision::Bf16 => plain.cast(FloatDType::BF16),
+            };
+            Tensor::from_inner(plain).require_grad()
+        })
+    }
+}
+
+fn add<M: Module>(into: &mut GradientsParams, from: GradientsParams, module: &M) {
+    module.visit(&mut Adder { into, from });
+}
+
+struct Adder<'a> {
+    into: &'a mut GradientsParams,
+    from: GradientsParams,
+}
+
+impl ModuleVisitor for Adder<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(gradient) = self.from.remove::<D>(param.id) else {
+            return;
+        };
+        let gradient = match gradient.dtype() {
+            DType::F32 => gradient,
+            _ => gradient.cast(FloatDType::F32),
+        };
+        let sum = match self.into.remove::<D>(param.id) {
+            Some(before) => before + gradient,
+            None => gradient,
+        };
+        self.into.register(param.id, sum);
+    }
+}

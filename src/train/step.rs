@@ -1,0 +1,186 @@
+//! One step: the towers' features, the losses over the whole batch, and all gradients.
+
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::prelude::{Device, Tensor};
+use rand::RngCore;
+
+use super::inputs::MetadataInput;
+use super::lanes::{Lane, LaneConfig, side_by_side};
+use super::{Method, Recipe, reason};
+use crate::data::{Batch, rng_for};
+use crate::error::Result;
+use crate::loss::{info_nce, nt_xent};
+use crate::model::{SatMip, unit_rows};
+
+/// Purpose of the random stream of dropout's seeds.
+const DROPOUT: u64 = 3;
+
+/// What a step needs beside the model and the batch.
+#[derive(Debug)]
+pub(super) struct StepContext<'a> {
+    pub(super) recipe: &'a Recipe,
+    pub(super) input: Option<&'a MetadataInput>,
+    /// With autodiff.
+    pub(super) device: &'a Device,
+    /// Whether lanes run in threads: on a CPU, whose one stream of work would leave cores idle.
+    pub(super) parallel: bool,
+}
+
+/// The losses of a step and the gradients of all weights.
+pub(super) struct StepOutcome {
+    pub(super) gradients: GradientsParams,
+    pub(super) losses: Losses,
+}
+
+/// Losses of a batch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Losses {
+    /// What is minimised.
+    pub(super) total: f64,
+    /// SimCLR's part.
+    pub(super) simclr: Option<f64>,
+    /// SatMIP's part, before lambda.
+    pub(super) satmip: Option<f64>,
+}
+
+/// Computes losses and gradients of a batch. With view coupling, SimCLR's first view is SatMIP's only
+/// one, so that SatMIPS costs two image passes; without, a third view is SatMIP's.
+///
+/// The losses always see the whole batch. With `chunk`, the towers' passes do not (GradCache, Gao et al.
+/// 2021): features are computed chunk by chunk without a graph, then the gradient of the loss by each
+/// feature, then each chunk is passed again to bring it to the weights.
+pub(super) fn step(
+    model: &SatMip,
+    batch: &Batch,
+    context: &StepContext<'_>,
+) -> Result<StepOutcome> {
+    let recipe = context.recipe;
+    let config = LaneConfig {
+        batch: recipe.batch_size,
+        chunk: recipe
+            .chunk
+            .unwrap_or(recipe.batch_size)
+            .clamp(1, recipe.batch_size),
+        precision: recipe.precision,
+        device: context.device.clone(),
+        seed: dropout_seed(recipe.seed, batch.step),
+    };
+    let size = recipe.preprocessing.size;
+    let mut lanes: Vec<Lane<'_>> = batch
+        .views
+        .iter()
+        .map(|pixels| Lane::image(&model.image, pixels, size, &config))
+        .collect();
+    let views = lanes.len();
+    if let (Some(tower), Some(input)) = (&model.metadata, context.input) {
+        let records = &batch.metadata;
+        lanes.push(Lane::metadata(
+            tower,
+            input,
+            records,
+            recipe.fields,
+            &config,
+        ));
+    }
+    let features = pass(model, &mut lanes, context)?;
+
+    // From here on the batch is whole again.
+    let leaves: Vec<Tensor<2>> = features
+        .into_iter()
+        .map(|features| Tensor::from_inner(features).require_grad())
+        .collect();
+    let (images, metadata) = leaves.split_at(views);
+    let (total, losses) = losses(model, recipe, images, metadata.first())?;
+    let mut by_loss = total.backward();
+    let zeros = |leaf: &Tensor<2>| leaf.clone().inner().zeros_like();
+    let by_features: Vec<Tensor<2>> = leaves
+        .iter()
+        .map(|leaf| {
+            leaf.grad_remove(&mut by_loss)
+                .unwrap_or_else(|| zeros(leaf))
+        })
+        .collect();
+    let mut gradients = GradientsParams::from_grads(by_loss, model);
+
+    let work = lanes.into_iter().zip(&by_features).collect();
+    let parts = side_by_side(work, context.parallel, |(lane, gradient): (Lane<'_>, _)| {
+        lane.backward(gradient)
+    })?;
+    for part in parts {
+        Lane::collect(&mut gradients, part, model);
+    }
+    Ok(StepOutcome { gradients, losses })
+}
+
+/// The features of all lanes, in their order.
+///
+/// Batch norm averages the running statistics of passes that run side by side. The sum of two does not
+/// depend on their order, the sum of three does, so a third view waits for the first two.
+fn pass(
+    model: &SatMip,
+    lanes: &mut [Lane<'_>],
+    context: &StepContext<'_>,
+) -> Result<Vec<Tensor<2>>> {
+    let cut = if lanes.len() > 3 { 2 } else { lanes.len() };
+    let (first, second) = lanes.split_at_mut(cut);
+    let mut features = Vec::with_capacity(first.len() + second.len());
+    for wave in [first, second] {
+        let wave = wave.iter_mut().collect();
+        let work = |lane: &mut Lane<'_>| lane.features();
+        features.extend(side_by_side(wave, context.parallel, work)?);
+        // Joins the running statistics that the wave's threads left.
+        let _ = model.image.valid();
+    }
+    Ok(features)
+}
+
+/// The loss with its graph, and its parts.
+fn losses(
+    model: &SatMip,
+    recipe: &Recipe,
+    images: &[Tensor<2>],
+    metadata: Option<&Tensor<2>>,
+) -> Result<(Tensor<1>, Losses)> {
+    let simclr = match (&model.simclr_head, &recipe.simclr, images) {
+        (Some(head), Some(config), [first, second, ..]) => {
+            let project = |x: &Tensor<2>| unit_rows(head.forward(x.clone()));
+            Some(nt_xent(project(first), project(second), config.temperature))
+        }
+        _ => None,
+    };
+    // Without coupling, the last view is SatMIP's own.
+    let view = match recipe.view_coupling {
+        true => images.first(),
+        false => images.last(),
+    };
+    let satmip = match (view, metadata) {
+        (Some(view), Some(metadata)) => model.project_metadata(metadata.clone()).map(|rows| {
+            let pictures = model.project_image(view.clone());
+            info_nce(pictures, rows, model.logit_scale.val())
+        }),
+        _ => None,
+    };
+    let parts = (simclr.clone(), satmip.clone());
+    let total = match (parts, recipe.method) {
+        ((Some(simclr), Some(satmip)), Method::Satmips) => simclr + satmip * recipe.lambda,
+        ((Some(loss), None), Method::Simclr) | ((None, Some(loss)), Method::Satmip) => loss,
+        _ => return Err(reason("the recipe's method lacks a part".into())),
+    };
+    let losses = Losses {
+        total: scalar(total.clone()),
+        simclr: simclr.map(scalar),
+        satmip: satmip.map(scalar),
+    };
+    Ok((total, losses))
+}
+
+/// A seed for the dropout of a step that depends on the step alone, so that a resumed run draws the same.
+fn dropout_seed(seed: u64, step: usize) -> u64 {
+    rng_for(seed, DROPOUT, step as u64, 0).next_u64()
+}
+
+/// The number in a tensor of one.
+pub(super) fn scalar(value: Tensor<1>) -> f64 {
+    f64::from(value.into_scalar::<f32>())
+}
