@@ -9,7 +9,7 @@ use std::time::Instant;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::prelude::{Device, Tensor, TensorData};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::inputs::{MetadataInput, resolve};
 use super::optimizer::clip_global_norm;
@@ -21,7 +21,7 @@ use crate::loss::{MAX_LOGIT_SCALE, info_nce, nt_xent};
 use crate::model::{SatMip, save_weights, unit_rows};
 
 /// One line of `metrics.jsonl`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Progress {
     /// Steps done.
     pub step: usize,
