@@ -6,7 +6,11 @@
 mod audit;
 mod caption;
 mod completions;
+#[cfg(feature = "train")]
+mod curves;
 mod doctor;
+#[cfg(feature = "train")]
+mod dry_run;
 mod embed;
 pub mod env;
 mod export;
@@ -82,6 +86,8 @@ enum Command {
     Export(export::ExportArgs),
     #[cfg(feature = "train")]
     Pretrain(pretrain::PretrainArgs),
+    #[cfg(feature = "train")]
+    Curves(curves::CurvesArgs),
     Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -97,6 +103,8 @@ impl Command {
             Command::Export(args) => export::run(args, terminal),
             #[cfg(feature = "train")]
             Command::Pretrain(args) => pretrain::run(args, terminal),
+            #[cfg(feature = "train")]
+            Command::Curves(args) => curves::run(args, terminal),
             Command::Doctor(args) => doctor::run(args),
             Command::Completions(args) => completions::run(args),
         }
