@@ -1,12 +1,16 @@
 //! The command line.
 //!
 //! Data go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed,
-//! 2 wrong usage, 3 done with inputs left out ([`Exit`]).
+//! 2 wrong usage, 3 done with inputs left out, 130 interrupted and saved ([`Exit`]).
 
 mod audit;
 mod caption;
 mod completions;
+#[cfg(feature = "train")]
+mod curves;
 mod doctor;
+#[cfg(feature = "train")]
+mod dry_run;
 mod embed;
 pub mod env;
 mod export;
@@ -34,9 +38,13 @@ pub enum Exit {
     Done,
     /// Done, and some inputs were left out: 3.
     Skipped,
+    /// Stopped by a signal, with all that was done saved: 130, as shells have it for Ctrl-C.
+    Interrupted,
 }
 
 impl Exit {
+    const INTERRUPTED: u8 = 130;
+
     fn of(skipped: u64) -> Self {
         match skipped {
             0 => Exit::Done,
@@ -82,6 +90,8 @@ enum Command {
     Export(export::ExportArgs),
     #[cfg(feature = "train")]
     Pretrain(pretrain::PretrainArgs),
+    #[cfg(feature = "train")]
+    Curves(curves::CurvesArgs),
     Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -97,6 +107,8 @@ impl Command {
             Command::Export(args) => export::run(args, terminal),
             #[cfg(feature = "train")]
             Command::Pretrain(args) => pretrain::run(args, terminal),
+            #[cfg(feature = "train")]
+            Command::Curves(args) => curves::run(args, terminal),
             Command::Doctor(args) => doctor::run(args),
             Command::Completions(args) => completions::run(args),
         }
@@ -109,7 +121,8 @@ fn definition() -> clap::Command {
     for (name, text) in env::ALL {
         variables.push_str(&format!("  {name:<17} {text}\n"));
     }
-    let codes = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with inputs left out";
+    let codes =
+        "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with inputs left out, 130 interrupted";
     Cli::command().after_help(format!("{variables}\n{codes}"))
 }
 
@@ -128,6 +141,7 @@ pub fn main() -> ExitCode {
     match cli.command.run(&terminal) {
         Ok(Exit::Done) => ExitCode::SUCCESS,
         Ok(Exit::Skipped) => ExitCode::from(3),
+        Ok(Exit::Interrupted) => ExitCode::from(Exit::INTERRUPTED),
         Err(error) if report::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error @ Error::Argument { .. }) => {
             terminal.error(&error);

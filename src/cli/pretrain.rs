@@ -1,25 +1,25 @@
 //! `satmip pretrain`, with the feature `train`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use burn::prelude::Device;
 use clap::Args;
 
-use super::Exit;
 use super::report::Report;
-use super::terminal::{Terminal, duration};
+use super::terminal::{Meter, Terminal, duration};
+use super::{Exit, dry_run};
 use crate::embed;
-use crate::error::Result;
-use crate::train::{Progress, Recipe, pretrain};
+use crate::error::{Error, Result};
+use crate::train::{Progress, Recipe, RunOptions, Summary, device, pretrain};
 
-/// Steps between two lines where standard error is no terminal.
-const LINE_EVERY: usize = 20;
-
-/// Train a model from a recipe, on the CPU
+/// Train a model from a recipe: SimCLR, SatMIP or SatMIPS
 ///
-/// The run's folder holds the recipe, the architecture, the tokenizer, `metrics.jsonl` and the
-/// weights; `satmip export` makes a bundle of it. Everything random follows from the recipe's
-/// seed: the same recipe and data give the same weights.
+/// The run's folder holds the recipe, the architecture, the tokenizer, `metrics.jsonl`, events for
+/// TensorBoard, checkpoints, and at the end the weights and `curves.svg`; `satmip export` makes a bundle
+/// of it or of a checkpoint. Ctrl-C finishes the step, saves and ends with exit code 130; `--resume` goes
+/// on from there, in mid-epoch, to the same weights as an unbroken run.
 #[derive(Debug, Args)]
 pub(super) struct PretrainArgs {
     /// Recipe (TOML); see zoo/recipes
@@ -28,12 +28,28 @@ pub(super) struct PretrainArgs {
     /// Folder with the archives and indices that the recipe names
     #[arg(long, value_name = "FOLDER")]
     data: PathBuf,
-    /// Folder to write; it must not exist
-    #[arg(short, long, value_name = "RUN")]
-    output: PathBuf,
+    /// Folder to write; without `--resume` it must not exist
+    #[arg(short, long, value_name = "RUN", required_unless_present = "dry_run")]
+    output: Option<PathBuf>,
     /// Change a value of the recipe, for example `steps=200` or `optimizer.learning_rate=3e-4`
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// Train nothing; say what the data hold, what the model costs, and about how long it takes
+    #[arg(long)]
+    dry_run: bool,
+    /// Go on where the run in the folder stopped, or begin where there is none
+    #[arg(long)]
+    resume: bool,
+    /// Where to train: `cpu`, or in a build with that feature `cuda`, `wgpu` or `vulkan`; `cuda:1` is
+    /// the second one
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: String,
+    /// Threads that read and draw chips; the number of cores by default
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    workers: Option<u16>,
+    /// Memory for decoded chips, in MB
+    #[arg(long, value_name = "MB", default_value_t = 1024)]
+    cache: usize,
     /// Print the summary as JSON on standard output
     #[arg(long)]
     json: bool,
@@ -41,47 +57,118 @@ pub(super) struct PretrainArgs {
 
 pub(super) fn run(args: PretrainArgs, terminal: &Terminal) -> Result<Exit> {
     let recipe = Recipe::read_with(&args.config, &args.set)?;
-    let chips = recipe.batch_size as u64;
-    let mut meter = terminal.meter();
-    let mut tell = |progress: &Progress| {
-        meter.update(&embed::Progress {
-            items: progress.step as u64 * chips,
-            resumed: 0,
-            total: Some(progress.steps as u64 * chips),
-            skipped: 0,
-        });
-        if progress.knn.is_some() || progress.step.is_multiple_of(LINE_EVERY) {
-            terminal.say(&describe(progress));
-        }
+    let device = device(&args.device)?;
+    let Some(output) = args.output.filter(|_| !args.dry_run) else {
+        return dry_run::run(&recipe, &args.data, &device, args.json);
     };
-    let device = Device::flex();
-    let options = crate::train::RunOptions::new(&args.data, &args.output);
+    let mut watch = Watch::new(&recipe, terminal);
+    let mut tell = |progress: &Progress| watch.update(progress);
+    let mut options = RunOptions::new(args.data, &output);
+    options.resume = args.resume;
+    options.workers = args.workers.map_or(options.workers, usize::from);
+    options.cache_bytes = args.cache.saturating_mul(1 << 20);
+    stop_on_signal(&options.stop)?;
     let summary = pretrain(&recipe, &options, &device, &mut tell)?;
-    meter.finish();
+    watch.finish();
     if args.json {
         let mut report = Report::open();
         report.json(&summary)?;
         report.finish()?;
     }
-    terminal.say(&format!(
-        "{} steps over {} chips in {}, {} weights in `{}`",
+    terminal.say(&describe(&summary, &output));
+    Ok(match summary.interrupted {
+        true => Exit::Interrupted,
+        false => Exit::Done,
+    })
+}
+
+/// Lets the first Ctrl-C or SIGTERM finish the step; the second ends the process at once.
+fn stop_on_signal(stop: &Arc<AtomicBool>) -> Result<()> {
+    let stop = Arc::clone(stop);
+    ctrlc::set_handler(move || {
+        if stop.swap(true, Ordering::Relaxed) {
+            process::exit(i32::from(Exit::INTERRUPTED));
+        }
+    })
+    .map_err(|e| Error::Training {
+        reason: "signals cannot be watched".into(),
+        source: Some(e.into()),
+    })
+}
+
+fn describe(summary: &Summary, output: &Path) -> String {
+    let knn = knn(summary.knn);
+    if summary.interrupted {
+        return format!(
+            "interrupted after step {}; saved in `{}`, go on with `--resume`",
+            summary.steps,
+            output.display()
+        );
+    }
+    let bad = match summary.bad_items {
+        0 => String::new(),
+        n => format!("; {n} items could not be read, see `bad_items.jsonl`"),
+    };
+    format!(
+        "{} steps over {} chips in {}: loss {:.3}{knn}; {} weights in `{}`{bad}",
         summary.steps,
         summary.chips,
         duration(summary.seconds),
+        summary.loss,
         summary.parameters,
-        args.output.display()
-    ));
-    Ok(Exit::Done)
+        output.display()
+    )
 }
 
-/// `step 300 of 1200: loss 7.912, kNN 71.3 %`.
-fn describe(progress: &Progress) -> String {
-    let knn = progress
-        .knn
-        .map(|knn| format!(", kNN {knn:.1} %"))
-        .unwrap_or_default();
-    format!(
-        "step {} of {}: loss {:.3}{knn}",
-        progress.step, progress.steps, progress.loss
-    )
+/// Shows how a run goes on: loss, images per second and the time that is left; and each accuracy
+/// on a line of its own.
+struct Watch<'a> {
+    terminal: &'a Terminal,
+    meter: Meter<'a>,
+    /// Chips of a step.
+    chips: u64,
+    /// Steps that were done before, where the run goes on.
+    before: Option<usize>,
+    knn: Option<f64>,
+}
+
+impl<'a> Watch<'a> {
+    fn new(recipe: &Recipe, terminal: &'a Terminal) -> Self {
+        Self {
+            terminal,
+            meter: terminal.meter_of("images"),
+            chips: recipe.batch_size as u64,
+            before: None,
+            knn: None,
+        }
+    }
+
+    fn update(&mut self, progress: &Progress) {
+        let first = progress.step.saturating_sub(1);
+        let before = *self.before.get_or_insert(first);
+        self.knn = progress.knn.or(self.knn);
+        let about = format!("loss {:.3}{}", progress.loss, knn(self.knn));
+        let chips = |steps: usize| steps as u64 * self.chips;
+        self.meter.about(about.clone());
+        self.meter.update(&embed::Progress {
+            items: chips(progress.step),
+            resumed: chips(before),
+            total: Some(chips(progress.steps)),
+            skipped: 0,
+        });
+        if progress.knn.is_some() {
+            let (step, steps) = (progress.step, progress.steps);
+            self.terminal
+                .say(&format!("step {step} of {steps}: {about}"));
+        }
+    }
+
+    fn finish(self) {
+        self.meter.finish();
+    }
+}
+
+/// `, kNN 71.3 %`, where it was measured.
+fn knn(percent: Option<f64>) -> String {
+    percent.map_or(String::new(), |percent| format!(", kNN {percent:.1} %"))
 }

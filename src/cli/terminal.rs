@@ -93,8 +93,15 @@ impl Terminal {
 
     /// Shows how a job goes on: a bar on a terminal, else a line now and then.
     pub(super) fn meter(&self) -> Meter<'_> {
+        self.meter_of("items")
+    }
+
+    /// As [`Terminal::meter`], of `items` by another name.
+    pub(super) fn meter_of(&self, items: &'static str) -> Meter<'_> {
         Meter {
             terminal: self,
+            items,
+            about: String::new(),
             bar: None,
             started: Instant::now(),
             told: Instant::now(),
@@ -106,17 +113,31 @@ impl Terminal {
 #[derive(Debug)]
 pub(super) struct Meter<'a> {
     terminal: &'a Terminal,
+    /// What is counted.
+    items: &'static str,
+    /// What else there is to say, in front of the speed.
+    about: String,
     bar: Option<ProgressBar>,
     started: Instant,
     told: Instant,
 }
 
 impl Meter<'_> {
+    /// Says something in front of the speed from now on, for example a loss.
+    pub(super) fn about(&mut self, text: String) {
+        self.about = match text.is_empty() {
+            true => text,
+            false => text + ", ",
+        };
+    }
+
     pub(super) fn update(&mut self, progress: &Progress) {
         if self.terminal.bars.is_hidden() {
             if self.told.elapsed() >= INTERVAL {
                 self.told = Instant::now();
-                self.terminal.say(&line(progress, self.started.elapsed()));
+                let elapsed = self.started.elapsed();
+                let line = line(progress, self.items, &self.about, elapsed);
+                self.terminal.say(&line);
             }
             return;
         }
@@ -126,15 +147,16 @@ impl Meter<'_> {
                 None => ProgressBar::no_length(),
             });
             let template = match progress.total {
-                Some(_) => "{wide_bar} {pos}/{len} items, {msg}",
-                None => "{spinner} {pos} items, {msg}",
+                Some(_) => format!("{{wide_bar}} {{pos}}/{{len}} {}, {{msg}}", self.items),
+                None => format!("{{spinner}} {{pos}} {}, {{msg}}", self.items),
             };
-            if let Ok(style) = ProgressStyle::with_template(template) {
+            if let Ok(style) = ProgressStyle::with_template(&template) {
                 bar.set_style(style);
             }
             bar
         });
-        bar.set_message(speed(progress, self.started.elapsed()));
+        let speed = speed(progress, self.items, self.started.elapsed());
+        bar.set_message(self.about.clone() + &speed);
         bar.set_position(progress.items);
     }
 
@@ -147,21 +169,21 @@ impl Meter<'_> {
     }
 }
 
-fn line(progress: &Progress, elapsed: Duration) -> String {
+fn line(progress: &Progress, items: &str, about: &str, elapsed: Duration) -> String {
     let of = progress
         .total
         .map(|n| format!(" of {n}"))
         .unwrap_or_default();
-    let speed = speed(progress, elapsed);
+    let speed = speed(progress, items, elapsed);
     let skipped = match progress.skipped {
         0 => String::new(),
         n => format!(", {n} left out"),
     };
-    format!("{}{of} items, {speed}{skipped}", progress.items)
+    format!("{}{of} {items}, {about}{speed}{skipped}", progress.items)
 }
 
 /// Items per second of this run, and the time that is left.
-fn speed(progress: &Progress, elapsed: Duration) -> String {
+fn speed(progress: &Progress, items: &str, elapsed: Duration) -> String {
     let done = (progress.items - progress.resumed) as f64;
     let rate = done / elapsed.as_secs_f64().max(1e-3);
     let left = match progress.total {
@@ -173,7 +195,7 @@ fn speed(progress: &Progress, elapsed: Duration) -> String {
         }
         _ => String::new(),
     };
-    format!("{rate:.1} items/s{left}")
+    format!("{rate:.1} {items}/s{left}")
 }
 
 /// Seconds as people say them: `41 s`, `12 min 05 s`, `3 h 05 min`.
@@ -223,7 +245,7 @@ mod tests {
             total: Some(650),
             skipped: 2,
         };
-        let text = line(&progress, Duration::from_secs(10));
+        let text = line(&progress, "items", "", Duration::from_secs(10));
         assert_eq!(
             text,
             "150 of 650 items, 10.0 items/s, 50 s left, 2 left out"
@@ -234,8 +256,8 @@ mod tests {
             ..progress
         };
         assert_eq!(
-            line(&stream, Duration::from_secs(10)),
-            "150 items, 10.0 items/s"
+            line(&stream, "images", "loss 5.1, ", Duration::from_secs(10)),
+            "150 images, loss 5.1, 10.0 images/s"
         );
         assert_eq!(duration(99.6), "1 min 40 s");
         assert_eq!(duration(7500.0), "2 h 05 min");

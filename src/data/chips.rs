@@ -195,6 +195,10 @@ impl ChipSet {
 }
 impl ChipSource {
     /// t
+    pub fn name(&self) -> String {
+        self.archive.display().to_string()
+    }
+    /// t
     pub fn chips_per_epoch(&self) -> Option<usize> {
         self.chips_per_epoch
     }

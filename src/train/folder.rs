@@ -99,7 +99,7 @@ impl RunFolder {
             fs::write(&path, text).map_err(|e| Error::io(&path, e))
         };
         write("card.json", card(recipe, Some(summary)))?;
-        write("curves.svg", curves_svg(lines))?;
+        write("curves.svg", curves_svg(lines)?)?;
         self.write_json("summary.json", summary)
     }
 }

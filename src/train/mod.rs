@@ -8,6 +8,9 @@ mod average;
 mod checkpoint;
 mod curves;
 mod device;
+mod dry_run;
+mod estimate;
+mod fields;
 mod folder;
 mod gauge;
 mod inputs;
@@ -23,14 +26,19 @@ mod tensorboard;
 mod tests;
 mod training;
 
+pub use curves::{compare_svg, curves_svg, read_metrics};
 pub use device::device;
+pub use dry_run::{DryRun, MetadataSummary, SetSummary, dry_run, measure_speed};
+pub use estimate::{Estimate, ForwardMacs, Memory, Parameters, estimate};
+pub use fields::FieldCounts;
 pub use knn::weighted_knn;
 pub use optimizer::OptimizerConfig;
-pub use progress::{Progress, Summary, read_metrics};
+pub use progress::{Progress, Summary};
 pub use recipe::{
     CheckpointRecipe, InitRecipe, MetadataRecipe, Method, Precision, Recipe, Validation,
 };
 pub use run::{RunOptions, pretrain};
+pub use tensorboard::EventWriter;
 
 use crate::error::Error;
 

@@ -45,21 +45,6 @@ const NO_DECAY: [&str; 6] = [
 ];
 
 impl OptimizerConfig {
-    pub(super) fn validate(&self) -> Result<(), String> {
-        let positive = |v: f64| v.is_finite() && v > 0.0;
-        if !positive(self.learning_rate) || !positive(self.epsilon) {
-            return Err("`optimizer` needs a learning rate and epsilon above 0".into());
-        }
-        if !self.betas.iter().all(|b| (0.0..1.0).contains(b)) {
-            return Err("`optimizer.betas` must be within 0 to 1".into());
-        }
-        let rest = [self.final_learning_rate, self.weight_decay, self.clip_norm];
-        if !rest.iter().all(|v| v.is_finite() && *v >= 0.0) {
-            return Err("`optimizer` has a value below 0".into());
-        }
-        Ok(())
-    }
-
     /// The optimizer.
     pub(super) fn build(&self) -> Result<ModuleOptimizer, String> {
         let config = AdamWConfig::new()

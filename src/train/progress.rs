@@ -2,10 +2,11 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::curves::read_metrics;
 use super::reason;
 use crate::error::{Error, Result};
 
@@ -62,24 +63,6 @@ pub struct Summary {
     pub best_knn: Option<f64>,
     /// Items that could not be read; `bad_items.jsonl` names them.
     pub bad_items: usize,
-}
-
-/// Reads `metrics.jsonl`. A last line that was cut off is left out.
-///
-/// # Errors
-/// [`Error::Io`] where the file cannot be read, [`Error::Training`] for a line that is none of ours.
-pub fn read_metrics(path: &Path) -> Result<Vec<Progress>> {
-    let text = fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let lines = whole.lines().enumerate();
-    lines
-        .map(|(number, line)| {
-            serde_json::from_str(line).map_err(|e| {
-                let line = number + 1;
-                reason(format!("`{}`, line {line}: {e}", path.display()))
-            })
-        })
-        .collect()
 }
 
 /// `metrics.jsonl`, one line a step.

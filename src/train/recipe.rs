@@ -1,13 +1,16 @@
 //! A training recipe: everything that a run depends on but the data itself.
 
-use std::path::{Path, PathBuf};
+mod check;
+mod places;
+mod read;
+
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::OptimizerConfig;
 use crate::arch::{ImageTower, Preprocessing, Projector};
 use crate::data::{ChipSource, ViewConfig};
-use crate::error::{Error, Result};
 use crate::metadata::FieldSet;
 use crate::model::SimclrConfig;
 
@@ -211,117 +214,13 @@ impl Method {
 }
 
 impl Recipe {
-    /// Reads and checks a recipe.
-    ///
-    /// # Errors
-    /// [`Error::Training`] with the line, for an unknown key, a wrong type or a combination that is
-    /// impossible.
-    pub fn read(path: &Path) -> Result<Self> {
-        Self::read_with(path, &[])
+    /// Image passes of a step for each chip: [`Method::views`], and one more without view coupling.
+    pub fn image_passes(&self) -> usize {
+        match self.method {
+            Method::Satmips if !self.view_coupling => 3,
+            method => method.views(),
+        }
     }
-
-    /// As [`Recipe::read`], with changes such as `optimizer.learning_rate=3e-4`: keys with dots
-    /// between tables, values as TOML, or as text where they are no TOML.
-    ///
-    /// # Errors
-    /// As [`Recipe::read`], and for a change of a key that the recipe's tables lack.
-    pub fn read_with(path: &Path, changes: &[String]) -> Result<Self> {
-        let fail = |reason: String| Error::Training {
-            reason: format!("recipe `{}`: {reason}", path.display()),
-            source: None,
-        };
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-        // First without the changes, so that an error in the file names its line.
-        let mut recipe: Recipe = toml::from_str(&text).map_err(|e| fail(e.to_string()))?;
-        if !changes.is_empty() {
-            let mut table: toml::Table = text
-                .parse()
-                .map_err(|e: toml::de::Error| fail(e.to_string()))?;
-            for change in changes {
-                apply(&mut table, change).map_err(fail)?;
-            }
-            recipe = table.try_into().map_err(|e| fail(e.to_string()))?;
-        }
-        recipe.validate()?;
-        Ok(recipe)
-    }
-
-    /// Checks what can be checked before any data is read.
-    ///
-    /// # Errors
-    /// [`Error::Training`] names the first value that is impossible.
-    pub fn validate(&self) -> Result<()> {
-        let refuse = |reason: &str| {
-            Err(Error::Training {
-                reason: format!("recipe `{}`: {reason}", self.id),
-                source: None,
-            })
-        };
-        let share = |v: f64| (0.0..=1.0).contains(&v);
-        let views = &self.views;
-        if self.steps == 0 || self.batch_size < 2 {
-            return refuse("`steps` must be above 0 and `batch_size` above 1");
-        }
-        if self.data.is_empty() {
-            return refuse("`data` names no source");
-        }
-        if self.method.uses_metadata() && (self.metadata.is_none() || self.fields.is_empty()) {
-            return refuse("this method needs `metadata` and `fields`");
-        }
-        if self.method != Method::Satmip && self.simclr.is_none() {
-            return refuse("this method needs `simclr`");
-        }
-        if self.simclr.as_ref().is_some_and(|c| {
-            !c.temperature.is_finite()
-                || c.temperature <= 0.0
-                || c.output == 0
-                || c.hidden.contains(&0)
-        }) {
-            return refuse("`simclr` needs a temperature and widths above 0");
-        }
-        if !share(self.field_dropout) || !share(views.jitter) || !share(views.grey) {
-            return refuse("probabilities must be within 0 to 1");
-        }
-        let [low, high] = views.crop_area;
-        let [narrow, wide] = views.crop_aspect;
-        if !(low > 0.0 && low <= high && high <= 1.0 && narrow > 0.0 && narrow <= wide) {
-            return refuse("`views` needs 0 < least <= largest, and an area of at most 1");
-        }
-        if !(self.lambda.is_finite() && self.lambda >= 0.0) {
-            return refuse("`lambda` must be 0 or above");
-        }
-        if let Some(validation) = &self.validation
-            && (validation.every == 0 || validation.chips == 0 || validation.k == 0)
-        {
-            return refuse("`validation` needs `every`, `chips` and `k` above 0");
-        }
-        self.optimizer.validate().or_else(|reason| refuse(&reason))
-    }
-}
-
-/// Sets one value of a recipe's table.
-fn apply(table: &mut toml::Table, change: &str) -> Result<(), String> {
-    let (key, value) = change
-        .split_once('=')
-        .ok_or_else(|| format!("`{change}` is no KEY=VALUE"))?;
-    let value = format!("v = {value}")
-        .parse::<toml::Table>()
-        .ok()
-        .and_then(|mut parsed| parsed.remove("v"))
-        .unwrap_or_else(|| toml::Value::String(value.to_owned()));
-    let (path, last) = match key.rsplit_once('.') {
-        Some((path, last)) => (path.split('.').collect(), last),
-        None => (Vec::new(), key),
-    };
-    let mut inner = table;
-    for name in path {
-        inner = inner
-            .get_mut(name)
-            .and_then(toml::Value::as_table_mut)
-            .ok_or_else(|| format!("`{key}`: there is no table `{name}`"))?;
-    }
-    inner.insert(last.to_owned(), value);
-    Ok(())
 }
 
 fn one() -> f64 {

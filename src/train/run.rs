@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use burn::prelude::Device;
 
+use super::fields::check_fields;
 use super::folder::RunFolder;
 use super::gauge::Gauge;
 use super::inputs::resolve;
@@ -83,6 +84,9 @@ pub fn pretrain(
         .map(|source| ChipSet::open(source, &options.data, "train"))
         .collect::<Result<Vec<_>>>()?;
     let records = sets.iter().flat_map(ChipSet::records);
+    if recipe.method.uses_metadata() {
+        check_fields(recipe.fields, records.clone())?;
+    }
     let (arch, input) = resolve(recipe, records)?;
     let gauge = match &recipe.validation {
         Some(v) => Some(Gauge::new(v, &options.data, &arch.preprocessing)?),
@@ -92,7 +96,10 @@ pub fn pretrain(
     let mut training = Training::new(recipe, &arch, &folder, device)?;
     let (metrics, lines) = Metrics::open(folder.path("metrics.jsonl"), training.step)?;
     let mut record = Record {
-        events: EventWriter::create(&folder.out)?,
+        events: match training.step {
+            0 => EventWriter::create(&folder.out)?,
+            done => EventWriter::resume(&folder.out, done as u64 + 1)?,
+        },
         metrics,
         lines,
     };
@@ -196,7 +203,24 @@ struct Record {
 impl Record {
     fn add(&mut self, line: &Progress) -> Result<()> {
         self.metrics.write(line)?;
-        self.events.progress(line)?;
+        let curves = [
+            ("loss/total", Some(line.loss)),
+            ("loss/simclr", line.simclr),
+            ("loss/satmip", line.satmip),
+            ("knn", line.knn),
+            ("optimizer/learning_rate", Some(line.learning_rate)),
+            ("optimizer/gradient_norm", Some(line.gradient_norm)),
+            ("logit_scale", Some(line.logit_scale)),
+            ("seconds/waited", Some(line.waited)),
+        ];
+        for (tag, value) in curves {
+            if let Some(value) = value {
+                self.events.scalar(tag, line.step as u64, value as f32)?;
+            }
+        }
+        if line.knn.is_some() {
+            self.events.flush()?;
+        }
         self.lines.push(line.clone());
         Ok(())
     }
