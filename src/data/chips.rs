@@ -186,7 +186,7 @@ impl ChipSet {
         Ok(self.images[i].clone())
     }
     /// t
-    pub fn records(&self) -> impl Iterator<Item = &Metadata> {
+    pub fn records(&self) -> impl Iterator<Item = &Metadata> + Clone {
         self.chips.iter().map(|c| &c.metadata)
     }
     pub(super) fn chip(&self, i: usize) -> &Chip {
