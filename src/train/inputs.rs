@@ -5,7 +5,7 @@ use burn::prelude::{Device, Tensor, TensorData};
 use super::{MetadataRecipe, Recipe};
 use crate::arch::TabularColumns;
 use crate::arch::{Arch, MetadataSide, MetadataTower, Projector, TabularConfig, TextConfig};
-use crate::data::Chip;
+use crate::data::ChipSet;
 use crate::error::Result;
 use crate::metadata::{CaptionTokenizer, FieldSet, Metadata};
 use crate::model::MetadataBatch;
@@ -21,10 +21,7 @@ pub(super) enum MetadataInput {
 }
 
 /// The architecture of a recipe: vocabulary, context and statistics come from the chips.
-pub(super) fn resolve(
-    recipe: &Recipe,
-    sets: &[Vec<Chip>],
-) -> Result<(Arch, Option<MetadataInput>)> {
+pub(super) fn resolve(recipe: &Recipe, sets: &[ChipSet]) -> Result<(Arch, Option<MetadataInput>)> {
     let mut arch = Arch {
         preprocessing: recipe.preprocessing.clone(),
         image: recipe.image.clone(),
@@ -40,7 +37,9 @@ pub(super) fn resolve(
         return Ok((arch, None));
     };
     let fields = recipe.fields;
-    let chips = sets.iter().flatten();
+    let chips = sets
+        .iter()
+        .flat_map(|set| (0..set.len()).map(|chip| set.metadata(chip)));
     let (tower, input) = match metadata {
         MetadataRecipe::Text {
             vocabulary,
@@ -49,7 +48,7 @@ pub(super) fn resolve(
             depth,
             heads,
         } => {
-            let captions = chips.map(|chip| chip.metadata.caption(fields));
+            let captions = chips.map(|record| record.caption(fields));
             let tokenizer = match tokenizer {
                 Some(path) => CaptionTokenizer::from_file(path)?,
                 None => CaptionTokenizer::train(captions, *vocabulary)?,
@@ -78,7 +77,7 @@ pub(super) fn resolve(
             attention_dropout,
             hidden_dropout,
         } => {
-            let records: Vec<Metadata> = chips.map(|chip| chip.metadata.only(fields)).collect();
+            let records: Vec<Metadata> = chips.map(|record| record.only(fields)).collect();
             let columns = TabularColumns::fit(&records, fields)?;
             let config = TabularConfig {
                 dim: *dim,

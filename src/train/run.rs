@@ -15,7 +15,7 @@ use super::inputs::{MetadataInput, resolve};
 use super::optimizer::clip_global_norm;
 use super::{Method, Recipe, Validation, weighted_knn};
 use crate::arch::Preprocessing;
-use crate::data::{Batch, Chip, Loader, LoaderConfig, centre_view, read_chips};
+use crate::data::{Batch, ChipSet, Loader, LoaderConfig, centre_view};
 use crate::error::{Error, Result};
 use crate::loss::{MAX_LOGIT_SCALE, info_nce, nt_xent};
 use crate::model::{SatMip, save_weights, unit_rows};
@@ -85,7 +85,7 @@ pub fn pretrain(
     let sets = recipe
         .data
         .iter()
-        .map(|source| read_chips(source, data, "train"))
+        .map(|source| ChipSet::open(source, data, "train"))
         .collect::<Result<Vec<_>>>()?;
     let (arch, input) = resolve(recipe, &sets)?;
     let gauge = match &recipe.validation {
@@ -119,24 +119,27 @@ pub fn pretrain(
     let mut model = SatMip::new(&arch, head, &device)?;
     let parameters = model.num_params();
     let mut optimizer = recipe.optimizer.build().map_err(reason)?;
-    let chips = sets.iter().map(Vec::len).sum();
+    let chips = sets.iter().map(ChipSet::len).sum();
     let per_epoch = sets.iter().zip(&recipe.data);
     let per_epoch = per_epoch
         .map(|(chips, source)| {
             source
-                .chips_per_epoch
+                .chips_per_epoch()
                 .map_or(chips.len(), |n| n.min(chips.len()))
         })
         .collect();
     let loader = Loader::start(
         Arc::new(sets),
-        per_epoch,
         LoaderConfig {
+            per_epoch,
             seed: recipe.seed,
             batch_size: recipe.batch_size,
-            steps: recipe.steps,
-            views: recipe.method.views(),
-            view: recipe.views.clone(),
+            steps: 0..recipe.steps,
+            views: vec![recipe.views.clone(); recipe.method.views()],
+            metadata_view: 0,
+            workers: 2,
+            cache_bytes: 1 << 30,
+            max_bad_items: recipe.max_bad_items,
             preprocessing: arch.preprocessing.clone(),
             fields: recipe.fields,
             field_dropout: recipe.field_dropout,
@@ -291,23 +294,23 @@ struct Sample {
 
 impl Gauge {
     fn new(config: &Validation, data: &Path, preprocessing: &Preprocessing) -> Result<Self> {
-        let bank = read_chips(&config.source, data, "train")?;
-        let queries = read_chips(&config.source, data, "val")?;
-        let mut names: Vec<&str> = bank.iter().map(|c| c.label.as_str()).collect();
+        let bank = ChipSet::open(&config.source, data, "train")?;
+        let queries = ChipSet::open(&config.source, data, "val")?;
+        let mut names: Vec<&str> = (0..bank.len()).map(|c| bank.label(c)).collect();
         names.sort_unstable();
         names.dedup();
-        let sample = |chips: &[Chip]| -> Result<Sample> {
-            let chosen = chips
-                .iter()
-                .step_by(chips.len().div_ceil(config.chips).max(1));
+        let sample = |chips: &ChipSet| -> Result<Sample> {
+            let chosen = (0..chips.len()).step_by(chips.len().div_ceil(config.chips).max(1));
             let mut sample = Sample {
                 pixels: Vec::new(),
                 labels: Vec::new(),
             };
             for chip in chosen {
-                sample.pixels.push(centre_view(&chip.image, preprocessing)?);
+                sample
+                    .pixels
+                    .push(centre_view(&*chips.image(chip)?, preprocessing)?);
                 // A label that training lacks can never be right.
-                let label = names.binary_search(&chip.label.as_str());
+                let label = names.binary_search(&chips.label(chip));
                 sample.labels.push(label.unwrap_or(usize::MAX));
             }
             Ok(sample)
