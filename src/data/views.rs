@@ -1,16 +1,20 @@
-//! Random views of a chip: crop, flips, quarter turns and colour, with metadata that follows.
+//! Random views of a chip: crop, flips, quarter turns, colour and blur, with metadata that follows.
 
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::Chip;
+use super::blur::blur;
+use super::colour::{Colour, Walk};
 use crate::arch::{Preprocessing, ResizeFilter};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::image::{Geometry, Region, RgbImage, fit, resize};
-use crate::metadata::Metadata;
+use crate::metadata::{Field, Metadata};
 
 /// Which views are drawn. The defaults are our choice for chips of 64 pixels, after SimCLR's and
 /// SLIP's views: no blur, as there is nothing left to blur at that size.
+///
+/// Satellite pictures have no up: `flips` together with `quarter_turns` gives all 8 orientations,
+/// vertical flips among them, and azimuths follow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ViewConfig {
@@ -34,6 +38,10 @@ pub struct ViewConfig {
     pub hue: f64,
     /// Probability of a grey picture.
     pub grey: f64,
+    /// Probability of a Gaussian blur; 0.5 in SLIP at 224 pixels.
+    pub blur: f64,
+    /// Least and largest standard deviation of the blur in pixels of the view; SLIP's 0.1 to 2.
+    pub blur_sigma: [f64; 2],
 }
 
 impl Default for ViewConfig {
@@ -49,7 +57,43 @@ impl Default for ViewConfig {
             saturation: 0.4,
             hue: 0.1,
             grey: 0.2,
+            blur: 0.0,
+            blur_sigma: [0.1, 2.0],
         }
+    }
+}
+
+impl ViewConfig {
+    /// Checks that every value is possible.
+    ///
+    /// # Errors
+    /// A sentence that names the value.
+    pub fn check(&self) -> Result<(), String> {
+        for (name, value, most) in [
+            ("jitter", self.jitter, 1.0),
+            ("brightness", self.brightness, 1.0),
+            ("contrast", self.contrast, 1.0),
+            ("saturation", self.saturation, 1.0),
+            ("hue", self.hue, 0.5),
+            ("grey", self.grey, 1.0),
+            ("blur", self.blur, 1.0),
+        ] {
+            if !(0.0..=most).contains(&value) {
+                return Err(format!("`{name}` is {value}, outside 0 to {most}"));
+            }
+        }
+        for (name, [low, high], most) in [
+            ("crop_area", self.crop_area, 1.0),
+            ("crop_aspect", self.crop_aspect, 100.0),
+            ("blur_sigma", self.blur_sigma, 100.0),
+        ] {
+            if !(low > 0.0 && low <= high && high <= most) {
+                return Err(format!(
+                    "`{name}` is {low} to {high}, it needs 0 < least <= largest <= {most}"
+                ));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -58,47 +102,34 @@ impl Default for ViewConfig {
 pub struct View {
     /// Plane by plane, row by row.
     pub pixels: Vec<f32>,
-    /// The chip's metadata after crop, resize, flips and turns.
+    /// What crop, resize, flips and turns did.
+    pub geometry: Geometry,
+    /// The chip's metadata after that.
     pub metadata: Metadata,
+    /// Fields that could not follow, and why.
+    pub dropped: Vec<(Field, &'static str)>,
 }
 
-/// Draws a view of a chip.
+/// Draws a view of a picture and its metadata.
 ///
 /// # Errors
 /// Where the preprocessing's size is impossible.
 pub fn draw_view(
-    chip: &Chip,
+    image: &RgbImage,
+    metadata: &Metadata,
     config: &ViewConfig,
     preprocessing: &Preprocessing,
     rng: &mut impl Rng,
 ) -> Result<View> {
-    let size = preprocessing.size as u32;
-    let (width, height) = (chip.image.width(), chip.image.height());
-    let region = draw_crop(width, height, config, rng);
-    // Bilinear as torchvision's random resized crop.
-    let cut = resize(&chip.image, region, size, size, ResizeFilter::Bilinear)?;
-    let mut geometry = Geometry::of(width, height)?
-        .crop(region)?
-        .resize(size, size)?;
-    let mut colours = to_planes(&cut);
-    if config.flips && rng.random() {
-        geometry = geometry.flip_horizontal();
-        flip_horizontal(&mut colours, size as usize);
-    }
-    let turns = if config.quarter_turns {
-        rng.random_range(0..4)
-    } else {
-        0
-    };
-    geometry = geometry.quarter_turns(turns);
-    for _ in 0..turns {
-        colours = quarter_turn(&colours, size as usize);
-    }
-    jitter(&mut colours, config, rng);
-    normalise(&mut colours, preprocessing);
+    let mut pixels = vec![0.0; numbers(preprocessing)?];
+    let mut scratch = Vec::new();
+    let geometry = draw_into(image, config, preprocessing, rng, &mut scratch, &mut pixels)?;
+    let (metadata, dropped) = geometry.apply_with_reasons(metadata);
     Ok(View {
-        pixels: colours,
-        metadata: geometry.apply_to(&chip.metadata),
+        pixels,
+        geometry,
+        metadata,
+        dropped,
     })
 }
 
@@ -107,11 +138,58 @@ pub fn draw_view(
 /// # Errors
 /// Where the preprocessing's size is impossible.
 pub fn centre_view(image: &RgbImage, preprocessing: &Preprocessing) -> Result<Vec<f32>> {
-    let size = preprocessing.size as u32;
-    let fitted = RgbImage::new(size, size, fit(image, preprocessing)?)?;
-    let mut colours = to_planes(&fitted);
-    normalise(&mut colours, preprocessing);
-    Ok(colours)
+    let mut pixels = vec![0.0; numbers(preprocessing)?];
+    let size = preprocessing.size;
+    let fitted = RgbImage::new(size as u32, size as u32, fit(image, preprocessing)?)?;
+    Colour::PLAIN.paint(&fitted, Walk::of(size), preprocessing, &mut pixels);
+    Ok(pixels)
+}
+
+/// Draws a view into `pixels`, as many as [`numbers`]; `scratch` is kept between calls.
+pub(super) fn draw_into(
+    image: &RgbImage,
+    config: &ViewConfig,
+    preprocessing: &Preprocessing,
+    rng: &mut impl Rng,
+    scratch: &mut Vec<f32>,
+    pixels: &mut [f32],
+) -> Result<Geometry> {
+    let size = preprocessing.size;
+    let side = size as u32;
+    let (width, height) = (image.width(), image.height());
+    let region = draw_crop(width, height, config, rng);
+    // Bilinear as torchvision's random resized crop.
+    let square = resize(image, region, side, side, ResizeFilter::Bilinear)?;
+    let mut geometry = Geometry::of(width, height)?
+        .crop(region)?
+        .resize(side, side)?;
+    let mut walk = Walk::of(size);
+    if config.flips && rng.random() {
+        geometry = geometry.flip_horizontal();
+        walk = walk.flip_horizontal();
+    }
+    if config.quarter_turns {
+        let turns: u8 = rng.random_range(0..4);
+        geometry = geometry.quarter_turns(turns);
+        walk = (0..turns).fold(walk, |walk, _| walk.quarter_turn());
+    }
+    Colour::draw(config, rng).paint(&square, walk, preprocessing, pixels);
+    if chance(rng, config.blur) {
+        // After the normalisation, which a blur does not change.
+        blur(pixels, size, uniform(rng, config.blur_sigma), scratch);
+    }
+    Ok(geometry)
+}
+
+/// Numbers of a view.
+///
+/// # Errors
+/// Where the preprocessing's size is not within 1 to 8192.
+pub(super) fn numbers(preprocessing: &Preprocessing) -> Result<usize> {
+    match preprocessing.size {
+        size @ 1..=8192 => Ok(3 * size * size),
+        _ => Err(Error::arch("preprocessing.size", "is outside 1 to 8192")),
+    }
 }
 
 /// A random crop as torchvision's: ten tries, else the whole picture.
@@ -134,111 +212,11 @@ fn draw_crop(width: u32, height: u32, config: &ViewConfig, rng: &mut impl Rng) -
     Region::whole(width, height)
 }
 
-/// Pixels as planes in 0 to 1.
-pub(super) fn to_planes(image: &RgbImage) -> Vec<f32> {
-    let pixels = image.pixels();
-    (0..3)
-        .flat_map(|channel| pixels.iter().skip(channel).step_by(3))
-        .map(|value| f32::from(*value) / 255.0)
-        .collect()
+/// True with this probability.
+pub(super) fn chance(rng: &mut impl Rng, probability: f64) -> bool {
+    rng.random::<f64>() < probability
 }
 
-/// Mirrors left to right.
-fn flip_horizontal(colours: &mut [f32], size: usize) {
-    for row in colours.chunks_exact_mut(size) {
-        row.reverse();
-    }
-}
-
-/// Turns clockwise by 90 degrees: the left column becomes the top row.
-fn quarter_turn(colours: &[f32], size: usize) -> Vec<f32> {
-    let mut turned = vec![0.0; colours.len()];
-    for (plane, out) in colours
-        .chunks_exact(size * size)
-        .zip(turned.chunks_exact_mut(size * size))
-    {
-        for (i, value) in out.iter_mut().enumerate() {
-            let (row, column) = (i / size, i % size);
-            *value = plane[(size - 1 - column) * size + row];
-        }
-    }
-    turned
-}
-
-/// Brightness, contrast, saturation and hue in this order, then grey.
-fn jitter(colours: &mut [f32], config: &ViewConfig, rng: &mut impl Rng) {
-    let plane = colours.len() / 3;
-    if rng.random_bool(config.jitter) {
-        let brightness = around_one(rng, config.brightness);
-        let contrast = around_one(rng, config.contrast);
-        let saturation = around_one(rng, config.saturation);
-        let turn = std::f32::consts::TAU * uniform(rng, [-config.hue, config.hue]) as f32;
-        for value in colours.iter_mut() {
-            *value = (*value * brightness).clamp(0.0, 1.0);
-        }
-        let mean = (0..plane).map(|i| luma(colours, plane, i)).sum::<f32>() / plane as f32;
-        for value in colours.iter_mut() {
-            *value = ((*value - mean) * contrast + mean).clamp(0.0, 1.0);
-        }
-        let (sin, cos) = turn.sin_cos();
-        for i in 0..plane {
-            let [y, a, b] = to_yiq([colours[i], colours[plane + i], colours[2 * plane + i]]);
-            let (a, b) = (a * saturation, b * saturation);
-            let rgb = from_yiq([y, a * cos - b * sin, a * sin + b * cos]);
-            for (channel, value) in rgb.into_iter().enumerate() {
-                colours[channel * plane + i] = value.clamp(0.0, 1.0);
-            }
-        }
-    }
-    if rng.random_bool(config.grey) {
-        for i in 0..plane {
-            let y = luma(colours, plane, i);
-            for channel in 0..3 {
-                colours[channel * plane + i] = y;
-            }
-        }
-    }
-}
-
-/// `(value - mean) / std` for each channel, as the exported graph does.
-pub(super) fn normalise(colours: &mut [f32], preprocessing: &Preprocessing) {
-    let plane = colours.len() / 3;
-    for (channel, values) in colours.chunks_exact_mut(plane.max(1)).enumerate() {
-        let mean = preprocessing.mean[channel] as f32;
-        let scale = 1.0 / preprocessing.std[channel] as f32;
-        for value in values {
-            *value = (*value - mean) * scale;
-        }
-    }
-}
-
-/// Brightness by ITU-R BT.601.
-fn luma(colours: &[f32], plane: usize, i: usize) -> f32 {
-    0.299 * colours[i] + 0.587 * colours[plane + i] + 0.114 * colours[2 * plane + i]
-}
-
-/// NTSC's YIQ: brightness and two colour differences, in which a hue is an angle.
-fn to_yiq([r, g, b]: [f32; 3]) -> [f32; 3] {
-    [
-        0.299 * r + 0.587 * g + 0.114 * b,
-        0.5959 * r - 0.2746 * g - 0.3213 * b,
-        0.2115 * r - 0.5227 * g + 0.3112 * b,
-    ]
-}
-
-/// The inverse of [`to_yiq`].
-fn from_yiq([y, i, q]: [f32; 3]) -> [f32; 3] {
-    [
-        y + 0.956 * i + 0.619 * q,
-        y - 0.272 * i - 0.647 * q,
-        y - 1.106 * i + 1.703 * q,
-    ]
-}
-
-fn uniform(rng: &mut impl Rng, [low, high]: [f64; 2]) -> f64 {
+pub(super) fn uniform(rng: &mut impl Rng, [low, high]: [f64; 2]) -> f64 {
     low + (high - low) * rng.random::<f64>()
-}
-
-fn around_one(rng: &mut impl Rng, spread: f64) -> f32 {
-    uniform(rng, [1.0 - spread, 1.0 + spread]) as f32
 }

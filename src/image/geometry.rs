@@ -186,14 +186,25 @@ impl Geometry {
     /// | derived `utm_zone`, `country_code` | derived again when the location moved |
     /// | all others | unchanged: they are of the scene or the sensor |
     ///
-    /// A field that leaves its range is dropped.
+    /// A field that leaves its range is dropped; [`Geometry::apply_with_reasons`] says which and why.
     ///
     /// The location moves on a plane with the source centre's metres per degree. For a centre
     /// that moves by e metres east and n metres north at latitude phi this is off by about
     /// `e * n * tan(phi) / R` metres east and `e^2 * tan(phi) / 2R` metres north, R being the
     /// earth's radius: 0.3 m for 1 km each way at 60 degrees, 7 m for 5 km.
     pub fn apply_to(&self, metadata: &Metadata) -> Metadata {
-        let mut record = metadata.clone();
+        self.apply_with_reasons(metadata).0
+    }
+
+    /// As [`Geometry::apply_to`], with the fields that could not follow, and why each was dropped.
+    pub fn apply_with_reasons(
+        &self,
+        metadata: &Metadata,
+    ) -> (Metadata, Vec<(Field, &'static str)>) {
+        let mut after = Followed {
+            record: metadata.clone(),
+            dropped: Vec::new(),
+        };
         let scale = self.linear.map(|[x, y]| x.hypot(y));
         // Exactly one of the two is along the source's x.
         let turned = self.linear[0][0] == 0.0;
@@ -202,44 +213,36 @@ impl Geometry {
             true => (size.y * scale[0], size.x * scale[1]),
         };
         if let Some(gsd) = metadata.gsd() {
-            follow(&mut record, Field::Gsd, |r| r.set_gsd(scaled(gsd)));
+            after.set(Field::Gsd, |r| r.set_gsd(scaled(gsd)));
         }
         if let Some(size) = metadata.pixel_size() {
-            follow(&mut record, Field::PixelSize, |r| {
-                r.set_pixel_size(scaled(size))
-            });
+            after.set(Field::PixelSize, |r| r.set_pixel_size(scaled(size)));
         }
         if let Some(gsd) = metadata.multispectral_gsd() {
             let gsd = gsd * (scale[0] * scale[1]).sqrt();
-            follow(&mut record, Field::MultispectralGsd, |r| {
-                r.set_multispectral_gsd(gsd)
-            });
+            after.set(Field::MultispectralGsd, |r| r.set_multispectral_gsd(gsd));
         }
         if let Some(azimuth) = metadata.target_azimuth_angle() {
             let azimuth = self.azimuth(azimuth);
-            follow(&mut record, Field::TargetAzimuthAngle, |r| {
+            after.set(Field::TargetAzimuthAngle, |r| {
                 r.set_target_azimuth_angle(azimuth)
             });
         }
         if let Some(azimuth) = metadata.sun_azimuth_angle() {
             let azimuth = self.azimuth(azimuth);
-            follow(&mut record, Field::SunAzimuthAngle, |r| {
-                r.set_sun_azimuth_angle(azimuth)
-            });
+            after.set(Field::SunAzimuthAngle, |r| r.set_sun_azimuth_angle(azimuth));
         }
         if let Some(place) = metadata.location() {
             match self.centre(place, metadata) {
-                Some(centre) if centre != place => {
-                    follow(&mut record, Field::Location, |r| {
-                        r.set_location(centre.lon, centre.lat)
-                    });
-                    record = derive_place_again(record);
+                Ok(centre) if centre == place => {}
+                Ok(centre) => {
+                    after.set(Field::Location, |r| r.set_location(centre.lon, centre.lat));
+                    after.derive_place_again(centre);
                 }
-                Some(_) => {}
-                None => record.remove(Field::Location),
+                Err(reason) => after.drop(Field::Location, reason),
             }
         }
-        record
+        (after.record, after.dropped)
     }
 
     /// The source's azimuth as it is seen in the picture, degrees clockwise from its top.
@@ -261,8 +264,8 @@ impl Geometry {
         turned.rem_euclid(360.0)
     }
 
-    /// Where the middle of the picture is; none when that cannot be told.
-    fn centre(&self, place: Location, metadata: &Metadata) -> Option<Location> {
+    /// Where the middle of the picture is, or why that cannot be told.
+    fn centre(&self, place: Location, metadata: &Metadata) -> Result<Location, &'static str> {
         let middle =
             |(width, height): (u32, u32)| (f64::from(width) / 2.0, f64::from(height) / 2.0);
         let (x, y) = middle(self.size);
@@ -271,7 +274,7 @@ impl Geometry {
         // Rounding in the map is no move.
         let least = 1e-9 * f64::from(self.source.0.max(self.source.1));
         if east.abs() <= least && south.abs() <= least {
-            return Some(place);
+            return Ok(place);
         }
         let size = metadata.pixel_size().or_else(|| {
             let (gsd, degree) = (metadata.gsd()?, metres_per_degree(place.lat));
@@ -279,14 +282,15 @@ impl Geometry {
                 x: gsd.x / degree.x,
                 y: gsd.y / degree.y,
             })
-        })?;
+        });
+        let size = size.ok_or("the centre moved, and neither pixel_size nor gsd says how far")?;
         let lon = place.lon + east * size.x;
         let lon = if lon.abs() > 180.0 {
             (lon + 180.0).rem_euclid(360.0) - 180.0
         } else {
             lon
         };
-        Location::new(lon, place.lat - south * size.y).ok()
+        Location::new(lon, place.lat - south * size.y).map_err(|_| "the centre moved over a pole")
     }
 }
 
@@ -304,24 +308,46 @@ fn sign(value: f64) -> i8 {
     i8::from(value > 0.0) - i8::from(value < 0.0)
 }
 
-/// Changes a field, which stays derived if it was; drops it when the value is out of range.
-fn follow(record: &mut Metadata, field: Field, change: impl FnOnce(&mut Metadata) -> Result<()>) {
-    let derived = record.derived().contains(field);
-    match change(record) {
-        Ok(()) if derived => record.mark_derived(field),
-        Ok(()) => {}
-        Err(_) => record.remove(field),
-    }
+/// Metadata while they follow.
+struct Followed {
+    record: Metadata,
+    dropped: Vec<(Field, &'static str)>,
 }
 
-/// Derives the zone and the country of a new place, where they were derived before.
-fn derive_place_again(mut record: Metadata) -> Metadata {
-    let known = record.fields();
-    let of_place = FieldSet::of(&[Field::UtmZone, Field::CountryCode]);
-    let again = record.derived().intersection(of_place);
-    if again.is_empty() {
-        return record;
+impl Followed {
+    /// Changes a field, which stays derived if it was; drops it when the value is out of range.
+    fn set(&mut self, field: Field, change: impl FnOnce(&mut Metadata) -> Result<()>) {
+        let derived = self.record.derived().contains(field);
+        match change(&mut self.record) {
+            Ok(()) if derived => self.record.mark_derived(field),
+            Ok(()) => {}
+            Err(_) => self.drop(field, "the value left the field's range"),
+        }
     }
-    again.iter().for_each(|field| record.remove(field));
-    record.derive_missing().only(known)
+
+    fn drop(&mut self, field: Field, reason: &'static str) {
+        self.record.remove(field);
+        self.dropped.push((field, reason));
+    }
+
+    /// Derives the zone and the country of a new place, where they were derived before.
+    fn derive_place_again(&mut self, place: Location) {
+        let of_place = FieldSet::of(&[Field::UtmZone, Field::CountryCode]);
+        let again = self.record.derived().intersection(of_place);
+        if again.is_empty() {
+            return;
+        }
+        let mut there = Metadata::new();
+        if there.set_location(place.lon, place.lat).is_err() {
+            return;
+        }
+        // Of the place alone, which saves the sun.
+        let there = there.derive_missing();
+        for field in again.iter() {
+            match there.text(field) {
+                Some(text) => self.set(field, |r| r.set_text(field, &text)),
+                None => self.drop(field, "the new centre has none"),
+            }
+        }
+    }
 }

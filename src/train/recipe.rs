@@ -185,7 +185,7 @@ pub enum MetadataRecipe {
 }
 
 /// Weighted kNN on the validation split of one source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Validation {
     /// Archive and index; neighbours come from `train`, queries from `val`.

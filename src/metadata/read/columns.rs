@@ -133,6 +133,8 @@ pub struct ColumnMap {
     named: Vec<(Column, String)>,
     /// Columns that are not read.
     without: Vec<Column>,
+    /// Headers whose cells are handed on as text.
+    texts: Vec<String>,
     aliases: bool,
     clamp_cloud_cover: bool,
 }
@@ -163,6 +165,7 @@ impl ColumnMap {
             key: Vec::new(),
             named: Vec::new(),
             without: Vec::new(),
+            texts: Vec::new(),
             aliases: false,
             clamp_cloud_cover: false,
         }
@@ -209,6 +212,14 @@ impl ColumnMap {
         self
     }
 
+    /// Hands the cells of this column on as text, as [`KeyedRow::texts`](super::table::KeyedRow),
+    /// where the table has it: a label, for example.
+    #[must_use]
+    pub fn with_text(mut self, header: impl Into<String>) -> Self {
+        self.texts.push(header.into());
+        self
+    }
+
     /// Takes a cloud cover above 100 percent as 100, instead of refusing the row.
     #[must_use]
     pub fn clamp_cloud_cover(mut self, clamp: bool) -> Self {
@@ -228,6 +239,15 @@ impl ColumnMap {
             let keys = self.key.iter().map(|name| required(header, name));
             keys.collect::<Result<_, _>>()?
         };
+        let columns = self.resolve_without_key(header)?;
+        if columns.columns.is_empty() && columns.texts.iter().all(Option::is_none) {
+            return Err("no column holds metadata".to_owned());
+        }
+        Ok(Columns { key, ..columns })
+    }
+
+    /// As [`ColumnMap::resolve`] for names that stand for one record, which has no key.
+    pub(super) fn resolve_without_key(&self, header: &[String]) -> Result<Columns, String> {
         let mut columns = Vec::new();
         for column in Column::all() {
             if self.without.contains(&column) {
@@ -246,12 +266,11 @@ impl ColumnMap {
                 columns.push((column, at));
             }
         }
-        if columns.is_empty() {
-            return Err("no column holds metadata".to_owned());
-        }
+        let texts = self.texts.iter().map(|name| find(header, name));
         Ok(Columns {
-            key,
+            key: Vec::new(),
             columns,
+            texts: texts.collect::<Result<_, _>>()?,
             header: header.to_vec(),
             clamp_cloud_cover: self.clamp_cloud_cover,
         })
@@ -279,11 +298,20 @@ fn required(header: &[String], name: &str) -> Result<usize, String> {
     find(header, name)?.ok_or_else(|| format!("the column `{name}` is missing"))
 }
 
+/// What a row says.
+pub(super) struct Row {
+    pub(super) key: String,
+    /// For each column of [`ColumnMap::with_text`] its cell, trimmed; none where the table lacks it.
+    pub(super) texts: Vec<Option<String>>,
+    pub(super) metadata: Result<Metadata, String>,
+}
+
 /// The columns of one table.
 #[derive(Debug)]
 pub(super) struct Columns {
     key: Vec<usize>,
     columns: Vec<(Column, usize)>,
+    texts: Vec<Option<usize>>,
     header: Vec<String>,
     clamp_cloud_cover: bool,
 }
@@ -293,45 +321,63 @@ impl Columns {
     #[cfg(feature = "parquet")]
     pub(super) fn positions(&self) -> Vec<usize> {
         let columns = self.columns.iter().map(|(_, at)| *at);
-        let mut positions: Vec<usize> = self.key.iter().copied().chain(columns).collect();
+        let texts = self.texts.iter().flatten().copied();
+        let mut positions: Vec<usize> = self.key.iter().copied().collect();
+        positions.extend(columns.chain(texts));
         positions.sort_unstable();
         positions.dedup();
         positions
     }
 
-    /// Key and metadata of a row, whose cells `cell` gives by position; or what is wrong with the
-    /// one or the other.
+    /// Key, texts and metadata of a row, whose cells `cell` gives by position; or what is wrong with
+    /// key and texts, or with the metadata.
     pub(super) fn row<'a>(
         &self,
         cell: impl Fn(usize) -> Result<&'a str, String>,
-    ) -> Result<(String, Result<Metadata, String>), String> {
-        let named =
-            |at: usize, reason: String| format!("column `{}`: {reason}", short(&self.header[at]));
-        let read = |at: usize| cell(at).map_err(|reason| named(at, reason));
+    ) -> Result<Row, String> {
+        let read = |at: usize| cell(at).map_err(|reason| self.named(at, reason));
         let mut key = String::new();
         for (i, at) in self.key.iter().enumerate() {
             let part = read(*at)?;
             if part.trim().is_empty() {
-                return Err(named(*at, "the key is empty".to_owned()));
+                return Err(self.named(*at, "the key is empty".to_owned()));
             }
             if i > 0 {
                 key.push('/');
             }
             key.push_str(if i == 0 { table::plain(part) } else { part });
         }
-        let metadata = || {
-            let mut parts = Parts::default();
-            for (column, at) in &self.columns {
-                let text = read(*at)?.trim();
-                if !is_missing(text) {
-                    parts
-                        .take(*column, text, self.clamp_cloud_cover)
-                        .map_err(|reason| named(*at, reason))?;
-                }
-            }
-            parts.finish()
+        let text = |at: &Option<usize>| match at {
+            Some(at) => Ok(Some(read(*at)?.trim().to_owned())),
+            None => Ok(None),
         };
-        Ok((key, metadata()))
+        let texts = self.texts.iter().map(text).collect::<Result<_, String>>()?;
+        Ok(Row {
+            key,
+            texts,
+            metadata: self.metadata(cell),
+        })
+    }
+
+    /// The metadata of a row, or what is wrong with them.
+    pub(super) fn metadata<'a>(
+        &self,
+        cell: impl Fn(usize) -> Result<&'a str, String>,
+    ) -> Result<Metadata, String> {
+        let mut parts = Parts::default();
+        for (column, at) in &self.columns {
+            let text = cell(*at).map_err(|reason| self.named(*at, reason))?.trim();
+            if !is_missing(text) {
+                parts
+                    .take(*column, text, self.clamp_cloud_cover)
+                    .map_err(|reason| self.named(*at, reason))?;
+            }
+        }
+        parts.finish()
+    }
+
+    fn named(&self, at: usize, reason: String) -> String {
+        format!("column `{}`: {reason}", short(&self.header[at]))
     }
 }
 

@@ -18,6 +18,7 @@ use super::Metadata;
 use crate::error::{Cause, Error, Result};
 
 mod columns;
+pub mod flat;
 pub mod fmow;
 mod footprint;
 #[cfg(feature = "geotiff")]
@@ -122,10 +123,29 @@ pub fn json_document(path: impl AsRef<Path>) -> Result<Value> {
         let reason = format!("the document is larger than {MAX_DOCUMENT_BYTES} bytes");
         return Err(unreadable(path.display(), reason));
     }
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    json_of_bytes(&bytes, path.display())
+}
+
+/// Parses a JSON document; `origin` names it in errors.
+pub(crate) fn json_of_bytes(bytes: &[u8], origin: impl ToString) -> Result<Value> {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     // serde_json refuses more than 128 levels of nesting.
-    serde_json::from_slice(text)
-        .map_err(|e| caused(path.display(), format!("not valid JSON: {e}"), e))
+    serde_json::from_slice(text).map_err(|e| caused(origin, format!("not valid JSON: {e}"), e))
+}
+
+/// Reads the JSON of one picture, whichever it is: a STAC item, an fMoW record, or a [flat
+/// object](flat).
+///
+/// # Errors
+/// As the reader of that kind.
+pub fn json_record(document: &Value) -> Result<Metadata> {
+    if stac::is_stac(document) {
+        stac::read(document)
+    } else if fmow::is_fmow(document) {
+        fmow::read(document)
+    } else {
+        flat::read(document)
+    }
 }
 
 fn json_records(path: &Path) -> Result<Vec<Record>> {

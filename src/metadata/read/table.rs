@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use csv::{ByteRecord, ErrorKind};
 
-use super::columns::Columns;
 pub use super::columns::{Column, ColumnMap};
+use super::columns::{Columns, Row};
 use super::{Kind, caused, kind, short, unreadable};
 use crate::error::{Error, Result};
 use crate::metadata::Metadata;
@@ -49,21 +49,21 @@ pub struct KeyedRow {
     pub line: u64,
     /// As [`TableRow::key`].
     pub key: String,
+    /// For each column of [`ColumnMap::with_text`], in that order, its cell without the blanks
+    /// around it; none where the table has no such column.
+    pub texts: Vec<Option<String>>,
     /// What the row states, or what is wrong with it.
     pub metadata: Result<Metadata>,
 }
 
 impl KeyedRow {
-    pub(super) fn new(
-        origin: &str,
-        line: u64,
-        row: Result<(String, Result<Metadata, String>), String>,
-    ) -> Result<Self> {
-        let (key, metadata) = row.map_err(|reason| at(origin, line, reason))?;
+    pub(super) fn new(origin: &str, line: u64, row: Result<Row, String>) -> Result<Self> {
+        let row = row.map_err(|reason| at(origin, line, reason))?;
         Ok(KeyedRow {
             line,
-            key,
-            metadata: metadata.map_err(|reason| at(origin, line, reason)),
+            key: row.key,
+            texts: row.texts,
+            metadata: row.metadata.map_err(|reason| at(origin, line, reason)),
         })
     }
 

@@ -1,0 +1,261 @@
+//! One split of a source, opened: names, labels and metadata in memory, pixels on demand.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::ChipSource;
+use super::parallel::each;
+use super::tar::TarFile;
+use super::{archive, fmow, folder, shards};
+use crate::arch::ResizeFilter;
+use crate::error::{Error, ImageFault, Result};
+use crate::image::{self, DecodeLimits, Region, RgbImage};
+use crate::metadata::Metadata;
+
+/// One split of one source.
+///
+/// What is known of a chip stays in memory, about half a kilobyte each; its pixels are read and decoded
+/// each time that they are asked for. A chip whose file or metadata turned out to be broken is among
+/// the chips, without metadata, and its [`image`](ChipSet::image) is an error.
+///
+/// Methods that take the number of a chip panic, as a slice does, when there is no such chip.
+pub struct ChipSet {
+    source: String,
+    items: Vec<Item>,
+    labels: Vec<String>,
+    archives: Vec<TarFile>,
+    limits: DecodeLimits,
+}
+
+/// A chip.
+struct Item {
+    name: String,
+    label: usize,
+    metadata: Metadata,
+    place: Place,
+}
+
+/// Where a chip's pixels are.
+pub(super) enum Place {
+    /// A file.
+    File(PathBuf),
+    /// A part of a file's picture, which must have this width and height.
+    Part(PathBuf, (u32, u32), Region),
+    /// A member of one of the set's archives.
+    Member {
+        archive: usize,
+        offset: u64,
+        size: u64,
+    },
+    /// Nowhere, and why.
+    Fault(String),
+}
+
+impl ChipSet {
+    /// Opens one split (`train`, `val`, `test`) of a source whose paths are relative to `folder`.
+    /// Metadata are completed by [`Metadata::derive_missing`].
+    ///
+    /// # Errors
+    /// Where an archive, folder or table cannot be read, a table lacks a column, has a bad value or
+    /// names chips that an archive lacks, or the split has no chip.
+    pub fn open(source: &ChipSource, folder: &Path, split: &str) -> Result<Self> {
+        source.check().map_err(|reason| Error::Training {
+            reason: format!("data `{}`: {reason}", source.name()),
+            source: None,
+        })?;
+        let mut draft = Draft::default();
+        match source {
+            ChipSource::Archive { archive, index, .. } => {
+                archive::open(
+                    &mut draft,
+                    &folder.join(archive),
+                    &folder.join(index),
+                    split,
+                )?;
+            }
+            ChipSource::Shards {
+                shards,
+                table,
+                split: only,
+                ..
+            } => {
+                let table = table.as_ref().map(|table| folder.join(table));
+                shards::open(&mut draft, folder, shards, table.as_deref(), only, split)?;
+            }
+            ChipSource::Folder {
+                folder: pictures,
+                table,
+                ..
+            } => folder::open(
+                &mut draft,
+                &folder.join(pictures),
+                &folder.join(table),
+                split,
+            )?,
+            ChipSource::Fmow { fmow, context, .. } => {
+                fmow::open(&mut draft, &folder.join(fmow), *context, split)?;
+            }
+        }
+        draft.finish(source, split)
+    }
+
+    /// Number of chips, at least 1.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether there is no chip; a set that was opened has some.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// What errors and logs call the source: its archive or folder.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// What errors and logs call a chip: its path in the archive or folder.
+    pub fn name(&self, chip: usize) -> &str {
+        &self.items[chip].name
+    }
+
+    /// The label; empty where the source has none.
+    pub fn label(&self, chip: usize) -> &str {
+        &self.labels[self.items[chip].label]
+    }
+
+    /// What is known of the whole picture; for fMoW, of the crop around the box.
+    pub fn metadata(&self, chip: usize) -> &Metadata {
+        &self.items[chip].metadata
+    }
+
+    /// What is known of each chip, in order.
+    pub fn records(&self) -> impl Iterator<Item = &Metadata> + Clone {
+        self.items.iter().map(|item| &item.metadata)
+    }
+
+    /// Reads and decodes the picture; for fMoW, the crop around the box.
+    ///
+    /// # Errors
+    /// [`Error::Image`] names the chip and what is wrong with it.
+    pub fn image(&self, chip: usize) -> Result<Arc<RgbImage>> {
+        let item = &self.items[chip];
+        // Decoders of damaged pictures are the last place to trust.
+        let image = catch_unwind(AssertUnwindSafe(|| self.load(item)));
+        let image = image.unwrap_or_else(|_| Err(fault(item, "the decoder failed".into())))?;
+        Ok(Arc::new(image))
+    }
+
+    fn load(&self, item: &Item) -> Result<RgbImage> {
+        match &item.place {
+            Place::Fault(reason) => Err(fault(item, reason.clone())),
+            Place::File(path) => named(item, image::read(path, &self.limits)),
+            Place::Member {
+                archive,
+                offset,
+                size,
+            } => {
+                let bytes = self.archives[*archive]
+                    .read(*offset, *size, self.limits.max_bytes())
+                    .map_err(|reason| fault(item, reason))?;
+                image::decode(&bytes, &item.name, &self.limits)
+            }
+            Place::Part(path, (width, height), region) => {
+                let whole = named(item, image::read(path, &self.limits))?;
+                if (whole.width(), whole.height()) != (*width, *height) {
+                    let (w, h) = (whole.width(), whole.height());
+                    let reason =
+                        format!("the JSON says {width} x {height} pixels, it has {w} x {h}");
+                    return Err(fault(item, reason));
+                }
+                // The same size: the filter has nothing to do.
+                let (width, height) = (region.width, region.height);
+                image::resize(&whole, *region, width, height, ResizeFilter::Bilinear)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for ChipSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChipSet")
+            .field("chips", &self.items.len())
+            .field("labels", &self.labels)
+            .finish_non_exhaustive()
+    }
+}
+
+fn fault(item: &Item, reason: String) -> Error {
+    Error::Image {
+        item: item.name.clone(),
+        fault: ImageFault::Unreadable(reason),
+    }
+}
+
+/// The chip's name in place of its file's, so that every error of a chip calls it the same.
+fn named<T>(item: &Item, outcome: Result<T>) -> Result<T> {
+    outcome.map_err(|error| match error {
+        Error::Image { fault, .. } => Error::Image {
+            item: item.name.clone(),
+            fault,
+        },
+        other => other,
+    })
+}
+
+/// A set while its source is read.
+#[derive(Default)]
+pub(super) struct Draft {
+    items: Vec<Item>,
+    labels: Vec<String>,
+    numbers: HashMap<String, usize>,
+    pub(super) archives: Vec<TarFile>,
+}
+
+impl Draft {
+    /// Adds a chip.
+    pub(super) fn push(&mut self, name: String, label: &str, metadata: Metadata, place: Place) {
+        let label = match self.numbers.get(label) {
+            Some(number) => *number,
+            None => {
+                let number = self.labels.len();
+                self.labels.push(label.to_owned());
+                self.numbers.insert(label.to_owned(), number);
+                number
+            }
+        };
+        self.items.push(Item {
+            name,
+            label,
+            metadata,
+            place,
+        });
+    }
+
+    /// Adds a chip that cannot be used.
+    pub(super) fn push_fault(&mut self, name: String, reason: String) {
+        self.push(name, "", Metadata::new(), Place::Fault(reason));
+    }
+
+    fn finish(mut self, source: &ChipSource, split: &str) -> Result<ChipSet> {
+        if self.items.is_empty() {
+            return Err(Error::Training {
+                reason: format!("`{}` has no chip of the split `{split}`", source.name()),
+                source: None,
+            });
+        }
+        each(&mut self.items, |item| {
+            item.metadata = item.metadata.derive_missing();
+        })?;
+        Ok(ChipSet {
+            source: source.name(),
+            items: self.items,
+            labels: self.labels,
+            archives: self.archives,
+            limits: DecodeLimits::default(),
+        })
+    }
+}

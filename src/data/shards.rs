@@ -1,0 +1,245 @@
+//! Tar archives of samples, in WebDataset's way.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::index::{Found, Index};
+use super::parallel::each;
+use super::set::{Draft, Place};
+use super::source::expand;
+use super::tar::{Member, TarFile};
+use crate::error::{Error, Result};
+use crate::metadata::Metadata;
+use crate::metadata::read::{MAX_DOCUMENT_BYTES, json_of_bytes, json_record};
+
+/// Endings of pictures.
+const PICTURES: [&str; 6] = ["jpg", "jpeg", "png", "webp", "tif", "tiff"];
+/// Most bytes of a label's file.
+const LONGEST_LABEL: u64 = 4096;
+/// Most shards that stay open; more are opened for each read.
+const MOST_OPEN: usize = 128;
+
+/// A shard while it is read.
+struct Shard {
+    path: PathBuf,
+    read: Option<Result<(TarFile, Vec<Sample>)>>,
+}
+
+/// The files of one key.
+#[derive(Default)]
+struct Sample {
+    key: String,
+    picture: Option<Member>,
+    json: Option<Member>,
+    label: Option<Member>,
+    fault: Option<String>,
+    /// From the files of the sample.
+    text: String,
+    metadata: Metadata,
+}
+
+/// Lists the shards; chips come in the order of shards and of samples within.
+pub(super) fn open(
+    draft: &mut Draft,
+    folder: &Path,
+    patterns: &[String],
+    table: Option<&Path>,
+    only: &str,
+    split: &str,
+) -> Result<()> {
+    let in_names = patterns.iter().any(|pattern| pattern.contains("{split}"));
+    let all = if in_names { split } else { only };
+    if table.is_none() && all != split {
+        return Err(Error::Training {
+            reason: format!(
+                "the shards `{}` hold the split `{only}`, not `{split}`; put `{{split}}` into their \
+                 names, or a column `split` into a table",
+                patterns.join(", ")
+            ),
+            source: None,
+        });
+    }
+    let mut index = match table {
+        Some(table) => Some(Index::read(table, split, Some(all))?),
+        None => None,
+    };
+    let mut shards = Vec::new();
+    for pattern in patterns {
+        for name in expand(&pattern.replace("{split}", split))? {
+            let path = folder.join(name);
+            shards.push(Shard { path, read: None });
+        }
+    }
+    let keep = shards.len() <= MOST_OPEN;
+    each(&mut shards, |shard| {
+        shard.read = Some(read(&shard.path, keep, index.is_none()));
+    })?;
+    let last = shards.last().map(|shard| shard.path.clone());
+    for shard in shards {
+        if let Some(read) = shard.read {
+            let (file, samples) = read?;
+            let number = draft.archives.len();
+            for sample in samples {
+                push(draft, number, file.path(), sample, index.as_mut());
+            }
+            draft.archives.push(file);
+        }
+    }
+    match index {
+        Some(index) => index.all_taken(&last.unwrap_or_default(), Some("all shards were read")),
+        None => Ok(()),
+    }
+}
+
+fn push(
+    draft: &mut Draft,
+    archive: usize,
+    shard: &Path,
+    sample: Sample,
+    index: Option<&mut Index>,
+) {
+    let shard = shard.file_name().unwrap_or_default().to_string_lossy();
+    let Some(picture) = sample.picture else {
+        let reason = sample.fault.or_else(|| {
+            let more = sample.json.is_some() || sample.label.is_some();
+            let endings = PICTURES.join(", ");
+            more.then(|| format!("the sample has no picture ({endings})"))
+        });
+        if let Some(reason) = reason {
+            draft.push_fault(format!("{shard}/{}", sample.key), reason);
+        }
+        return;
+    };
+    let name = format!("{shard}/{}", picture.name);
+    let (mut label, mut metadata) = (sample.text, sample.metadata);
+    let mut fault = sample.fault;
+    if let Some(index) = index {
+        let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let (file, key) = (last(&picture.name), last(&sample.key));
+        match index.take([&picture.name, &sample.key, &file, &key].map(String::as_str)) {
+            Found::Row(row) => {
+                if !row.label.is_empty() {
+                    label = row.label;
+                }
+                metadata = row.metadata;
+            }
+            Found::OtherSplit => return,
+            Found::Taken => fault = Some("an earlier sample has its row of the table".into()),
+            Found::Nothing => fault = Some("the table has no row for it".into()),
+        }
+    }
+    match fault {
+        Some(reason) => draft.push_fault(name, reason),
+        None => {
+            let place = Place::Member {
+                archive,
+                offset: picture.offset,
+                size: picture.size,
+            };
+            draft.push(name, &label, metadata, place);
+        }
+    }
+}
+
+/// Lists a shard and reads labels, and metadata where they are wanted.
+fn read(path: &Path, keep: bool, metadata: bool) -> Result<(TarFile, Vec<Sample>)> {
+    let file = TarFile::open(path.to_owned(), keep)?;
+    let mut samples: Vec<Sample> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let damage = file.members(&mut |member| {
+        if let Some((key, ending)) = split_name(&member.name) {
+            let place = *places.entry(key.to_owned()).or_insert(samples.len());
+            if place == samples.len() {
+                samples.push(Sample {
+                    key: key.to_owned(),
+                    ..Sample::default()
+                });
+            }
+            if let Some(sample) = samples.get_mut(place) {
+                sample.take(&ending, member);
+            }
+        }
+    })?;
+    for sample in &mut samples {
+        let complete = sample.complete(&file, metadata);
+        if let Err(reason) = complete {
+            sample.fault.get_or_insert(reason);
+        }
+    }
+    if let Some(damage) = damage {
+        samples.push(Sample {
+            key: "(the rest)".into(),
+            fault: Some(format!("the shard is {damage}")),
+            ..Sample::default()
+        });
+    }
+    Ok((file, samples))
+}
+
+/// The key and what follows the first dot of the last part, in lower case; none for hidden files and
+/// names without a dot.
+fn split_name(name: &str) -> Option<(&str, String)> {
+    let start = name.rfind('/').map_or(0, |slash| slash + 1);
+    let dot = start + name[start..].find('.').filter(|dot| *dot > 0)?;
+    Some((&name[..dot], name[dot + 1..].to_ascii_lowercase()))
+}
+
+impl Sample {
+    fn take(&mut self, ending: &str, member: Member) {
+        let picture = PICTURES.contains(&ending);
+        let slot = match ending {
+            _ if picture => &mut self.picture,
+            "json" => &mut self.json,
+            "cls" | "txt" => &mut self.label,
+            _ => return,
+        };
+        if !member.plain {
+            self.fault = Some(format!("`{}` is a link or special file", member.name));
+        } else if let Some(first) = slot {
+            // `.cls` is a label for certain, `.txt` may be one.
+            match ending {
+                "cls" => *slot = Some(member),
+                "txt" => {}
+                _ => self.fault = Some(format!("`{}` stands beside `{}`", member.name, first.name)),
+            }
+        } else {
+            *slot = Some(member);
+        }
+    }
+
+    /// Reads what stands beside the picture.
+    fn complete(&mut self, file: &TarFile, metadata: bool) -> Result<(), String> {
+        if let Some(label) = &self.label {
+            let bytes = file
+                .read(label.offset, label.size, LONGEST_LABEL)
+                .map_err(|reason| format!("its label: {reason}"))?;
+            let text = String::from_utf8(bytes).map_err(|_| "its label is not UTF-8")?;
+            self.text = text.trim().to_owned();
+        }
+        if let Some(json) = self.json.as_ref().filter(|_| metadata) {
+            let bytes = file
+                .read(json.offset, json.size, MAX_DOCUMENT_BYTES)
+                .map_err(|reason| format!("its JSON: {reason}"))?;
+            self.metadata = json_of_bytes(&bytes, &json.name)
+                .and_then(|document| json_record(&document))
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split_name;
+
+    #[test]
+    fn names_split_at_the_first_dot_of_the_last_part() {
+        let split = |name| split_name(name).map(|(key, ending)| (key.to_owned(), ending));
+        let some = |key: &str, ending: &str| Some((key.to_owned(), ending.to_owned()));
+        assert_eq!(split("a.jpg"), some("a", "jpg"));
+        assert_eq!(split("v1.2/a.JPG"), some("v1.2/a", "jpg"));
+        assert_eq!(split("a.seg.png"), some("a", "seg.png"));
+        assert_eq!(split("d/._a.jpg"), None);
+        assert_eq!(split("readme"), None);
+    }
+}

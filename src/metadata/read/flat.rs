@@ -1,0 +1,100 @@
+//! Flat JSON objects: one key for each field, named as a table's columns are.
+//!
+//! `{"gsd": 0.5, "lon": 8.58, "lat": 47.45, "datetime": "2015-09-21T15:30:08Z"}`: the keys are those
+//! of [`ColumnMap::default`], the values texts, numbers or lists of numbers. Other keys are left
+//! aside, so that the object may hold more than metadata.
+
+use serde_json::Value;
+
+use super::{ColumnMap, unreadable};
+use crate::error::Result;
+use crate::metadata::Metadata;
+
+/// Reads a flat object.
+///
+/// # Errors
+/// [`Error::MetadataSource`](crate::Error::MetadataSource) where it is no object or a value is
+/// impossible.
+pub fn read(document: &Value) -> Result<Metadata> {
+    let refuse = |reason: String| unreadable("JSON record", reason);
+    let Some(object) = document.as_object() else {
+        return Err(refuse("it is no object".into()));
+    };
+    let names: Vec<String> = object.keys().cloned().collect();
+    let cells: Vec<Result<String, String>> = object.values().map(cell).collect();
+    let columns = ColumnMap::default()
+        .resolve_without_key(&names)
+        .map_err(refuse)?;
+    columns
+        .metadata(|at| match &cells[at] {
+            Ok(text) => Ok(text.as_str()),
+            Err(reason) => Err(reason.clone()),
+        })
+        .map_err(refuse)
+}
+
+/// A value as a table's cell.
+fn cell(value: &Value) -> Result<String, String> {
+    match value {
+        Value::Null => Ok(String::new()),
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Array(items) if items.iter().all(Value::is_number) => {
+            let items: Vec<String> = items.iter().map(Value::to_string).collect();
+            Ok(items.join(","))
+        }
+        _ => Err("the value is no text, number or list of numbers".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::FieldSet;
+    use serde_json::json;
+
+    #[test]
+    fn fields_aliases_and_what_is_left_aside() {
+        let record = read(&json!({
+            "gsd": [0.5, 0.6], "lon": 8.58, "lat": "47.45", "datetime": "2015-09-21 15:30:08",
+            "platform": "S2A", "cloud_cover": null, "wavelengths": [661, 545, 477],
+            "caption": {"en": "a field"}, "url": true,
+        }))
+        .unwrap();
+        let expected = Metadata::new()
+            .with_gsd((0.5, 0.6))
+            .unwrap()
+            .with_location(8.58, 47.45)
+            .unwrap()
+            .with_timestamp("2015-09-21T15:30:08Z")
+            .unwrap()
+            .with_sensor_platform("SENTINEL-2A")
+            .unwrap()
+            .with_wavelengths(&[661.0, 545.0, 477.0])
+            .unwrap();
+        assert_eq!(record, expected);
+        assert!(read(&json!({"caption": "x"})).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_a_record_writes_is_read_again() {
+        let poster = crate::metadata::caption::poster();
+        let again = read(&serde_json::to_value(&poster).unwrap()).unwrap();
+        assert_eq!(again, poster);
+        assert_eq!(again.fields(), FieldSet::ALL);
+    }
+
+    #[test]
+    fn impossible_values_name_their_key() {
+        for (document, part) in [
+            (json!([1]), "no object"),
+            (json!({"gsd": {"x": 1}}), "`gsd`"),
+            (json!({"gsd": true}), "`gsd`"),
+            (json!({"lon": 8.0}), "longitude"),
+            (json!({"lon": "NaN", "lat": 3}), "`lon`"),
+        ] {
+            let error = read(&document).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}
