@@ -1,5 +1,5 @@
 use super::*;
-use crate::arch::{MetadataSide, Preprocessing, TabularColumns};
+use crate::arch::{MetadataSide, TabularColumns};
 use crate::metadata::FieldSet;
 
 fn arch(image: &str, size: usize) -> Arch {
