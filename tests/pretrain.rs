@@ -249,10 +249,10 @@ fn impossible_recipes_are_refused_by_name() {
     refused(&|r| r.simclr = None, "simclr");
     refused(&|r| r.metadata = None, "metadata");
     refused(&|r| r.data.clear(), "data");
-    refused(&|r| r.field_dropout = f64::NAN, "probabilities");
+    refused(&|r| r.field_dropout = f64::NAN, "field_dropout");
     refused(&|r| r.lambda = -1.0, "lambda");
     refused(&|r| r.views.crop_area = [0.0, 1.0], "views");
-    refused(&|r| r.optimizer.learning_rate = 0.0, "learning rate");
+    refused(&|r| r.optimizer.learning_rate = 0.0, "learning_rate");
 }
 
 #[test]

@@ -197,7 +197,7 @@ fn wrong_types_and_values_are_told_with_their_line() {
         ("heads = 2", "heads = -2", "metadata.heads", "-2"),
         (
             "method = \"satmips\"",
-            "method = \"satmipz\"",
+            "method = \"satmip-s\"",
             "method",
             "did you mean `satmips`?",
         ),

@@ -89,6 +89,11 @@ impl<'a> Places<'a> {
             .filter(move |p| p.is_below(&path) && p.path != path)
     }
 
+    /// Whether the place holds a table.
+    pub(super) fn is_table(&self, place: &Place) -> bool {
+        self.written(place).starts_with(['{', '[']) || self.below(&place.path).next().is_some()
+    }
+
     /// A value as it is written.
     pub(super) fn written(&self, place: &Place) -> &str {
         self.text.get(place.value.clone()).unwrap_or_default()

@@ -10,8 +10,8 @@ use super::check::Problem;
 use super::places::{Places, is_below, line_of};
 use crate::error::{Error, Result};
 
-/// Least likeness, within 0 to 1, of a name that is suggested (our choice): one wrong letter in three.
-const ALIKE: f64 = 0.6;
+/// Least likeness (Jaro and Winkler's, within 0 to 1) of a name that is suggested; our choice.
+const ALIKE: f64 = 0.8;
 
 impl Recipe {
     /// Reads and checks a recipe, and that the files which it names by itself (first weights, a
@@ -114,9 +114,10 @@ fn explain(error: &toml::de::Error, places: &Places<'_>) -> Problem {
     }
     if message.starts_with("missing field") {
         let name = names.next().unwrap_or_default();
-        let key = match table {
-            "" => name.to_owned(),
-            table => format!("{table}.{name}"),
+        // The outermost table has no place of its own.
+        let key = match around.filter(|place| places.is_table(place)) {
+            Some(table) => format!("{}.{name}", table.path),
+            None => name.to_owned(),
         };
         return problem(&key, "is missing".into());
     }
@@ -142,7 +143,7 @@ fn suggest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.collect();
     let likeness = |other: &str| {
         let name = name.replace('-', "_").to_lowercase();
-        strsim::normalized_damerau_levenshtein(&name, &other.replace('-', "_"))
+        strsim::jaro_winkler(&name, &other.replace('-', "_"))
     };
     let best = known
         .iter()
