@@ -1,11 +1,12 @@
 //! `satmip pretrain`, with the feature `train`.
 
 use std::path::{Path, PathBuf};
-use std::process;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use clap::Args;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 
 use super::report::Report;
 use super::terminal::{Meter, Terminal, duration};
@@ -84,16 +85,19 @@ pub(super) fn run(args: PretrainArgs, terminal: &Terminal) -> Result<Exit> {
 
 /// Lets the first Ctrl-C or SIGTERM finish the step; the second ends the process at once.
 fn stop_on_signal(stop: &Arc<AtomicBool>) -> Result<()> {
-    let stop = Arc::clone(stop);
-    ctrlc::set_handler(move || {
-        if stop.swap(true, Ordering::Relaxed) {
-            process::exit(i32::from(Exit::INTERRUPTED));
-        }
-    })
-    .map_err(|e| Error::Training {
-        reason: "signals cannot be watched".into(),
-        source: Some(e.into()),
-    })
+    let watch = |signal: i32| {
+        // In this order: the first signal finds the flag still down.
+        let code = i32::from(Exit::INTERRUPTED);
+        flag::register_conditional_shutdown(signal, code, Arc::clone(stop))?;
+        flag::register(signal, Arc::clone(stop))
+    };
+    for signal in [SIGINT, SIGTERM] {
+        watch(signal).map_err(|e| Error::Training {
+            reason: "signals cannot be watched".into(),
+            source: Some(e.into()),
+        })?;
+    }
+    Ok(())
 }
 
 fn describe(summary: &Summary, output: &Path) -> String {

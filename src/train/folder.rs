@@ -1,6 +1,7 @@
 //! The folder of a run.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -75,14 +76,26 @@ impl RunFolder {
         fs::write(&path, text).map_err(|e| Error::io(&path, e))
     }
 
+    /// Names the items that could not be read, after those of the processes before, and the fields that
+    /// could not follow their pixels.
     pub(super) fn write_bad_items(&self, loader: &Loader) -> Result<()> {
-        let mut text = String::new();
-        for item in loader.bad_items() {
-            text += &serde_json::to_string(&item).map_err(to_error)?;
-            text.push('\n');
-        }
         let path = self.path("bad_items.jsonl");
-        fs::write(&path, text).map_err(|e| Error::io(&path, e))
+        let mut text = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+            read => read.map_err(|e| Error::io(&path, e))?,
+        };
+        for item in loader.bad_items() {
+            let line = serde_json::to_string(&item).map_err(to_error)?;
+            if !text.lines().any(|known| known == line) {
+                text += &line;
+                text.push('\n');
+            }
+        }
+        fs::write(&path, text).map_err(|e| Error::io(&path, e))?;
+        match loader.dropped_fields() {
+            dropped if dropped.is_empty() => Ok(()),
+            dropped => self.write_json("dropped_fields.json", &dropped),
+        }
     }
 
     /// Writes what `satmip export` reads, the summary and the curves.

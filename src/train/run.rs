@@ -59,6 +59,7 @@ impl RunOptions {
 /// | `recipe.toml`, `arch.json`, `tokenizer.json` | what is trained, all values resolved |
 /// | `metrics.jsonl`, `events.out.tfevents.*` | a line for each step, and the same for TensorBoard |
 /// | `bad_items.jsonl` | items that could not be read, with the reason |
+/// | `dropped_fields.json` | fields that could not follow their pixels in a view, with reason and number |
 /// | `checkpoints/` | the run's state, and the weights with the best kNN |
 /// | `weights.safetensors`, `card.json` | at the end: what `satmip export` reads |
 /// | `summary.json`, `curves.svg` | at the end |
