@@ -9,7 +9,7 @@
 //! Each variant runs in a process of its own, in turn, `rounds` times. Pixels are noise and metadata are
 //! drawn, so that no data are needed. Time is the median step without the wait for its batch; memory is the
 //! process's peak. The paper has 1 : 0.56 : 1.05 and 1 : 0.62 : 1.11 for the first three (one GPU).
-//! `--once VARIANT` measures one variant and prints JSON; `step_cost.py` sets it against PyTorch.
+//! `--once VARIANT` measures one variant and prints JSON, with `--losses` those of each step; `step_cost.py` sets it against PyTorch.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -29,6 +29,7 @@ struct Options {
     device: String,
     set: Vec<String>,
     once: Option<String>,
+    losses: bool,
 }
 
 fn main() -> Outcome<()> {
@@ -51,6 +52,7 @@ fn parse() -> Outcome<Option<Options>> {
         device: "cpu".into(),
         set: Vec::new(),
         once: None,
+        losses: false,
     };
     let mut arguments = std::env::args().skip(1).filter(|a| a != "--bench");
     while let Some(argument) = arguments.next() {
@@ -64,6 +66,7 @@ fn parse() -> Outcome<Option<Options>> {
             "--rounds" => options.rounds = value()?.parse()?,
             "--device" => options.device = value()?,
             "--set" => options.set.push(value()?),
+            "--losses" => options.losses = true,
             "--once" => options.once = Some(value()?),
             _ => options.recipe = argument,
         }
@@ -131,7 +134,11 @@ fn once(variant: &str, options: &Options) -> Outcome<serde_json::Value> {
     let mut times: Vec<f64> = pairs
         .map(|two| 1e3 * (two[1].seconds - two[0].seconds - two[1].waited))
         .collect();
+    let losses = options
+        .losses
+        .then(|| lines.iter().map(|line| line.loss).collect::<Vec<_>>());
     Ok(serde_json::json!({
+        "losses": losses,
         "variant": variant,
         "ms": median(&mut times),
         "peak_mb": peak_mb(),

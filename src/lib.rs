@@ -30,7 +30,8 @@
 //! | `parquet`, `geotiff` | Parquet tables; metadata of GeoTIFFs |
 //! | `export` | architectures and weights to ONNX |
 //! | `cli` | the program `satmip` |
-//! | `train` | pretraining with burn |
+//! | `train` | pretraining with burn, on the CPU |
+//! | `wgpu`, `vulkan`, `cuda` | pretraining on a GPU |
 //! | `onnxruntime-cuda`, `onnxruntime-tensorrt` | GPUs through ONNX Runtime |
 #![warn(
     missing_docs,
