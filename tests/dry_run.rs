@@ -76,7 +76,7 @@ fn a_dry_run_says_what_would_be_done() {
     assert!(done.status.success(), "{err}");
     for part in [
         "view_coupling = true",
-        "chips.tar     10          8  100 %      40 %             100 %",
+        "chips.tar     10          8  100 %  40 %       100 %",
         "2 steps an epoch, 2.5 epochs",
         "tokens of a caption: ",
         "image tower",

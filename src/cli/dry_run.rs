@@ -104,21 +104,21 @@ fn print_model(found: &DryRun, report: &mut Report) -> Result<()> {
     let rows = rows
         .into_iter()
         .filter(|(_, weights, _)| *weights > 0)
-        .map(|(part, weights, macs)| {
-            let millions = format!("{:.1}", macs as f64 / 1e6);
-            vec![part.to_owned(), weights.to_string(), millions]
-        })
+        .map(|(part, weights, macs)| vec![part.to_owned(), weights.to_string(), count(macs)])
         .chain([vec!["all".into(), counts.total.to_string(), String::new()]]);
-    let headings = ["part", "weights", "million MACs, forward, each item"];
+    let headings = ["part", "weights", "MACs, forward, for each item"];
     report.table(&headings, &rows.collect::<Vec<_>>())
 }
 
 fn print_estimate(found: &DryRun, report: &mut Report) -> Result<()> {
     let (estimate, memory) = (&found.estimate, &found.estimate.memory);
     report.line(&format!(
-        "a step: {:.1} billion MACs, {} image passes for each chip",
-        estimate.step_macs as f64 / 1e9,
-        estimate.image_passes
+        "a step: {} MACs, {} for each chip",
+        count(estimate.step_macs),
+        match estimate.image_passes {
+            1 => "1 image pass".to_owned(),
+            passes => format!("{passes} image passes"),
+        }
     ))?;
     let parts = [
         ("weights", memory.weights),
@@ -137,10 +137,13 @@ fn print_estimate(found: &DryRun, report: &mut Report) -> Result<()> {
     ))?;
     let steps = found.recipe.steps;
     report.line(&format!(
-        "time: about {:.2} s a step, {} for {steps} steps; this device does {:.0} billion MACs/s",
-        found.step_seconds,
+        "time: about {} a step, {} for {steps} steps; a matrix product just now did {} MACs/s",
+        match found.step_seconds {
+            ..1.0 => format!("{:.0} ms", found.step_seconds * 1e3),
+            seconds => format!("{seconds:.1} s"),
+        },
         duration(found.step_seconds * steps as f64),
-        found.macs_per_second / 1e9
+        count(found.macs_per_second as u64)
     ))
 }
 
@@ -150,6 +153,18 @@ fn percent(count: usize, of: usize) -> String {
         (0, _) => "0 %".into(),
         (n, of) if n == of => "100 %".into(),
         (n, of) => format!("{:.0} %", (100.0 * n as f64 / of as f64).clamp(1.0, 99.0)),
+    }
+}
+
+/// `4.60 G`.
+fn count(number: u64) -> String {
+    let number = number as f64;
+    match number {
+        ..1e3 => format!("{number}"),
+        ..1e6 => format!("{:.1} k", number / 1e3),
+        ..1e9 => format!("{:.1} M", number / 1e6),
+        ..1e12 => format!("{:.2} G", number / 1e9),
+        _ => format!("{:.2} T", number / 1e12),
     }
 }
 
@@ -172,6 +187,8 @@ mod tests {
         assert_eq!(size(12_300), "12 kB");
         assert_eq!(size(12_300_000), "12 MB");
         assert_eq!(size(1_230_000_000), "1.2 GB");
+        let counts = [17, 1_500, 2_500_000, 4_599_000_000, 70_000_000_000_000].map(count);
+        assert_eq!(counts, ["17", "1.5 k", "2.5 M", "4.60 G", "70.00 T"]);
         let shares = [(0, 9), (9, 9), (1, 9999), (9998, 9999), (1, 2)];
         let shares = shares.map(|(n, of)| percent(n, of));
         assert_eq!(shares, ["0 %", "100 %", "1 %", "99 %", "50 %"]);

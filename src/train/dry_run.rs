@@ -15,8 +15,9 @@ use crate::error::{Error, Result};
 use crate::metadata::Metadata;
 
 /// How much longer a real step takes than its multiply-accumulates at the speed of a plain matrix
-/// product: convolutions, small matrices, norms, activations and the drawing of views. Measured
-/// on the recipe `nano-satmips` on two CPU cores; elsewhere it is a guess.
+/// product: convolutions, small matrices, norms, activations and the drawing of views. On two CPU
+/// cores in use by others, steps of the recipes `nano-*` took 2 to 5 times as long; elsewhere it is a
+/// guess.
 const SLOWDOWN: f64 = 3.0;
 
 /// What a run would do.
