@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn parameters_are_those_of_timm_and_torchvision() {
-        // `tests/reference/make_timm.py --count` prints these from timm, without a classifier.
+        // `tests/reference/make_foreign.py` prints these from timm and torchvision.
         let vit = |size: fn(usize) -> VitConfig, patch| ImageTower::Vit(size(patch));
         for (image, size, expected) in [
             (vit(VitConfig::tiny, 16), 224, 5_524_416),
