@@ -32,7 +32,7 @@ fn metadata(arch: &Arch, device: &Device) -> Option<MetadataBatch> {
             let (n, m) = (c.columns.numbers.len(), c.columns.categories.len());
             let fields = side.fields.len();
             let numbers = Tensor::random([BATCH, n], Distribution::Normal(0.0, 1.0), device);
-            let present = Tensor::random([BATCH, fields], Distribution::Default, device);
+            let present = Tensor::<2>::random([BATCH, fields], Distribution::Default, device);
             let present: Tensor<2, Bool> = present.greater_elem(0.3);
             MetadataBatch::Tabular(numbers, int(vec![1; BATCH * m], m), present)
         }

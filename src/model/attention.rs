@@ -3,9 +3,9 @@
 use burn::module::Module;
 use burn::nn::Linear;
 use burn::prelude::{Device, Int, Tensor};
-use burn::tensor::Bool;
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{Bool, IntDType};
 
 use super::layers::linear;
 use super::lean::{self, Entry};
@@ -115,8 +115,10 @@ impl Attention {
             None => all.clone().reshape([1, 1, tokens, 1]),
             Some(Pooled::First) => Tensor::zeros([1, 1, 1, 1], device),
             Some(Pooled::At(places)) => {
+                // Comparisons need one type, and backends differ in that of an argmax.
                 let batch = places.dims()[0];
-                places.clone().reshape([batch, 1, 1, 1])
+                let places = places.clone().cast(IntDType::from(all.dtype()));
+                places.reshape([batch, 1, 1, 1])
             }
         };
         let [batch, _, queries, _] = places.dims();
