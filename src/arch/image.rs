@@ -2,12 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::standard::StatedTower;
 use super::{divisible, positive};
 use crate::error::{Error, Result};
 
 /// Picture to features.
+///
+/// Read from all settings (`kind = "vit"`, `kind = "resnet"`) or from the name of a standard size:
+/// `kind = "vit-tiny"`, `"vit-small"` or `"vit-base"` with `patch` and, where it is no class token,
+/// `pool`; `kind = "resnet18"` or `"resnet50"`. Always written with all settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind")]
+#[serde(rename_all = "kebab-case", tag = "kind", from = "StatedTower")]
 pub enum ImageTower {
     /// A Vision Transformer with timm's names.
     Vit(VitConfig),
@@ -159,10 +164,10 @@ impl ResNetConfig {
     }
 }
 
-fn four() -> usize {
+pub(super) fn four() -> usize {
     4
 }
 
-fn vit_eps() -> f64 {
+pub(super) fn vit_eps() -> f64 {
     1e-6
 }

@@ -9,6 +9,7 @@ mod metadata;
 pub mod names;
 mod preprocessing;
 mod shapes;
+mod standard;
 
 use serde::{Deserialize, Serialize};
 

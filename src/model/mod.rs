@@ -3,7 +3,9 @@
 //! Field names are chosen so that weights carry the names of [`crate::arch::names`]; the image
 //! towers' are timm's and torchvision's.
 
+mod attention;
 mod layers;
+mod lean;
 mod projector;
 mod resnet;
 mod simclr;

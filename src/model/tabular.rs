@@ -4,10 +4,11 @@ use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer, LayerNorm, Linear};
 use burn::prelude::{Device, Int, Tensor, TensorData};
 use burn::tensor::Bool;
-use burn::tensor::activation::{relu, softmax};
+use burn::tensor::activation::relu;
 
+use super::attention::Pooled;
 use super::layers::{layer_norm, linear};
-use super::transformer::split_heads;
+use super::lean::{Entry, softmax_matmul};
 use crate::arch::TabularConfig;
 use crate::metadata::FieldSet;
 
@@ -43,6 +44,8 @@ struct TabularBlock {
     attn: TabularAttention,
     norm2: LayerNorm,
     mlp: ReGlu,
+    #[module(skip)]
+    eps: f64,
 }
 
 #[derive(Module, Debug)]
@@ -130,10 +133,16 @@ impl TabularTransformer {
         let missing = self.missing.val().select(0, fields).unsqueeze_dim::<3>(0);
         let columns = columns * present.clone() + missing * (1.0 - present);
         let cls = self.cls_token.val().reshape([1, 1, dim]);
-        let mut tokens = Tensor::cat(vec![cls.expand([batch, 1, dim]), columns], 1);
-        for block in &self.blocks {
-            tokens = block.forward(tokens);
-        }
+        let tokens = Tensor::cat(vec![cls.expand([batch, 1, dim]), columns], 1);
+        let last = self.blocks.len().saturating_sub(1);
+        let tokens = self
+            .blocks
+            .iter()
+            .enumerate()
+            .fold(tokens, |x, (i, block)| {
+                let pooled = Some(&Pooled::First).filter(|_| i == last);
+                block.forward(x, pooled)
+            });
         self.norm.forward(tokens.narrow(1, 0, 1).squeeze_dim(1))
     }
 }
@@ -156,37 +165,54 @@ impl TabularBlock {
                 fc2: linear(config.hidden, d, (config.hidden as f64).powf(-0.5), device),
                 dropout: DropoutConfig::new(config.hidden_dropout).init(),
             },
+            eps: config.norm_eps,
         }
     }
 
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let input = match &self.norm1 {
-            Some(norm) => norm.forward(x.clone()),
-            None => x.clone(),
+    /// `[batch, tokens, dim]` to the same shape, or to `[batch, 1, dim]` for the pooled token.
+    fn forward(&self, x: Tensor<3>, pooled: Option<&Pooled>) -> Tensor<3> {
+        let attn = &self.attn;
+        let entry = Entry::new(x.clone(), self.norm1.as_ref(), self.eps, &attn.qkv);
+        let mixed = attn.forward(entry, pooled);
+        let x = match pooled {
+            Some(pooled) => pooled.of(x),
+            None => x,
         };
-        let x = x + self.attn.forward(input);
-        x.clone() + self.mlp.forward(self.norm2.forward(x))
+        let x = x + mixed;
+        let entry = Entry::new(x.clone(), Some(&self.norm2), self.eps, &self.mlp.fc1);
+        x + self.mlp.forward(entry)
     }
 }
 
 impl TabularAttention {
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let [batch, tokens, dim] = x.dims();
-        let [q, k, v] = split_heads(self.qkv.forward(x), self.heads);
-        let scale = ((dim / self.heads) as f64).powf(-0.5);
-        let weights = softmax(q.matmul(k.swap_dims(2, 3)) * scale, 3);
-        let mixed = self.dropout.forward(weights).matmul(v);
+    fn forward(&self, entry: Entry, pooled: Option<&Pooled>) -> Tensor<3> {
+        let [batch, _, dim] = entry.x.dims();
+        let width = dim / self.heads;
+        let asked = match pooled {
+            Some(pooled) => pooled.of(entry.x.clone()),
+            None => entry.x.clone(),
+        };
+        let queries = asked.dims()[1];
+        let heads = |x: Tensor<3>| {
+            let [batch, tokens, _] = x.dims();
+            x.reshape([batch, tokens, self.heads, width])
+                .swap_dims(1, 2)
+        };
+        let q = heads(entry.columns(asked, 0, dim, (width as f64).powf(-0.5)));
+        let k = heads(entry.columns(entry.x.clone(), dim, dim, 1.0));
+        let v = heads(entry.columns(entry.x.clone(), 2 * dim, dim, 1.0));
+        let scores = q.matmul(k.swap_dims(2, 3));
+        let mixed = softmax_matmul(scores, v, |powers| self.dropout.forward(powers));
         self.proj
-            .forward(mixed.swap_dims(1, 2).reshape([batch, tokens, dim]))
+            .forward(mixed.swap_dims(1, 2).reshape([batch, queries, dim]))
     }
 }
 
 impl ReGlu {
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let both = self.fc1.forward(x);
-        let hidden = both.dims()[2] / 2;
-        let value = both.clone().narrow(2, 0, hidden);
-        let gate = both.narrow(2, hidden, hidden);
+    fn forward(&self, entry: Entry) -> Tensor<3> {
+        let hidden = self.fc2.weight.dims()[0];
+        let value = entry.columns(entry.x.clone(), 0, hidden, 1.0);
+        let gate = entry.columns(entry.x.clone(), hidden, hidden, 1.0);
         self.fc2.forward(self.dropout.forward(value * relu(gate)))
     }
 }

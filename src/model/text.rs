@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm};
 use burn::prelude::{Device, Int, Tensor};
 
+use super::attention::Pooled;
 use super::layers::{layer_norm, normal};
 use super::transformer::{Block, BlockInit, BlockShape};
 use crate::arch::TextConfig;
@@ -59,13 +60,8 @@ impl TextTransformer {
         let positions = self.positional_embedding.val().narrow(0, 0, length);
         let end = ids.clone().equal_elem(self.end_token).int().argmax(1);
         let tokens = self.token_embedding.forward(ids) + positions.unsqueeze_dim(0);
-        let tokens = self
-            .blocks
-            .iter()
-            .fold(tokens, |tokens, block| block.forward(tokens));
-        let tokens = self.norm.forward(tokens);
-        let dim = tokens.dims()[2];
-        let index = end.reshape([batch, 1, 1]).expand([batch, 1, dim]);
-        tokens.gather(1, index).squeeze_dim(1)
+        let pooled = Pooled::At(end.reshape([batch]));
+        let token = Block::all(&self.blocks, tokens, Some(&pooled));
+        self.norm.forward(token).squeeze_dim(1)
     }
 }

@@ -5,6 +5,7 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Initializer, LayerNorm};
 use burn::prelude::{Device, Tensor};
 
+use super::attention::Pooled;
 use super::layers::{layer_norm, normal};
 use super::transformer::{Block, BlockInit, BlockShape};
 use crate::arch::{Pool, VitConfig};
@@ -69,16 +70,13 @@ impl Vit {
             .swap_dims(1, 2);
         let cls = self.cls_token.val().expand([batch, 1, dim]);
         let tokens = Tensor::cat(vec![cls, patches], 1) + self.pos_embed.val();
-        let tokens = self
-            .blocks
-            .iter()
-            .fold(tokens, |tokens, block| block.forward(tokens));
-        let tokens = self.norm.forward(tokens);
         if self.mean_pool {
+            let tokens = self.norm.forward(Block::all(&self.blocks, tokens, None));
             let patches = tokens.narrow(1, 1, rows * columns);
             patches.mean_dim(1).squeeze_dim(1)
         } else {
-            tokens.narrow(1, 0, 1).squeeze_dim(1)
+            let token = Block::all(&self.blocks, tokens, Some(&Pooled::First));
+            self.norm.forward(token).squeeze_dim(1)
         }
     }
 }

@@ -1,0 +1,166 @@
+//! Tensors by name from a safetensors file or a PyTorch checkpoint.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use burn::store::pytorch_reader::{DType, PytorchReader, Tensor};
+use half::{bf16, f16};
+
+use super::{Place, caught, some};
+use crate::error::{Error, Result};
+use crate::export::Weights;
+
+/// Where a checkpoint keeps its weights, the likelier first: at the top, or under the keys that
+/// PyTorch's tutorials, timm, DINO and MAE write.
+const ROOTS: [&str; 6] = [
+    "",
+    "state_dict.",
+    "model_state_dict.",
+    "model.",
+    "teacher.",
+    "student.",
+];
+
+/// A file of named tensors whose numbers are read when they are asked for.
+pub(super) enum Checkpoint {
+    Safetensors(Weights),
+    PyTorch {
+        path: PathBuf,
+        /// Keys of nested dictionaries are joined by dots.
+        tensors: BTreeMap<String, Tensor>,
+    },
+}
+
+impl Checkpoint {
+    /// Reads the header of a safetensors file.
+    pub(super) fn safetensors(path: &Path) -> Result<Self> {
+        Weights::open(path).map(Checkpoint::Safetensors)
+    }
+
+    /// Reads the header of a file of either kind. The name's extension tells safetensors, or else
+    /// the brace with which its header begins.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let mut start = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(9).read_to_end(&mut start))
+            .map_err(|e| Error::io(path, e))?;
+        let extension = path.extension().is_some_and(|e| e == "safetensors");
+        if extension || start.get(8) == Some(&b'{') {
+            return Self::safetensors(path);
+        }
+        let reader = caught(|| PytorchReader::new(path).map_err(|e| e.to_string()))
+            .and_then(|read| read)
+            .map_err(|e| fault(path, "(header)", format!("is no PyTorch checkpoint: {e}")))?;
+        Ok(Checkpoint::PyTorch {
+            path: path.to_owned(),
+            tensors: reader.into_tensors().into_iter().collect(),
+        })
+    }
+
+    /// Names of all tensors.
+    pub(super) fn names(&self) -> Vec<String> {
+        match self {
+            Checkpoint::Safetensors(weights) => weights.names(),
+            Checkpoint::PyTorch { tensors, .. } => tensors.keys().cloned().collect(),
+        }
+    }
+
+    /// Shape of a tensor, where there is one of this name.
+    pub(super) fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        match self {
+            Checkpoint::Safetensors(weights) => weights.shape(name).map(<[usize]>::to_vec),
+            Checkpoint::PyTorch { tensors, .. } => tensors.get(name).map(|t| t.shape().to_vec()),
+        }
+    }
+
+    /// Numbers of a tensor that has this shape, widened to f32.
+    pub(super) fn numbers(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let (path, tensors) = match self {
+            Checkpoint::Safetensors(weights) => return weights.numbers(name, shape),
+            Checkpoint::PyTorch { path, tensors } => (path, tensors),
+        };
+        let fail = |reason: String| fault(path, name, reason);
+        let tensor = tensors.get(name).ok_or_else(|| fail("is missing".into()))?;
+        let dtype = tensor.dtype();
+        if !matches!(dtype, DType::F32 | DType::F16 | DType::BF16) {
+            let reason = format!("is of {dtype:?}, expected F32, F16 or BF16");
+            return Err(fail(reason));
+        }
+        let bytes = caught(|| tensor.read().map_err(|e| e.to_string()))
+            .and_then(|read| read)
+            .map_err(|e| fail(format!("cannot be read: {e}")))?;
+        let numbers = widen(dtype, &bytes);
+        if numbers.len() != shape.iter().product::<usize>() {
+            let reason = format!("has {} numbers, its shape is {shape:?}", numbers.len());
+            return Err(fail(reason));
+        }
+        match numbers.iter().position(|v| !v.is_finite()) {
+            None => Ok(numbers),
+            Some(place) => {
+                let reason = format!("number {place} of {} is not finite", numbers.len());
+                Err(fail(reason))
+            }
+        }
+    }
+
+    /// What stands before the names of `places`: the root under which most are found, with the
+    /// prefix.
+    pub(super) fn origin(&self, prefix: &str, places: &[Place]) -> Result<String> {
+        let found = |origin: &String| {
+            let there = |place: &&Place| self.shape(&format!("{origin}{}", place.name)).is_some();
+            places.iter().filter(there).count()
+        };
+        let origins = ROOTS.map(|root| format!("{root}{prefix}"));
+        // The last of equal maxima is taken, so the likelier come last.
+        match origins.into_iter().rev().max_by_key(found) {
+            Some(origin) if found(&origin) > 0 => Ok(origin),
+            _ => Err(self.fault("", self.nothing_found(prefix, places))),
+        }
+    }
+
+    /// Why no place was found, with the prefix that would have found one.
+    fn nothing_found(&self, prefix: &str, places: &[Place]) -> String {
+        let names = self.names();
+        let other = places.iter().find_map(|place| {
+            let mut before = names.iter().filter_map(|n| n.strip_suffix(&place.name));
+            before.find(|p| p.ends_with('.') || p.is_empty())
+        });
+        let advice = match other {
+            Some(other) => format!("; the prefix may be `{other}`"),
+            None => String::new(),
+        };
+        let list = some(names.into_iter());
+        format!("has no weight of the tower after the prefix `{prefix}`, only {list}{advice}")
+    }
+
+    /// An error that names this file.
+    pub(super) fn fault(&self, tensor: &str, reason: String) -> Error {
+        match self {
+            Checkpoint::Safetensors(weights) => fault(weights.path(), tensor, reason),
+            Checkpoint::PyTorch { path, .. } => fault(path, tensor, reason),
+        }
+    }
+}
+
+fn fault(path: &Path, tensor: &str, reason: String) -> Error {
+    Error::Weights {
+        path: path.to_owned(),
+        tensor: tensor.to_owned(),
+        reason,
+    }
+}
+
+/// The reader gives native byte order.
+fn widen(dtype: DType, data: &[u8]) -> Vec<f32> {
+    let pairs = || data.as_chunks::<2>().0.iter();
+    match dtype {
+        DType::F16 => pairs().map(|b| f16::from_ne_bytes(*b).to_f32()).collect(),
+        DType::BF16 => pairs().map(|b| bf16::from_ne_bytes(*b).to_f32()).collect(),
+        _ => {
+            let singles = data.as_chunks::<4>().0.iter();
+            singles.map(|b| f32::from_ne_bytes(*b)).collect()
+        }
+    }
+}
