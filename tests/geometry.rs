@@ -160,6 +160,88 @@ proptest! {
     }
 
     #[test]
+    fn a_pixel_keeps_its_place_through_flips_and_turns_too(
+        steps in prop::collection::vec(any_step(), 0..8),
+        width in 1..500u32, height in 1..500u32,
+        lon in -170.0..170.0f64, lat in -80.0..80.0f64, size in 1e-6..1e-3f64, at: (u8, u8),
+    ) {
+        // The azimuths of north and of east say how the picture lies.
+        let before = placed(lon, lat).with_pixel_size((size, size * 0.8)).unwrap()
+            .with_sun_azimuth_angle(0.0).unwrap().with_target_azimuth_angle(90.0).unwrap();
+        let geometry = run(&steps, width, height);
+        let after = geometry.apply_to(&before);
+        prop_assume!(after.pixel_size().is_some());
+        let (centre, size) = (after.location().unwrap(), after.pixel_size().unwrap());
+        let (x, y) = (f64::from(at.0), f64::from(at.1));
+        let (w, h) = (f64::from(geometry.size().0), f64::from(geometry.size().1));
+        let step = ((x - w / 2.0) * size.x, (y - h / 2.0) * size.y);
+        let along = |azimuth: Option<f64>| {
+            let (sin, cos) = azimuth.unwrap().to_radians().sin_cos();
+            step.0 * sin - step.1 * cos
+        };
+        let now = (
+            centre.lon + along(after.target_azimuth_angle()),
+            centre.lat + along(after.sun_azimuth_angle()),
+        );
+        let (u, v) = geometry.to_source(x, y);
+        let then = ground(&before, (width, height), u, v);
+        let within = 1e-9 + 1e-12 * (step.0.abs() + step.1.abs());
+        prop_assert!(near(now.0, then.lon, within), "{:?} {:?}", now, then);
+        prop_assert!(near(now.1, then.lat, within), "{:?} {:?}", now, then);
+    }
+
+    #[test]
+    fn gsd_times_size_is_the_extent_on_the_ground(
+        steps in prop::collection::vec(any_step(), 0..8),
+        width in 1..500u32, height in 1..500u32, gsd in (0.1..20.0f64, 0.1..20.0f64),
+    ) {
+        let geometry = run(&steps, width, height);
+        let after = geometry.apply_to(&Metadata::new().with_gsd(gsd).unwrap());
+        prop_assume!(after.gsd().is_some());
+        let (w, h) = (f64::from(geometry.size().0), f64::from(geometry.size().1));
+        let metres = |x: f64, y: f64| {
+            let (from, to) = (geometry.to_source(0.0, 0.0), geometry.to_source(x, y));
+            ((to.0 - from.0) * gsd.0).hypot((to.1 - from.1) * gsd.1)
+        };
+        let size = after.gsd().unwrap();
+        prop_assert!(near(size.x * w, metres(w, 0.0), 1e-6));
+        prop_assert!(near(size.y * h, metres(0.0, h), 1e-6));
+    }
+
+    #[test]
+    fn azimuths_point_at_the_same_content(
+        turns in 0..4u8, flips: (bool, bool), azimuth in 0.0..360.0f64,
+    ) {
+        let mut geometry = Geometry::of(60, 40).unwrap().crop(cut(3, 4, 50, 30)).unwrap();
+        if flips.0 { geometry = geometry.flip_horizontal(); }
+        geometry = geometry.quarter_turns(turns);
+        if flips.1 { geometry = geometry.flip_vertical(); }
+        let sun = Metadata::new().with_sun_azimuth_angle(azimuth).unwrap();
+        let seen = geometry.apply_to(&sun).sun_azimuth_angle().unwrap();
+        // A step towards the sun in the picture is a step towards it in the source.
+        let (sin, cos) = seen.to_radians().sin_cos();
+        let (from, to) = (geometry.to_source(0.0, 0.0), geometry.to_source(sin, -cos));
+        let step = (to.0 - from.0, to.1 - from.1);
+        let (sin, cos) = azimuth.to_radians().sin_cos();
+        prop_assert!(near(step.0, sin, 1e-9) && near(step.1, -cos, 1e-9), "{:?}", step);
+    }
+
+    #[test]
+    fn what_is_dropped_has_a_reason(
+        steps in prop::collection::vec(any_step(), 0..6), gsd in 1e-4..9999.0f64, sized: bool,
+    ) {
+        let mut before = placed(7.0, 89.0).with_multispectral_gsd(gsd).unwrap().derive_missing();
+        if sized { before.set_gsd(gsd).unwrap(); }
+        let geometry = run(&steps, 400, 300);
+        let (after, dropped) = geometry.apply_with_reasons(&before);
+        prop_assert_eq!(&after, &geometry.apply_to(&before));
+        let lost: FieldSet = dropped.iter().map(|(field, _)| *field).collect();
+        prop_assert_eq!(dropped.len(), lost.len());
+        prop_assert_eq!(before.fields().difference(after.fields()), lost);
+        prop_assert!(dropped.iter().all(|(_, reason)| !reason.is_empty()));
+    }
+
+    #[test]
     fn gsd_alone_moves_the_centre_within_the_stated_error(
         lat in -80.0..80.0f64, east in -5000.0..5000.0f64, north in -5000.0..5000.0f64,
     ) {
@@ -312,6 +394,46 @@ fn a_location_that_cannot_follow_is_dropped() {
         .unwrap();
     let place = east.apply_to(&record).location().unwrap();
     assert!(near(place.lon, -179.976, 1e-9), "{place:?}");
+}
+
+#[test]
+fn reasons_name_what_happened() {
+    let half = Geometry::of(100, 100)
+        .unwrap()
+        .crop(cut(0, 0, 50, 100))
+        .unwrap();
+    let reason = |geometry: &Geometry, record: &Metadata| {
+        let (_, dropped) = geometry.apply_with_reasons(record);
+        assert_eq!(dropped.len(), 1, "{dropped:?}");
+        dropped[0]
+    };
+    let (field, why) = reason(&half, &placed(7.0, 46.0));
+    assert_eq!(field, Field::Location);
+    assert!(why.contains("neither pixel_size nor gsd"), "{why}");
+    let north = Geometry::of(100, 100)
+        .unwrap()
+        .crop(cut(0, 0, 100, 50))
+        .unwrap();
+    let (field, why) = reason(&north, &placed(0.0, 89.9999).with_pixel_size(1e-3).unwrap());
+    assert_eq!(field, Field::Location);
+    assert!(why.contains("pole"), "{why}");
+    let coarser = Geometry::of(100, 100).unwrap().resize(50, 50).unwrap();
+    let (field, why) = reason(&coarser, &Metadata::new().with_gsd(9_000.0).unwrap());
+    assert_eq!(field, Field::Gsd);
+    assert!(why.contains("range"), "{why}");
+    // From France out to sea.
+    let coast = placed(-1.3, 45.0)
+        .with_pixel_size(0.01)
+        .unwrap()
+        .derive_missing();
+    assert_eq!(coast.text(Field::CountryCode).as_deref(), Some("FRA"));
+    let west = Geometry::of(1000, 10)
+        .unwrap()
+        .crop(cut(0, 0, 10, 10))
+        .unwrap();
+    let (field, why) = reason(&west, &coast);
+    assert_eq!(field, Field::CountryCode);
+    assert!(why.contains("has none"), "{why}");
 }
 
 #[test]

@@ -216,6 +216,31 @@ mod tests {
         assert_eq!(cut(json!([10.5, 10.5, 1.0, 0.2]), 1.0), Ok([10, 10, 2, 2]));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_box_gives_a_part_of_the_picture_or_a_reason(
+            numbers in proptest::collection::vec(proptest::num::f64::NORMAL, 4),
+            width in 1..5000u32, height in 1..5000u32, context in 1.0..100.0f64,
+        ) {
+            if let Ok(part) = region(&json!(numbers), (width, height), context) {
+                let geometry = Geometry::of(width, height).unwrap();
+                proptest::prop_assert!(geometry.crop(part).is_ok(), "{part:?}");
+            }
+        }
+
+        #[test]
+        fn a_box_within_is_within_its_part(
+            at in (0..400u32, 0..300u32, 1..100u32, 1..100u32), context in 1.0..3.0f64,
+        ) {
+            let (x, y, w, h) = at;
+            let part = region(&json!([x, y, w, h]), (500, 400), context).unwrap();
+            proptest::prop_assert!(part.left <= x && x + w <= part.left + part.width);
+            proptest::prop_assert!(part.top <= y && y + h <= part.top + part.height);
+            let longest = (context * f64::from(w.max(h))).ceil() as u32 + 1;
+            proptest::prop_assert!(part.width.max(part.height) <= longest);
+        }
+    }
+
     #[test]
     fn impossible_boxes_say_why() {
         for (place, part) in [

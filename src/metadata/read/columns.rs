@@ -322,7 +322,7 @@ impl Columns {
     pub(super) fn positions(&self) -> Vec<usize> {
         let columns = self.columns.iter().map(|(_, at)| *at);
         let texts = self.texts.iter().flatten().copied();
-        let mut positions: Vec<usize> = self.key.iter().copied().collect();
+        let mut positions = self.key.clone();
         positions.extend(columns.chain(texts));
         positions.sort_unstable();
         positions.dedup();

@@ -13,6 +13,7 @@ use burn::store::{
     bridge,
 };
 use burn::tensor::TensorData;
+use serde::Serialize;
 
 use super::{ImageEncoder, SatMip};
 use crate::error::{Error, Result};
