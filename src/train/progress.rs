@@ -34,8 +34,10 @@ pub struct Progress {
     /// Seconds of training so far, over all resumptions.
     pub seconds: f64,
     /// Seconds of them in which this step waited for its batch.
+    #[serde(default)]
     pub waited: f64,
     /// Items so far that could not be read and were replaced.
+    #[serde(default)]
     pub bad_items: usize,
     /// kNN accuracy on the validation split in percent, where it was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
