@@ -23,6 +23,7 @@ pub(super) struct Attention {
 
 /// The one token of each row that is wanted after the last block, so that the last block need not
 /// compute the others.
+#[allow(clippy::large_enum_variant)]
 pub(super) enum Pooled {
     /// The first.
     First,
