@@ -777,6 +777,31 @@ fn folders_with_a_table() {
     refused(folder, "folder = \"no\"\ntable = \"t.csv\"", "val", &["no"]);
 }
 
+#[cfg(feature = "parquet")]
+#[test]
+fn tables_in_parquet() {
+    use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray};
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write(&folder.join("in/a.png"), png(5, 4, [1; 3]));
+    // `label` stands before the key, and `notes` is not read.
+    let columns: [(&str, ArrayRef); 5] = [
+        ("label", Arc::new(StringArray::from(vec!["k", "l"]))),
+        ("notes", Arc::new(StringArray::from(vec!["x", "y"]))),
+        ("gsd", Arc::new(Float64Array::from(vec![Some(2.5), None]))),
+        ("split", Arc::new(StringArray::from(vec!["val", "train"]))),
+        ("file", Arc::new(StringArray::from(vec!["a.png", "b.png"]))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let file = File::create(folder.join("t.parquet")).unwrap();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let set = open(folder, "folder = \"in\"\ntable = \"t.parquet\"", "val").unwrap();
+    assert_eq!((set.len(), set.name(0), set.label(0)), (1, "a.png", "k"));
+    assert_eq!(set.metadata(0).gsd().unwrap().x, 2.5);
+}
+
 #[test]
 fn tables_in_labels_and_splits_alone() {
     let folder = tempfile::tempdir().unwrap();
