@@ -478,6 +478,33 @@ fn a_set_without_a_usable_chip_is_an_error() {
 }
 
 #[test]
+fn fields_that_cannot_follow_are_counted_with_their_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    make_archive(folder.path(), &[]);
+    let index = folder.path().join("chips.csv");
+    // Without a gsd nobody knows how far a crop moves the centre.
+    let text = fs::read_to_string(&index).unwrap();
+    fs::write(&index, text.replace(",10\n", ",\n")).unwrap();
+    let sets = sets(folder.path());
+    let mut loader = Loader::start(Arc::clone(&sets), config()).unwrap();
+    assert!(loader.dropped_fields().is_empty());
+    let batch = loader.next().unwrap().unwrap();
+    let dropped = loader.dropped_fields();
+    assert_eq!((dropped.len(), dropped[0].field), (1, Field::Location));
+    assert!(dropped[0].reason.contains("gsd"), "{dropped:?}");
+    let placed = batch.metadata.iter().filter(|m| m.has(Field::Location));
+    assert!(dropped[0].chips > 9 && placed.count() as u64 + dropped[0].chips <= 18);
+    // Fields that the model does not read are not missed.
+    let without = LoaderConfig {
+        fields: FieldSet::TIME,
+        ..config()
+    };
+    let mut loader = Loader::start(sets, without).unwrap();
+    loader.next().unwrap().unwrap();
+    assert!(loader.dropped_fields().is_empty());
+}
+
+#[test]
 fn dropping_the_loader_ends_its_threads() {
     let folder = tempfile::tempdir().unwrap();
     make_archive(folder.path(), &[]);
