@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-ROUNDS = 3
+ROUNDS = 2
 
 
 def run(program, archive, out, device, workers):

@@ -118,7 +118,7 @@ fn once(variant: &str, options: &Options) -> Outcome<serde_json::Value> {
     recipe.steps = options.steps;
     recipe.optimizer.warmup_steps = 0;
     recipe.optimizer.decay_steps = None;
-    recipe.checkpoint.every = usize::MAX;
+    recipe.checkpoint.every = 1_000_000;
     recipe.validation = None;
     recipe.init = None;
     let folder = tempfile::tempdir()?;
