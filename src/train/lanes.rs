@@ -11,6 +11,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::prelude::{Device, Tensor, TensorData};
 use burn::tensor::{DType, FloatDType};
+use crossbeam_channel::bounded;
 
 use super::inputs::MetadataInput;
 use super::{Precision, reason};
@@ -205,10 +206,13 @@ impl<'a> Lane<'a> {
     }
 }
 
-/// Runs the work of each lane, in threads where `parallel`, and gives the results in the lanes' order.
+/// Runs the work of each lane and gives the results in the lanes' order: each in a thread of its own, of
+/// which so many work at a time, or without a number all in the caller's. Threads beyond the cores would
+/// gain nothing, and each holds memory. A lane keeps its own thread even where one works at a time,
+/// because batch norm tells lanes apart by their threads.
 pub(super) fn side_by_side<T, R>(
     lanes: Vec<T>,
-    parallel: bool,
+    at_a_time: Option<usize>,
     work: impl Fn(T) -> Result<R> + Sync,
 ) -> Result<Vec<R>>
 where
@@ -220,15 +224,24 @@ where
         catch_unwind(AssertUnwindSafe(|| work(lane)))
             .unwrap_or_else(|_| Err(reason("a tower's pass panicked".into())))
     };
-    if !parallel || lanes.len() < 2 {
+    let Some(at_a_time) = at_a_time.filter(|_| lanes.len() > 1) else {
         return lanes.into_iter().map(safely).collect();
-    }
+    };
+    // A place in the channel is a core in use.
+    let (enter, leave) = bounded(at_a_time.max(1));
+    let in_turn = |lane: T| {
+        let ended = || reason("a tower's thread ended".into());
+        enter.send(()).map_err(|_| ended())?;
+        let result = safely(lane);
+        leave.recv().map_err(|_| ended())?;
+        result
+    };
     thread::scope(|scope| {
-        let threads: Vec<_> = lanes
+        let running: Vec<_> = lanes
             .into_iter()
-            .map(|lane| scope.spawn(|| safely(lane)))
+            .map(|lane| scope.spawn(|| in_turn(lane)))
             .collect();
-        threads
+        running
             .into_iter()
             .map(|thread| {
                 thread

@@ -45,7 +45,7 @@ impl RunOptions {
             data: data.into(),
             out: out.into(),
             resume: false,
-            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            workers: cores(),
             cache_bytes: 1 << 30,
             stop: Arc::default(),
         }
@@ -113,8 +113,7 @@ pub fn pretrain(
         recipe,
         input: input.as_ref(),
         device: &training.device.clone(),
-        // A GPU has one queue of work; threads would only contend for it.
-        parallel: *device == Device::flex(),
+        lanes: (*device == Device::flex()).then(cores),
     };
     let mut waiting = Instant::now();
     let mut interrupted = options.stop.load(Ordering::Relaxed);
@@ -159,6 +158,10 @@ pub fn pretrain(
         folder.finish(recipe, &training, &summary, &record.lines)?;
     }
     Ok(summary)
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// What the loader draws: two views, one for SatMIP alone, three without view coupling.

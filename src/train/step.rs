@@ -23,8 +23,9 @@ pub(super) struct StepContext<'a> {
     pub(super) input: Option<&'a MetadataInput>,
     /// With autodiff.
     pub(super) device: &'a Device,
-    /// Whether lanes run in threads: on a CPU, whose one stream of work would leave cores idle.
-    pub(super) parallel: bool,
+    /// Lanes that work at a time: the cores of a CPU, which one stream of work would leave idle; none on a
+    /// GPU, whose queue is one and where lanes need no threads.
+    pub(super) lanes: Option<usize>,
 }
 
 /// The losses of a step and the gradients of all weights.
@@ -104,7 +105,7 @@ pub(super) fn step(
     let mut gradients = GradientsParams::from_grads(by_loss, model);
 
     let work = lanes.into_iter().zip(&by_features).collect();
-    let parts = side_by_side(work, context.parallel, |(lane, gradient): (Lane<'_>, _)| {
+    let parts = side_by_side(work, context.lanes, |(lane, gradient): (Lane<'_>, _)| {
         lane.backward(gradient)
     })?;
     for part in parts {
@@ -128,7 +129,7 @@ fn pass(
     for wave in [first, second] {
         let wave = wave.iter_mut().collect();
         let work = |lane: &mut Lane<'_>| lane.features();
-        features.extend(side_by_side(wave, context.parallel, work)?);
+        features.extend(side_by_side(wave, context.lanes, work)?);
         // Joins the running statistics that the wave's threads left.
         let _ = model.image.valid();
     }

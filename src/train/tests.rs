@@ -92,13 +92,22 @@ impl Tiny {
     }
 
     fn step(&self, change: impl Fn(&mut Recipe), batch: &Batch) -> StepOutcome {
+        self.step_with(Some(2), change, batch)
+    }
+
+    fn step_with(
+        &self,
+        lanes: Option<usize>,
+        change: impl Fn(&mut Recipe),
+        batch: &Batch,
+    ) -> StepOutcome {
         let mut recipe = self.recipe.clone();
         change(&mut recipe);
         let context = StepContext {
             recipe: &recipe,
             input: self.input.as_ref(),
             device: &self.device,
-            parallel: true,
+            lanes,
         };
         step(&self.model, batch, &context).unwrap()
     }
@@ -286,6 +295,39 @@ fn the_gradient_is_that_of_one_graph() {
         };
         let (difference, _) = tiny.compare(&one, &lanes);
         assert!(difference < 1e-5, "{image} {difference}");
+    }
+}
+
+#[test]
+fn the_number_of_cores_changes_nothing() {
+    let mut tiny = Tiny::new(recipe(RESNET, TEXT));
+    let fresh = tiny.model.valid();
+    let uncoupled = |r: &mut Recipe| r.view_coupling = false;
+    let batch = batch(3);
+    let mut of = |cores: usize| {
+        tiny.model = fresh.clone().train();
+        let outcome = tiny.step_with(Some(cores), uncoupled, &batch);
+        let mut all = Numbers(Vec::new());
+        tiny.model.valid().visit(&mut all);
+        (tiny.dot(&outcome, &outcome), all.0)
+    };
+    let one = of(1);
+    for cores in [2, 4] {
+        assert!(one == of(cores), "{cores} cores");
+    }
+    // Statistics of batch norm went on.
+    let mut before = Numbers(Vec::new());
+    fresh.visit(&mut before);
+    assert!(before.0 != one.1);
+}
+
+/// All weights and statistics.
+struct Numbers(Vec<f32>);
+
+impl ModuleVisitor for Numbers {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0
+            .extend(param.val().into_data().try_to_vec::<f32>().unwrap());
     }
 }
 
