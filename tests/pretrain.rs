@@ -191,6 +191,60 @@ fn an_interrupted_run_ends_with_the_same_weights() {
     }
 }
 
+/// Ctrl-C finishes the step and saves; `--resume` goes on to the weights of an unbroken run.
+#[cfg(all(unix, feature = "cli"))]
+#[test]
+fn an_interrupt_saves_and_the_program_resumes() {
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    let folder = tempfile::tempdir().unwrap();
+    make_data(folder.path());
+    let mut recipe = recipe("satmips", TABULAR);
+    recipe.steps = 60;
+    recipe.validation = None;
+    let file = folder.path().join("recipe.toml");
+    fs::write(&file, toml::to_string(&recipe).unwrap()).unwrap();
+    let pretrain = |name: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_satmip"));
+        command.args(["pretrain", "--resume", "-c"]).arg(&file);
+        command.arg("--data").arg(folder.path());
+        command.arg("-o").arg(folder.path().join(name));
+        command.stderr(Stdio::piped());
+        command
+    };
+    let child = pretrain("broken").spawn().unwrap();
+    let metrics = folder.path().join("broken/metrics.jsonl");
+    while fs::read_to_string(&metrics)
+        .unwrap_or_default()
+        .lines()
+        .count()
+        < 3
+    {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let pid = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("--resume"), "{said}");
+    assert!(!folder.path().join("broken/weights.safetensors").exists());
+    for name in ["broken", "whole"] {
+        let output = pretrain(name).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+    }
+    let weights = |name: &str| fs::read(folder.path().join(name).join("weights.safetensors"));
+    assert!(weights("broken").unwrap() == weights("whole").unwrap());
+}
+
 #[test]
 fn a_run_resumes_only_with_its_own_recipe() {
     let folder = tempfile::tempdir().unwrap();
