@@ -178,7 +178,6 @@ impl TryFrom<Keys> for ChipSource {
         if let Some((key, _)) = left.iter().find(|(_, there)| *there) {
             return Err(format!("`{key}` means nothing beside `{kind}`"));
         }
-        source.check()?;
         Ok(source)
     }
 }
@@ -242,8 +241,8 @@ impl ChipSource {
         }
     }
 
-    /// What serde cannot check; sources that were made by hand are checked again when opened.
-    pub(super) fn check(&self) -> Result<(), String> {
+    /// What serde cannot check: a recipe does, and a set when it is opened.
+    pub(crate) fn check(&self) -> Result<(), String> {
         if self.chips_per_epoch() == Some(0) {
             return Err("`chips_per_epoch` must be above 0".into());
         }

@@ -173,8 +173,27 @@ impl MetadataBatch {
     }
 }
 
-/// Scales each row to unit length; a row of zeros stays zero.
+/// Scales each row to unit length; a row of zeros stays zero and has a gradient of zero.
 pub fn unit_rows(x: Tensor<2>) -> Tensor<2> {
-    let norm = x.clone().square().sum_dim(1).sqrt().clamp_min(1e-12);
+    // Before the root, whose slope at 0 is infinite.
+    let norm = x.clone().square().sum_dim(1).clamp_min(1e-24).sqrt();
     x / norm
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_zeros_has_a_finite_gradient() {
+        let device = Device::flex().autodiff();
+        let x = Tensor::<2>::from_data([[0.0f32, 0.0], [3.0, 4.0]], &device).require_grad();
+        let y = unit_rows(x.clone());
+        let values = y.clone().into_data().try_to_vec::<f32>().unwrap();
+        assert_eq!(values[..2], [0.0, 0.0]);
+        assert!((values[2] - 0.6).abs() < 1e-6 && (values[3] - 0.8).abs() < 1e-6);
+        let gradient = x.grad(&y.sum().backward()).unwrap();
+        let gradient = gradient.into_data().try_to_vec::<f32>().unwrap();
+        assert!(gradient.iter().all(|g| g.is_finite()), "{gradient:?}");
+    }
 }

@@ -133,6 +133,10 @@ impl Recipe {
                 &format!("data.{i}.chips_per_epoch"),
                 || "is 0: leave the source out instead".into(),
             )?;
+            let sound = source.check();
+            ensure(sound.is_ok(), &format!("data.{i}"), || {
+                sound.clone().err().unwrap_or_default()
+            })?;
         }
         if let Some(validation) = &self.validation {
             number("validation.every", validation.every, &COUNT)?;
