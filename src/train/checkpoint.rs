@@ -228,19 +228,22 @@ impl Checkpoints {
                 return Err(refuse(format!("its `{name}` is not this run's")));
             }
         }
-        let trained = match average {
-            Some(average) => {
-                load_weights(average.model_mut(), &folder.join(WEIGHTS))?;
-                TRAINING
-            }
-            None => WEIGHTS,
+        let trained = match average.is_some() {
+            true => TRAINING,
+            false => WEIGHTS,
         };
         load_weights(model, &folder.join(trained))?;
         if state.parameters.len() != parameter_ids(model).len() {
             return Err(refuse("it has another number of parameters".into()));
         }
         let ids = state.parameters.iter();
-        *model = model.clone().map(&mut GiveIds(ids));
+        *model = model.clone().map(&mut GiveIds(ids.clone()));
+        if let Some(average) = average {
+            let averaged = average.model_mut();
+            load_weights(averaged, &folder.join(WEIGHTS))?;
+            // The average finds the weights that it follows by their ids.
+            *averaged = averaged.clone().map(&mut GiveIds(ids));
+        }
         let path = folder.join(OPTIMIZER);
         let record =
             OptimizerRecord::load(&path).map_err(|e| refuse(format!("`{OPTIMIZER}`: {e}")))?;
