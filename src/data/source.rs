@@ -371,7 +371,8 @@ mod tests {
             ("shards = []", "no file"),
             ("shards = 3", "a name or a list"),
         ] {
-            let error = toml::from_str::<ChipSource>(text).unwrap_err().to_string();
+            let read = toml::from_str::<ChipSource>(text).map_err(|e| e.to_string());
+            let error = read.and_then(|source| source.check()).unwrap_err();
             assert!(error.contains(part), "{text}: {error}");
         }
     }
