@@ -124,6 +124,7 @@ pub(super) struct Meter<'a> {
 
 impl Meter<'_> {
     /// Says something in front of the speed from now on, for example a loss.
+    #[cfg(feature = "train")]
     pub(super) fn about(&mut self, text: String) {
         self.about = match text.is_empty() {
             true => text,
