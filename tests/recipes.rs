@@ -342,6 +342,12 @@ fn wrong_types_and_values_are_told_with_their_line() {
         ),
         (
             "[simclr]",
+            "[satmip_views]\nblur = 1.5\n[simclr]",
+            "satmip_views.blur",
+            "outside 0 to 1",
+        ),
+        (
+            "[simclr]",
             "[satmip_views]\ncrop_area = [0.5, nan]\n[simclr]",
             "satmip_views.crop_area",
             "NaN",

@@ -94,8 +94,8 @@ impl LoaderConfig {
             ));
         }
         for (number, view) in self.views.iter().enumerate() {
-            if let Err(reason) = view.check() {
-                return refuse(format!("view {number}: {reason}"));
+            if let Err((name, reason)) = view.check() {
+                return refuse(format!("view {number}: `{name}` {reason}"));
             }
         }
         if self.metadata_view >= self.views.len() {

@@ -67,8 +67,8 @@ impl ViewConfig {
     /// Checks that every value is possible.
     ///
     /// # Errors
-    /// A sentence that names the value.
-    pub fn check(&self) -> Result<(), String> {
+    /// The value's name, and what is wrong with it.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
         for (name, value, most) in [
             ("jitter", self.jitter, 1.0),
             ("brightness", self.brightness, 1.0),
@@ -79,17 +79,22 @@ impl ViewConfig {
             ("blur", self.blur, 1.0),
         ] {
             if !(0.0..=most).contains(&value) {
-                return Err(format!("`{name}` is {value}, outside 0 to {most}"));
+                return Err((name, format!("is {value}, outside 0 to {most}")));
             }
         }
-        for (name, [low, high], most) in [
-            ("crop_area", self.crop_area, 1.0),
-            ("crop_aspect", self.crop_aspect, 100.0),
-            ("blur_sigma", self.blur_sigma, 100.0),
+        for (name, [low, high], least, most) in [
+            ("crop_area", self.crop_area, f64::MIN_POSITIVE, 1.0),
+            ("crop_aspect", self.crop_aspect, 0.01, 100.0),
+            ("blur_sigma", self.blur_sigma, f64::MIN_POSITIVE, 100.0),
         ] {
-            if !(low > 0.0 && low <= high && high <= most) {
-                return Err(format!(
-                    "`{name}` is {low} to {high}, it needs 0 < least <= largest <= {most}"
+            if !(low >= least && low <= high && high <= most) {
+                let bound = match least {
+                    f64::MIN_POSITIVE => "0 <".to_owned(),
+                    least => format!("{least} <="),
+                };
+                return Err((
+                    name,
+                    format!("is [{low}, {high}]; needs {bound} least <= largest <= {most}"),
                 ));
             }
         }

@@ -225,6 +225,8 @@ fn chunks_with_dropout_pass_the_same_features_twice() {
 #[test]
 #[ignore = "runs in a process of its own"]
 fn alone_the_gradient_is_the_slope() {
+    // Some first weights lie where the loss bends within a step.
+    Device::flex().seed(1);
     let mut tiny = Tiny::new(recipe(VIT, TABULAR));
     let batch = batch(2);
     let chunked = |r: &mut Recipe| r.chunk = Some(3);

@@ -8,7 +8,6 @@ use crate::arch::{
     Arch, ImageTower, MetadataSide, MetadataTower, NumberColumn, Projector, TabularColumns,
     TabularConfig, TextConfig, weight_shapes,
 };
-use crate::data::ViewConfig;
 use crate::error::Error;
 use crate::metadata::FieldSet;
 use crate::train::OptimizerConfig;
@@ -75,8 +74,10 @@ impl Recipe {
             },
         )?;
         self.check_method()?;
-        check_views("views", &self.views)?;
-        check_views("satmip_views", &self.satmip_views)?;
+        for (key, views) in [("views", &self.views), ("satmip_views", &self.satmip_views)] {
+            let sound = views.check();
+            sound.map_err(|(part, reason)| problem(&format!("{key}.{part}"), reason))?;
+        }
         check_optimizer(&self.optimizer, self.steps)?;
         self.check_sources()?;
         self.check_towers()?;
@@ -292,33 +293,6 @@ impl Recipe {
             "is 1: SimCLR's head has BatchNorm, which one chip gives no variance; at least 2".into()
         })
     }
-}
-
-fn check_views(key: &str, views: &ViewConfig) -> Check {
-    let name = |part: &str| format!("{key}.{part}");
-    let [least, most] = views.crop_area;
-    ensure(
-        least > 0.0 && least <= most && most <= 1.0,
-        &name("crop_area"),
-        || format!("is [{least}, {most}]; needs 0 < least <= largest <= 1"),
-    )?;
-    let [least, most] = views.crop_aspect;
-    ensure(
-        least >= 0.01 && least <= most && most <= 100.0,
-        &name("crop_aspect"),
-        || format!("is [{least}, {most}]; needs 0.01 <= least <= largest <= 100"),
-    )?;
-    for (part, value, most) in [
-        ("jitter", views.jitter, 1.0),
-        ("grey", views.grey, 1.0),
-        ("brightness", views.brightness, 1.0),
-        ("contrast", views.contrast, 1.0),
-        ("saturation", views.saturation, 1.0),
-        ("hue", views.hue, 0.5),
-    ] {
-        real(&name(part), value, 0.0..=most)?;
-    }
-    Ok(())
 }
 
 fn check_optimizer(config: &OptimizerConfig, steps: usize) -> Check {
