@@ -15,7 +15,8 @@ use std::time::Instant;
 
 use satmip::FieldSet;
 use satmip::arch::Preprocessing;
-use satmip::data::{ChipSet, ChipSource, Loader, LoaderConfig, ViewConfig, draw_view, rng_for};
+use satmip::chips::{ChipSet, ChipSource};
+use satmip::data::{Loader, LoaderConfig, ViewConfig, draw_view, rng_for};
 
 const ROUNDS: usize = 3;
 const BATCH: usize = 128;
@@ -90,6 +91,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             metadata_view: 0,
             preprocessing: preprocessing.clone(),
             fields: FieldSet::ALL,
+            metadata_follow_views: true,
             field_dropout: 0.3,
             per_epoch: vec![chips],
             workers,

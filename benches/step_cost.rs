@@ -148,7 +148,7 @@ fn once(variant: &str, options: &Options) -> Outcome<serde_json::Value> {
 
 #[derive(serde::Deserialize)]
 struct Data {
-    data: Vec<satmip::data::ChipSource>,
+    data: Vec<satmip::chips::ChipSource>,
 }
 
 /// Noise as PNG in an archive, and an index with drawn metadata.

@@ -18,7 +18,7 @@ use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};
-use satmip::data::{ChipSet, ChipSource, FMOW_CONTEXT};
+use satmip::chips::{ChipSet, ChipSource, FMOW_CONTEXT};
 use satmip::{Field, FieldSet, Metadata};
 use serde_json::{Map, Value, json};
 

@@ -208,6 +208,31 @@ pub enum Error {
         source: Option<Cause>,
     },
 
+    /// A data set cannot be read as it is described.
+    #[error("data: {reason}")]
+    Data {
+        /// What is wrong, with the name of the source, file or table.
+        reason: String,
+        /// The cause, where another error was it.
+        source: Option<Cause>,
+    },
+
+    /// A source of chips has none of the split that was asked for.
+    #[error("`{origin}` has no chip of the split `{split}`")]
+    EmptySplit {
+        /// The archive, folder or table.
+        origin: String,
+        /// The split, for example `val`.
+        split: String,
+    },
+
+    /// Features cannot be evaluated.
+    #[error("evaluation: {reason}")]
+    Evaluation {
+        /// What is wrong, with the name of the class, chip or file.
+        reason: String,
+    },
+
     /// A recipe or its data cannot be trained with.
     #[error("training: {reason}")]
     Training {
@@ -270,6 +295,10 @@ impl Error {
                 fault: ImageFault::TooLarge { .. },
                 ..
             } => Some("raise the limit (`--max-pixels`) or cut the image into tiles".into()),
+            Error::EmptySplit { .. } => Some(
+                "put `{split}` into the names of its files, or a column `split` into its table"
+                    .into(),
+            ),
             Error::Checksum { .. } => Some("get the bundle again from where it came".into()),
             Error::CaptionTooLong { .. } => {
                 Some("leave out fields, or use a model with a longer context".into())

@@ -52,6 +52,8 @@ pub struct Readme;
 pub mod arch;
 #[cfg(feature = "serve")]
 pub mod bundle;
+#[cfg(feature = "eval")]
+pub mod chips;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "train")]
@@ -63,8 +65,12 @@ pub mod embedder;
 #[cfg(feature = "serve")]
 pub mod engine;
 mod error;
+#[cfg(feature = "eval")]
+pub mod eval;
 #[cfg(feature = "export")]
 pub mod export;
+#[cfg(feature = "eval")]
+mod figure;
 pub mod image;
 #[cfg(feature = "train")]
 pub mod loss;

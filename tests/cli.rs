@@ -33,6 +33,7 @@ fn help_is_as_written_down() {
         "embed",
         "query",
         "audit",
+        "eval",
         "caption",
         "inspect",
         "export",

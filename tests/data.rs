@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use satmip::arch::Preprocessing;
-use satmip::data::{Batch, ChipSet, ChipSource, Loader, LoaderConfig, ViewConfig};
+use satmip::chips::{ChipSet, ChipSource};
+use satmip::data::{Batch, Loader, LoaderConfig, ViewConfig};
 use satmip::{Error, Field, FieldSet, Metadata};
 
 #[path = "data/sources.rs"]
@@ -120,6 +121,7 @@ fn config() -> LoaderConfig {
             std: [0.25; 3],
         },
         fields: FieldSet::ALL,
+        metadata_follow_views: true,
         field_dropout: 0.3,
         per_epoch: vec![30, 40],
         workers: 2,
@@ -282,6 +284,19 @@ fn metadata_are_of_their_view_and_fields_drop_out() {
     // 8 fields, of which one stays and seven are tossed for: 4.5 on average.
     let mean = present as f64 / records as f64;
     assert!((4.0..5.0).contains(&mean), "{mean}");
+    // Crops that leave metadata as they are: those of the whole chip, at the input's size.
+    let untouched = LoaderConfig {
+        views: vec![ViewConfig::default(); 2],
+        metadata_follow_views: false,
+        ..whole.clone()
+    };
+    for batch in draw(&sets, untouched) {
+        for (record, (set, chip)) in batch.metadata.iter().zip(&batch.items) {
+            let source = sets[*set].metadata(*chip);
+            assert_eq!(record.gsd().unwrap().x, 15.0);
+            assert_eq!(record.location(), source.location());
+        }
+    }
     let none = LoaderConfig {
         fields: FieldSet::NONE,
         ..whole

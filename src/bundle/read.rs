@@ -8,6 +8,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::manifest::{BundleManifest, FileEntry};
+#[cfg(feature = "export")]
+use super::write::complete;
 use super::{MANIFEST, sha256};
 use crate::error::{Cause, Error, Result};
 
@@ -97,6 +99,27 @@ impl Bundle {
             manifest,
             path,
             files: Files::Parts(files),
+        })
+    }
+
+    /// A bundle from its files in memory, whose sizes and checksums the manifest does not have yet.
+    ///
+    /// # Errors
+    /// As [`write`](super::write()).
+    #[cfg(feature = "export")]
+    pub(crate) fn in_memory(
+        label: &str,
+        manifest: BundleManifest,
+        files: Vec<(&'static str, Vec<u8>)>,
+    ) -> Result<Bundle> {
+        let path = PathBuf::from(label);
+        let parts: Vec<(&str, &[u8])> = files.iter().map(|(n, b)| (*n, b.as_slice())).collect();
+        let manifest = complete(&path, manifest, &parts)?;
+        let owned = |(name, bytes): (&str, Vec<u8>)| (name.to_owned(), Cow::Owned(bytes));
+        Ok(Bundle {
+            manifest,
+            path,
+            files: Files::Parts(files.into_iter().map(owned).collect()),
         })
     }
 

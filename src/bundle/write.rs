@@ -18,27 +18,12 @@ use crate::error::{Error, Result};
 /// bundle would not open: a file that the architecture needs is missing, a name is not plain, a
 /// value of the manifest is impossible.
 pub fn write(dir: &Path, manifest: BundleManifest, files: &[(&str, &[u8])]) -> Result<()> {
+    let manifest = complete(dir, manifest, files)?;
     let refuse = |reason: String| Error::Bundle {
         path: dir.to_owned(),
         reason,
         source: None,
     };
-    let mut manifest = BundleManifest {
-        format: FORMAT,
-        ..manifest
-    };
-    manifest.files.clear();
-    for (name, bytes) in files {
-        check_name(name).map_err(refuse)?;
-        let entry = FileEntry {
-            size: bytes.len() as u64,
-            sha256: sha256::of_bytes(bytes),
-        };
-        if manifest.files.insert((*name).to_owned(), entry).is_some() {
-            return Err(refuse(format!("`{name}` is given twice")));
-        }
-    }
-    manifest.check().map_err(refuse)?;
     let mut json = serde_json::to_vec_pretty(&manifest).map_err(|e| refuse(e.to_string()))?;
     json.push(b'\n');
 
@@ -79,6 +64,36 @@ pub fn write(dir: &Path, manifest: BundleManifest, files: &[(&str, &[u8])]) -> R
         let _ = parent.sync_all();
     }
     Ok(())
+}
+
+/// The manifest with its format and files, checked; `dir` stands for the bundle in messages.
+pub(super) fn complete(
+    dir: &Path,
+    manifest: BundleManifest,
+    files: &[(&str, &[u8])],
+) -> Result<BundleManifest> {
+    let refuse = |reason: String| Error::Bundle {
+        path: dir.to_owned(),
+        reason,
+        source: None,
+    };
+    let mut manifest = BundleManifest {
+        format: FORMAT,
+        ..manifest
+    };
+    manifest.files.clear();
+    for (name, bytes) in files {
+        check_name(name).map_err(refuse)?;
+        let entry = FileEntry {
+            size: bytes.len() as u64,
+            sha256: sha256::of_bytes(bytes),
+        };
+        if manifest.files.insert((*name).to_owned(), entry).is_some() {
+            return Err(refuse(format!("`{name}` is given twice")));
+        }
+    }
+    manifest.check().map_err(refuse)?;
+    Ok(manifest)
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

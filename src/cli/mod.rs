@@ -13,6 +13,7 @@ mod doctor;
 mod dry_run;
 mod embed;
 pub mod env;
+mod eval;
 mod export;
 mod gather;
 mod inspect;
@@ -84,6 +85,7 @@ struct Global {
 enum Command {
     Embed(embed::EmbedArgs),
     Query(query::QueryArgs),
+    Eval(eval::EvalArgs),
     Audit(audit::AuditArgs),
     Caption(caption::CaptionArgs),
     Inspect(inspect::InspectArgs),
@@ -101,6 +103,7 @@ impl Command {
         match self {
             Command::Embed(args) => embed::run(args, terminal),
             Command::Query(args) => query::run(args, terminal),
+            Command::Eval(args) => eval::run(args, terminal),
             Command::Audit(args) => audit::run(args, terminal),
             Command::Caption(args) => caption::run(args),
             Command::Inspect(args) => inspect::run(args),

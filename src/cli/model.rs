@@ -5,7 +5,8 @@ use std::thread::available_parallelism;
 
 use clap::Args;
 
-use crate::embedder::Embedder;
+use crate::bundle::Bundle;
+use crate::embedder::{Embedder, EmbedderBuilder};
 use crate::engine::Device;
 use crate::error::Result;
 use crate::image::DecodeLimits;
@@ -59,12 +60,22 @@ impl ModelArgs {
     }
 
     pub(super) fn load(&self) -> Result<Embedder> {
+        self.configure(Embedder::builder(self.model.as_str()))
+            .load()
+    }
+
+    /// As [`ModelArgs::load`], of a bundle in place of the one that is named.
+    pub(super) fn load_bundle(&self, bundle: Bundle) -> Result<Embedder> {
+        self.configure(EmbedderBuilder::from(bundle)).load()
+    }
+
+    fn configure(&self, builder: EmbedderBuilder) -> EmbedderBuilder {
         // Two sessions keep a GPU busy while one of them waits for its data.
         let sessions = match self.device.is_gpu() {
             true => self.workers().min(2),
             false => self.workers(),
         };
-        let mut builder = Embedder::builder(self.model.as_str())
+        let mut builder = builder
             .device(self.device)
             .sessions(sessions)
             .batch_size(self.batch_size())
@@ -72,6 +83,6 @@ impl ModelArgs {
         if let Some(library) = &self.onnxruntime {
             builder = builder.onnxruntime_library(library);
         }
-        builder.load()
+        builder
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::ChipSet;
+use crate::chips::ChipSet;
 use crate::error::Result;
 use crate::image::RgbImage;
 

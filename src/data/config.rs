@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use serde::Serialize;
 
+use super::ViewConfig;
 use super::views::numbers;
-use super::{ChipSet, ViewConfig};
 use crate::arch::Preprocessing;
+use crate::chips::ChipSet;
 use crate::error::{Error, Result};
 use crate::metadata::{Field, FieldSet, Metadata};
 
@@ -22,12 +23,15 @@ pub struct LoaderConfig {
     pub steps: Range<usize>,
     /// One for each view of a chip.
     pub views: Vec<ViewConfig>,
-    /// The view that the metadata are true of.
+    /// The view that the metadata go with.
     pub metadata_view: usize,
     /// Input size and normalisation.
     pub preprocessing: Preprocessing,
     /// Fields that the metadata tower reads; without any, metadata are left empty.
     pub fields: FieldSet,
+    /// Whether metadata follow the view's crop, flips and turns; else they are those of the chip as
+    /// [`centre_view`](super::centre_view) shows it.
+    pub metadata_follow_views: bool,
     /// Probability that a present field is left out of a record; at least one field stays.
     pub field_dropout: f64,
     /// Chips that an epoch draws of each set; at most all of them are.
@@ -47,7 +51,7 @@ pub struct Batch {
     pub step: usize,
     /// For each view, normalised pixels `[batch, 3, size, size]`.
     pub views: Vec<Vec<f32>>,
-    /// Metadata that are true of the view [`LoaderConfig::metadata_view`].
+    /// Metadata that go with the view [`LoaderConfig::metadata_view`].
     pub metadata: Vec<Metadata>,
     /// Each chip by its set and its number there, replacements included.
     pub items: Vec<(usize, usize)>,

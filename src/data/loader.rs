@@ -11,7 +11,8 @@ use rand::seq::SliceRandom;
 
 use super::cache::Cache;
 use super::piece::{Chip, ORDER, Piece};
-use super::{BadItem, Batch, ChipSet, DroppedField, LoaderConfig, rng_for};
+use super::{BadItem, Batch, DroppedField, LoaderConfig, rng_for};
+use crate::chips::ChipSet;
 use crate::error::{Error, Result};
 use crate::metadata::Field;
 

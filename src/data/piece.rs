@@ -9,7 +9,7 @@ use super::cache::Cache;
 use super::views::{draw_into, numbers};
 use super::{LoaderConfig, rng_for};
 use crate::error::{Error, Result};
-use crate::image::RgbImage;
+use crate::image::{RgbImage, fitted_geometry};
 use crate::metadata::{Field, Metadata};
 
 /// Purposes of random streams; view number n has `VIEWS + n`.
@@ -80,6 +80,10 @@ impl Piece {
                     let mut record = Metadata::new();
                     if !config.fields.is_empty() {
                         let source = cache.sets()[set].metadata(chip);
+                        let geometry = match config.metadata_follow_views {
+                            true => geometry,
+                            false => fitted_geometry(image.width(), image.height(), preprocessing)?,
+                        };
                         let (followed, dropped) = geometry.apply_with_reasons(source);
                         for key in dropped {
                             if config.fields.contains(key.0) {

@@ -12,6 +12,8 @@
 //! gives before its projector. A row of embeds is a unit vector, or zeros where the projector
 //! gives zeros.
 
+#[cfg(feature = "serve")]
+mod checkpoint;
 mod image;
 mod metadata;
 mod projector;
@@ -26,6 +28,8 @@ use satmip_export::{Graph, Model, ModelInfo, WeightStorage};
 use crate::arch::Arch;
 use crate::error::{Error, Result};
 
+#[cfg(feature = "serve")]
+pub use checkpoint::{BundleFiles, Card, Checkpoint};
 pub use weights::Weights;
 
 /// The version of ONNX's operator set: the first with `Gelu` as one operator.

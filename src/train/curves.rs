@@ -3,31 +3,20 @@
 use std::fs;
 use std::path::Path;
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, VPos};
 
 use super::Progress;
 use crate::error::{Error, Result};
+use crate::figure::{self, Area, COLOURS, Drawn, GRID, INK, Key};
 
 /// Points of a curve in the figure; of more, each is the mean of its neighbours (our choice).
 const POINTS: usize = 400;
 /// Curves of at most so many points show them as dots too.
 const DOTS: usize = 40;
-/// Width and height of a panel, and height of the strip above them, in pixels.
-const PANEL: (u32, u32) = (460, 260);
-const STRIP: u32 = 64;
-/// Colours that colour-blind readers can tell apart (Okabe and Ito), without its yellow.
-const COLOURS: [RGBColor; 6] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-];
-const INK: RGBColor = RGBColor(60, 60, 60);
-const GRID: RGBColor = RGBColor(225, 225, 225);
-
+/// Width and height of a panel, and of the title, in pixels.
+const PANEL: (i32, i32) = (460, 260);
+const TITLE: i32 = 36;
 /// What a panel shows of a line.
 type Quantity = fn(&Progress) -> Option<f64>;
 
@@ -162,51 +151,44 @@ fn draw(title: &str, mut panels: Vec<Panel>) -> Result<String> {
     panels.retain(|panel| panel.curves.iter().any(|c| !c.points.is_empty()));
     let columns = panels.len().clamp(1, 2);
     let rows = panels.len().div_ceil(columns).max(1);
-    let size = (PANEL.0 * columns as u32, STRIP + PANEL.1 * rows as u32);
-    let mut svg = String::new();
-    let drawn = || -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        root.fill(&WHITE)?;
-        let (strip, rest) = root.split_vertically(STRIP);
-        draw_strip(&strip, title, &panels)?;
+    let width = PANEL.0 * columns as i32;
+    let keys = keys(&panels);
+    let strip = TITLE + figure::place(&keys, width).1;
+    let drawn = figure::svg((width, strip + PANEL.1 * rows as i32), |root| {
+        let style = figure::text(15, INK, HPos::Left, VPos::Center);
+        root.draw(&Text::new(
+            title.to_owned(),
+            (figure::LEFT, TITLE / 2),
+            style,
+        ))?;
+        figure::legend(root, &keys, TITLE)?;
+        let (_, rest) = root.split_vertically(strip);
         for (area, panel) in rest.split_evenly((rows, columns)).iter().zip(&panels) {
             draw_panel(area, panel)?;
         }
-        root.present()?;
         Ok(())
-    }();
+    });
     drawn.map_err(|source| Error::Training {
         reason: "the curves cannot be drawn".into(),
         source: Some(source),
-    })?;
-    Ok(svg)
+    })
 }
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Drawn = Result<(), Box<dyn std::error::Error + Send + Sync>>;
-
-/// Title, and names of the colours.
-fn draw_strip(area: &Area<'_>, title: &str, panels: &[Panel]) -> Drawn {
-    let text = |size: i32| ("sans-serif", size).into_font().color(&INK);
-    area.draw(&Text::new(title.to_owned(), (16, 12), text(18)))?;
+/// Names of the colours, each once.
+fn keys(panels: &[Panel]) -> Vec<Key> {
+    let mut keys: Vec<Key> = Vec::new();
     let curves = panels.iter().flat_map(|panel| &panel.curves);
-    let mut names: Vec<(&str, RGBColor)> = Vec::new();
     for curve in curves.filter(|c| !c.name.is_empty()) {
-        if !names
-            .iter()
-            .any(|known| *known == (&curve.name, curve.colour))
-        {
-            names.push((&curve.name, curve.colour));
+        let (name, colour) = (figure::clean(&curve.name), curve.colour);
+        if !keys.iter().any(|k| k.name == name && k.colour == colour) {
+            keys.push(Key {
+                name,
+                colour,
+                dashed: false,
+            });
         }
     }
-    let mut x = 16;
-    for (name, colour) in names {
-        area.draw(&Rectangle::new([(x, 44), (x + 18, 48)], colour.filled()))?;
-        area.draw(&Text::new(name.to_owned(), (x + 24, 39), text(14)))?;
-        // Eight pixels a letter is more than any of them takes at this size.
-        x += 44 + 8 * name.chars().count() as i32;
-    }
-    Ok(())
+    keys
 }
 
 fn draw_panel(area: &Area<'_>, panel: &Panel) -> Drawn {

@@ -10,7 +10,7 @@ use super::estimate::count;
 use super::fields::{FieldCounts, check_fields};
 use super::inputs::{MetadataInput, resolve};
 use super::{Estimate, Recipe};
-use crate::data::{ChipSet, ChipSource};
+use crate::chips::{ChipSet, ChipSource};
 use crate::error::{Error, Result};
 use crate::metadata::Metadata;
 

@@ -8,7 +8,8 @@ use burn::prelude::{Tensor, TensorData};
 
 use super::{Validation, reason, weighted_knn};
 use crate::arch::Preprocessing;
-use crate::data::{ChipSet, centre_view};
+use crate::chips::ChipSet;
+use crate::data::centre_view;
 use crate::error::Result;
 use crate::image::RgbImage;
 use crate::model::{SatMip, unit_rows};

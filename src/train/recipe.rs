@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::OptimizerConfig;
 use crate::arch::{ImageTower, Preprocessing, Projector};
-use crate::data::{ChipSource, ViewConfig};
+use crate::chips::ChipSource;
+use crate::data::ViewConfig;
 use crate::metadata::FieldSet;
 use crate::model::SimclrConfig;
 
@@ -66,6 +67,10 @@ pub struct Recipe {
     /// The third view without coupling; a crop of at least half the picture by default, as SLIP's.
     #[serde(default = "gentle")]
     pub satmip_views: ViewConfig,
+    /// Whether metadata follow the crops, flips and turns of the view. Without, they are those of the whole
+    /// chip, fitted to the input size, whatever the view shows: to measure what following is worth.
+    #[serde(default = "yes")]
+    pub metadata_follow_views: bool,
     /// Chips of one pass of a tower. With fewer than the batch, features are cached and each pass is done
     /// twice, so that the batch and its negatives may be larger than the device holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]

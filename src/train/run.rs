@@ -17,7 +17,8 @@ use super::tensorboard::EventWriter;
 use super::training::Training;
 use super::{Method, Progress, Recipe, Summary, reason};
 use crate::arch::Arch;
-use crate::data::{ChipSet, Loader, LoaderConfig};
+use crate::chips::ChipSet;
+use crate::data::{Loader, LoaderConfig};
 use crate::error::Result;
 
 /// Where a run reads and writes, and what changes its speed but never its weights.
@@ -189,6 +190,7 @@ fn loader_config(
         views,
         preprocessing: arch.preprocessing.clone(),
         fields: recipe.fields,
+        metadata_follow_views: recipe.metadata_follow_views,
         field_dropout: recipe.field_dropout,
         per_epoch: per_epoch.collect(),
         workers: options.workers,

@@ -192,12 +192,17 @@ fn shards_of_samples() {
         assert!(fault(&set, chip).contains(part), "{}", fault(&set, chip));
         assert!(set.metadata(chip).is_empty());
     }
-    refused(folder, shards, "val", &["val-00.tar"]);
+    refused(
+        folder,
+        shards,
+        "val",
+        &["`val-{00..01}.tar` has no chip of the split `val`"],
+    );
     refused(
         folder,
         "shards = \"train-00.tar\"",
         "val",
-        &["`train`, not `val`"],
+        &["`train-00.tar` has no chip of the split `val`"],
     );
     refused(folder, "shards = \"train-{00\"", "train", &["not closed"]);
 }

@@ -11,7 +11,7 @@ const FEW: usize = 64;
 ///
 /// # Errors
 /// When a thread cannot be started.
-pub(super) fn each<T: Send>(items: &mut [T], work: impl Fn(&mut T) + Sync) -> Result<()> {
+pub(crate) fn each<T: Send>(items: &mut [T], work: impl Fn(&mut T) + Sync) -> Result<()> {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     if items.len() < FEW || threads == 1 {
         items.iter_mut().for_each(work);
@@ -23,7 +23,7 @@ pub(super) fn each<T: Send>(items: &mut [T], work: impl Fn(&mut T) + Sync) -> Re
             thread::Builder::new()
                 .name("satmip-index".into())
                 .spawn_scoped(scope, move || part.iter_mut().for_each(work))
-                .map_err(|e| Error::Training {
+                .map_err(|e| Error::Data {
                     reason: "cannot start a thread to read the data".into(),
                     source: Some(e.into()),
                 })?;

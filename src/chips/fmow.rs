@@ -38,6 +38,12 @@ struct Found {
 
 /// Reads the JSON of all pictures of a split; chips come in the order of their paths, then boxes.
 pub(super) fn open(draft: &mut Draft, root: &Path, context: f64, split: &str) -> Result<()> {
+    if root.is_dir() && !root.join(split).exists() {
+        return Err(Error::EmptySplit {
+            origin: root.display().to_string(),
+            split: split.to_owned(),
+        });
+    }
     let mut pictures = Vec::new();
     collect(&root.join(split), split, "", DEEPEST, &mut pictures)?;
     pictures.sort_unstable_by(|a: &Picture, b| a.name.cmp(&b.name));

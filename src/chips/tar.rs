@@ -59,7 +59,7 @@ impl TarFile {
                     return Ok(Some(format!("damaged after `{last}`: {error}")));
                 }
                 (Err(error), None) => {
-                    return Err(Error::Training {
+                    return Err(Error::Data {
                         reason: format!("`{}` is no tar archive", self.path.display()),
                         source: Some(error.into()),
                     });

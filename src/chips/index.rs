@@ -81,7 +81,10 @@ impl Index {
             }
         }
         if index.rows.is_empty() {
-            return Err(fail(None, format!("no row has the split `{split}`")));
+            return Err(Error::EmptySplit {
+                origin: path.display().to_string(),
+                split: split.to_owned(),
+            });
         }
         Ok(index)
     }
@@ -110,7 +113,7 @@ impl Index {
     /// Refuses a table of which chips are missing in `place`, for `why` it may be.
     ///
     /// # Errors
-    /// [`Error::Training`] with their number and the first of their names.
+    /// [`Error::Data`] with their number and the first of their names.
     pub(super) fn all_taken(self, place: &Path, why: Option<&str>) -> Result<()> {
         let mut left: Vec<String> = self.into_rows().map(|row| row.key).collect();
         left.sort_unstable();
@@ -118,7 +121,7 @@ impl Index {
             return Ok(());
         };
         let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
-        Err(Error::Training {
+        Err(Error::Data {
             reason: format!(
                 "`{}` lacks {} chips of its table, `{first}` first{why}",
                 place.display(),

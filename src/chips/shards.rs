@@ -49,15 +49,12 @@ pub(super) fn open(
 ) -> Result<()> {
     let in_names = patterns.iter().any(|pattern| pattern.contains("{split}"));
     let all = if in_names { split } else { only };
+    let empty = || Error::EmptySplit {
+        origin: patterns.join(", ").replace("{split}", split),
+        split: split.to_owned(),
+    };
     if table.is_none() && all != split {
-        return Err(Error::Training {
-            reason: format!(
-                "the shards `{}` hold the split `{only}`, not `{split}`; put `{{split}}` into their \
-                 names, or a column `split` into a table",
-                patterns.join(", ")
-            ),
-            source: None,
-        });
+        return Err(empty());
     }
     let mut index = match table {
         Some(table) => Some(Index::read(table, split, Some(all))?),
@@ -69,6 +66,9 @@ pub(super) fn open(
             let path = folder.join(name);
             shards.push(Shard { path, read: None });
         }
+    }
+    if in_names && shards.iter().all(|shard| !shard.path.exists()) {
+        return Err(empty());
     }
     let keep = shards.len() <= MOST_OPEN;
     each(&mut shards, |shard| {

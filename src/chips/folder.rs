@@ -18,7 +18,7 @@ pub(super) fn open(draft: &mut Draft, folder: &Path, table: &Path, split: &str) 
         .collect();
     let there = |key: &str| stays_within(key) && folder.join(key).is_file();
     if !rows.iter().take(LOOKED_FOR).any(|row| there(&row.key)) {
-        return Err(Error::Training {
+        return Err(Error::Data {
             reason: format!(
                 "`{}` has none of the first {} pictures of `{}`, `{}` first",
                 folder.display(),

@@ -32,6 +32,9 @@ const MOST_SHARDS: usize = 100_000;
 /// chips_per_epoch = 5000
 ///
 /// [[data]]
+/// classes = "UCMerced_LandUse/Images"
+///
+/// [[data]]
 /// fmow = "fmow-rgb"
 /// context = 1.5
 /// ```
@@ -75,6 +78,19 @@ pub enum ChipSource {
         /// Most chips of an epoch.
         chips_per_epoch: Option<usize>,
     },
+    /// A folder with a folder of pictures for each class.
+    Classes {
+        /// The folder, with `{split}` for the split that is opened where each split has its own.
+        classes: String,
+        /// Table joined by `CLASS/PICTURE` or the picture's name as `file`: the metadata come from
+        /// it, and the split where it has such a column.
+        table: Option<PathBuf>,
+        /// The split that all pictures belong to, `train` by default, where neither the folder's name
+        /// nor the table tell.
+        split: String,
+        /// Most chips of an epoch.
+        chips_per_epoch: Option<usize>,
+    },
     /// The layout of fMoW-RGB: `ROOT/SPLIT/CLASS/CLASS_N/CLASS_N_M_rgb.jpg` and its `.json`. Each
     /// bounding box is one chip, whose metadata are of the crop.
     Fmow {
@@ -105,6 +121,8 @@ struct Keys {
     #[serde(skip_serializing_if = "Option::is_none")]
     split: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    classes: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     fmow: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     context: Option<f64>,
@@ -129,12 +147,14 @@ impl TryFrom<Keys> for ChipSource {
             ("archive", keys.archive.is_some()),
             ("shards", keys.shards.is_some()),
             ("folder", keys.folder.is_some()),
+            ("classes", keys.classes.is_some()),
             ("fmow", keys.fmow.is_some()),
         ];
         let named: Vec<&str> = kinds.iter().filter(|k| k.1).map(|k| k.0).collect();
         let [kind] = named[..] else {
             return Err(match named[..] {
-                [] => "a source needs one of `archive`, `shards`, `folder` and `fmow`".into(),
+                [] => "a source needs one of `archive`, `shards`, `folder`, `classes` and `fmow`"
+                    .into(),
                 [a, b, ..] => format!("`{a}` and `{b}` are two kinds of source"),
                 [_] => String::new(),
             });
@@ -160,6 +180,13 @@ impl TryFrom<Keys> for ChipSource {
             ChipSource::Folder {
                 folder,
                 table: keys.table.take().ok_or_else(|| need("table"))?,
+                chips_per_epoch,
+            }
+        } else if let Some(classes) = keys.classes.take() {
+            ChipSource::Classes {
+                classes,
+                table: keys.table.take(),
+                split: keys.split.take().unwrap_or_else(|| "train".into()),
                 chips_per_epoch,
             }
         } else {
@@ -204,6 +231,14 @@ impl From<ChipSource> for Keys {
             ChipSource::Folder { folder, table, .. } => {
                 (keys.folder, keys.table) = (Some(folder), Some(table));
             }
+            ChipSource::Classes {
+                classes,
+                table,
+                split,
+                ..
+            } => {
+                (keys.classes, keys.table, keys.split) = (Some(classes), table, Some(split));
+            }
             ChipSource::Fmow { fmow, context, .. } => {
                 (keys.fmow, keys.context) = (Some(fmow), Some(context));
             }
@@ -225,6 +260,9 @@ impl ChipSource {
             | ChipSource::Folder {
                 chips_per_epoch, ..
             }
+            | ChipSource::Classes {
+                chips_per_epoch, ..
+            }
             | ChipSource::Fmow {
                 chips_per_epoch, ..
             } => *chips_per_epoch,
@@ -237,6 +275,7 @@ impl ChipSource {
             ChipSource::Archive { archive, .. } => archive.display().to_string(),
             ChipSource::Shards { shards, .. } => shards.first().cloned().unwrap_or_default(),
             ChipSource::Folder { folder, .. } => folder.display().to_string(),
+            ChipSource::Classes { classes, .. } => classes.clone(),
             ChipSource::Fmow { fmow, .. } => fmow.display().to_string(),
         }
     }
@@ -261,7 +300,7 @@ impl ChipSource {
 /// The files that a pattern of shards stands for, in its order: `{2..4}` and `{a,b}` are filled in as
 /// in a shell, with the zeros in front of numbers kept.
 pub(super) fn expand(pattern: &str) -> Result<Vec<String>> {
-    let refuse = |reason: String| Error::Training {
+    let refuse = |reason: String| Error::Data {
         reason: format!("shards `{pattern}`: {reason}"),
         source: None,
     };
@@ -348,6 +387,7 @@ mod tests {
             "archive = \"a.tar\"\nindex = \"a.csv\"\nchips_per_epoch = 3\n",
             "shards = [\"{split}-{0..9}.tar\"]\nsplit = \"train\"\n",
             "folder = \"f\"\ntable = \"f.csv\"\n",
+            "split = \"train\"\nclasses = \"f\"\n",
             "fmow = \"f\"\ncontext = 1.5\n",
         ] {
             let source: ChipSource = toml::from_str(text).unwrap();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::ChipSource;
 use super::parallel::each;
 use super::tar::TarFile;
-use super::{archive, fmow, folder, shards};
+use super::{archive, classes, fmow, folder, shards};
 use crate::arch::ResizeFilter;
 use crate::error::{Error, ImageFault, Result};
 use crate::image::{self, DecodeLimits, Region, RgbImage};
@@ -62,8 +62,8 @@ impl ChipSet {
     /// Where an archive, folder or table cannot be read, a table lacks a column, has a bad value or
     /// names chips that an archive lacks, or the split has no chip.
     pub fn open(source: &ChipSource, folder: &Path, split: &str) -> Result<Self> {
-        source.check().map_err(|reason| Error::Training {
-            reason: format!("data `{}`: {reason}", source.name()),
+        source.check().map_err(|reason| Error::Data {
+            reason: format!("`{}`: {reason}", source.name()),
             source: None,
         })?;
         let mut draft = Draft::default();
@@ -95,6 +95,15 @@ impl ChipSet {
                 &folder.join(table),
                 split,
             )?,
+            ChipSource::Classes {
+                classes: root,
+                table,
+                split: only,
+                ..
+            } => {
+                let table = table.as_ref().map(|table| folder.join(table));
+                classes::open(&mut draft, folder, root, table.as_deref(), only, split)?;
+            }
             ChipSource::Fmow { fmow, context, .. } => {
                 fmow::open(&mut draft, &folder.join(fmow), *context, split)?;
             }
@@ -242,9 +251,9 @@ impl Draft {
 
     fn finish(mut self, source: &ChipSource, split: &str) -> Result<ChipSet> {
         if self.items.is_empty() {
-            return Err(Error::Training {
-                reason: format!("`{}` has no chip of the split `{split}`", source.name()),
-                source: None,
+            return Err(Error::EmptySplit {
+                origin: source.name(),
+                split: split.to_owned(),
             });
         }
         each(&mut self.items, |item| {

@@ -1,0 +1,20 @@
+//! Labelled chips: where they come from, and one split of them opened.
+//!
+//! ```text
+//! ChipSource --ChipSet::open--> names, labels, metadata; pixels on demand
+//! ```
+
+mod archive;
+mod classes;
+mod fmow;
+mod folder;
+mod index;
+mod parallel;
+mod set;
+mod shards;
+mod source;
+mod tar;
+
+pub(crate) use parallel::each;
+pub use set::ChipSet;
+pub use source::{ChipSource, FMOW_CONTEXT};

@@ -1,0 +1,283 @@
+//! A data set, opened: chips with their labels and splits.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::split::{Split, Unplaced, assign, leakage};
+use super::{Description, LabelRule, SplitRule};
+use crate::chips::ChipSet;
+use crate::error::{Error, Result};
+use crate::image::RgbImage;
+use crate::metadata::Metadata;
+
+/// A data set that something can be evaluated on.
+///
+/// Every class has a chip in the training split, no chip is in two splits, and no label occurs only
+/// once in all. Chips without a label, and those that no list of the split names, are left out with
+/// a note.
+#[derive(Debug)]
+pub struct DataSet {
+    name: String,
+    split: String,
+    sets: Vec<ChipSet>,
+    chips: Vec<Chip>,
+    classes: Vec<String>,
+    multi_label: bool,
+    notes: Vec<String>,
+}
+
+/// A chip of a set.
+#[derive(Debug)]
+struct Chip {
+    set: usize,
+    number: usize,
+    split: Split,
+    /// Places in the classes, ascending; one where there is one label for each chip.
+    labels: Vec<usize>,
+}
+
+impl DataSet {
+    /// Opens the chips of a description, whose paths are relative to `folder`.
+    ///
+    /// # Errors
+    /// [`Error::Data`] and [`Error::EmptySplit`] for a source or list that cannot be read, an empty
+    /// training or test split, a chip that is in two splits, a class that the training split lacks and a
+    /// label that occurs once.
+    pub fn open(description: &Description, folder: &Path) -> Result<Self> {
+        let mut sets = Vec::new();
+        let mut first = None;
+        let names = match &description.split {
+            SplitRule::Given { train, val, test } => [train, val, test].map(String::as_str),
+            _ => Split::ALL.map(Split::name),
+        };
+        let known = Split::ALL.into_iter().zip(names);
+        for (split, name) in known.filter(|(_, name)| !name.is_empty()) {
+            match ChipSet::open(&description.source, folder, name) {
+                Ok(set) => sets.push((split, set)),
+                Err(error @ Error::EmptySplit { .. }) => first = first.or(Some(error)),
+                Err(error) => return Err(error),
+            }
+        }
+        if let (true, Some(error)) = (sets.is_empty(), first) {
+            return Err(error);
+        }
+        let all: Vec<(usize, usize)> = sets
+            .iter()
+            .enumerate()
+            .flat_map(|(set, (_, chips))| (0..chips.len()).map(move |chip| (set, chip)))
+            .collect();
+        let unplaced: Vec<Unplaced<'_>> = all
+            .iter()
+            .map(|(set, chip)| Unplaced {
+                name: sets[*set].1.name(*chip),
+                location: sets[*set].1.metadata(*chip).location(),
+                given: sets[*set].0,
+            })
+            .collect();
+        let once = distinct(&unplaced);
+        let splits = once.and_then(|()| assign(&description.split, &unplaced, folder))?;
+        let mut found = Self {
+            name: description.name.clone(),
+            split: description.split.text(),
+            sets: sets.into_iter().map(|(_, set)| set).collect(),
+            chips: Vec::new(),
+            classes: Vec::new(),
+            multi_label: description.labels.separator.is_some(),
+            notes: Vec::new(),
+        };
+        found.label(&description.labels, &all, &splits);
+        found.check()?;
+        Ok(found)
+    }
+
+    /// Gives each chip with a split its labels.
+    fn label(&mut self, rule: &LabelRule, all: &[(usize, usize)], splits: &[Option<Split>]) {
+        let mut labelled = Vec::new();
+        let (mut unlisted, mut bare) = (0usize, 0usize);
+        for ((set, chip), split) in all.iter().zip(splits) {
+            let Some(split) = split else {
+                unlisted += 1;
+                continue;
+            };
+            let names = names(rule, self.sets[*set].label(*chip));
+            if names.is_empty() {
+                bare += 1;
+                continue;
+            }
+            labelled.push((*set, *chip, *split, names));
+        }
+        let mut classes: BTreeMap<&str, usize> = BTreeMap::new();
+        for (.., names) in &labelled {
+            classes.extend(names.iter().map(|name| (name.as_str(), 0)));
+        }
+        for (place, number) in classes.values_mut().enumerate() {
+            *number = place;
+        }
+        self.chips = labelled
+            .iter()
+            .map(|(set, number, split, names)| {
+                let mut labels: Vec<usize> = names.iter().map(|n| classes[n.as_str()]).collect();
+                labels.sort_unstable();
+                labels.dedup();
+                Chip {
+                    set: *set,
+                    number: *number,
+                    split: *split,
+                    labels,
+                }
+            })
+            .collect();
+        self.classes = classes.into_keys().map(str::to_owned).collect();
+        for (count, why) in [(unlisted, "that no list names"), (bare, "without a label")] {
+            if count > 0 {
+                self.notes.push(format!("{count} chips {why} are left out"));
+            }
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        for split in [Split::Train, Split::Test] {
+            if self.rows(split).is_empty() {
+                return Err(Error::EmptySplit {
+                    origin: self.name.clone(),
+                    split: split.name().into(),
+                });
+            }
+        }
+        let mut counts = vec![(0usize, 0usize, 0usize); self.classes.len()];
+        for (row, chip) in self.chips.iter().enumerate() {
+            for label in &chip.labels {
+                let (all, train, last) = &mut counts[*label];
+                *all += 1;
+                *train += usize::from(chip.split == Split::Train);
+                *last = row;
+            }
+        }
+        for (class, (all, train, last)) in self.classes.iter().zip(counts) {
+            let chip = self.id(last);
+            let reason = match (all, train) {
+                (1, _) => format!("the label `{class}` occurs once, at `{chip}`"),
+                (_, 0) => format!(
+                    "the class `{class}` (`{chip}` for one) has no chip in the split `train`"
+                ),
+                _ => continue,
+            };
+            return Err(Error::Data {
+                reason: format!("`{}`: {reason}", self.name),
+                source: None,
+            });
+        }
+        Ok(())
+    }
+
+    /// Name of the description.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How the splits came about.
+    pub fn split_rule(&self) -> &str {
+        &self.split
+    }
+
+    /// Number of chips.
+    pub fn len(&self) -> usize {
+        self.chips.len()
+    }
+
+    /// Whether there is no chip; an opened set has some.
+    pub fn is_empty(&self) -> bool {
+        self.chips.is_empty()
+    }
+
+    /// The classes in alphabetical order.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// Whether a chip may have several labels.
+    pub fn is_multi_label(&self) -> bool {
+        self.multi_label
+    }
+
+    /// A chip's path in its archive or folder.
+    pub fn id(&self, row: usize) -> &str {
+        let chip = &self.chips[row];
+        self.sets[chip.set].name(chip.number)
+    }
+
+    /// What is known of a chip.
+    pub fn metadata(&self, row: usize) -> &Metadata {
+        let chip = &self.chips[row];
+        self.sets[chip.set].metadata(chip.number)
+    }
+
+    /// A chip's pixels.
+    ///
+    /// # Errors
+    /// [`Error::Image`] names the chip and what is wrong with it.
+    pub fn image(&self, row: usize) -> Result<Arc<RgbImage>> {
+        let chip = &self.chips[row];
+        self.sets[chip.set].image(chip.number)
+    }
+
+    /// A chip's split.
+    pub fn split(&self, row: usize) -> Split {
+        self.chips[row].split
+    }
+
+    /// A chip's classes, at least one.
+    pub fn labels(&self, row: usize) -> &[usize] {
+        &self.chips[row].labels
+    }
+
+    /// The chips of a split.
+    pub fn rows(&self, split: Split) -> Vec<usize> {
+        (0..self.len())
+            .filter(|row| self.split(*row) == split)
+            .collect()
+    }
+
+    /// What a reader of figures about this split must know: chips left out, leakage.
+    pub fn notes(&self, asked: Split) -> Vec<String> {
+        let places: Vec<_> = (0..self.len())
+            .map(|row| (self.split(row), self.metadata(row).location()))
+            .collect();
+        let leak = leakage(&places, asked);
+        self.notes.iter().cloned().chain(leak).collect()
+    }
+}
+
+/// The names of a label's classes.
+fn names(rule: &LabelRule, label: &str) -> Vec<String> {
+    let parts: Vec<&str> = match &rule.separator {
+        Some(separator) => label.split(separator.as_str()).collect(),
+        None => vec![label],
+    };
+    let trimmed = parts
+        .into_iter()
+        .map(str::trim)
+        .filter(|part| !part.is_empty());
+    let named = trimmed.map(|part| rule.names.get(part).map_or(part, String::as_str));
+    named.map(str::to_owned).collect()
+}
+
+/// Refuses chips of one name in two splits.
+fn distinct(chips: &[Unplaced<'_>]) -> Result<()> {
+    let mut seen: HashMap<&str, Split> = HashMap::with_capacity(chips.len());
+    for chip in chips {
+        if let Some(before) = seen.insert(chip.name, chip.given) {
+            return Err(Error::Data {
+                reason: format!(
+                    "the chip `{}` is in the split `{}` and again in `{}`: that would leak",
+                    chip.name,
+                    before.name(),
+                    chip.given.name()
+                ),
+                source: None,
+            });
+        }
+    }
+    Ok(())
+}

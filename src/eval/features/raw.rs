@@ -1,0 +1,107 @@
+//! Features that nothing was learned for: what a model must be better than.
+
+use ndarray::{Array2, s};
+
+use crate::arch::{ResizeFilter, TabularColumns};
+use crate::error::Result;
+use crate::image::{Region, RgbImage, resize};
+use crate::metadata::{FieldSet, Metadata};
+
+/// Cells of the colour means along a side (our choice).
+const CELLS: u32 = 8;
+/// Grey that colours are measured from (our choice; the sets' means are near 100 of 255).
+const GREY: f32 = 100.0;
+
+/// Mean red, green and blue of 8 x 8 cells, less 100: 192 numbers.
+///
+/// # Errors
+/// Where the picture cannot be resized.
+pub fn colour_means(picture: &RgbImage) -> Result<Vec<f32>> {
+    let whole = Region::whole(picture.width(), picture.height());
+    let cells = resize(picture, whole, CELLS, CELLS, ResizeFilter::Bilinear)?;
+    Ok(cells
+        .pixels()
+        .iter()
+        .map(|v| f32::from(*v) - GREY)
+        .collect())
+}
+
+/// Metadata as they are ("identity" in the paper), `[records, width]`: standardised numbers, 0 where missing; a
+/// column for each value of a category; a column that says whether the field is known. Statistics and
+/// vocabularies are of the records `train`.
+///
+/// # Errors
+/// Without a field.
+pub fn raw_metadata(
+    records: &[Metadata],
+    train: &[usize],
+    fields: FieldSet,
+) -> Result<Array2<f32>> {
+    let known: Vec<Metadata> = train.iter().map(|row| records[*row].clone()).collect();
+    let columns = TabularColumns::fit(&known, fields)?;
+    let batch = columns.encode(records, fields)?;
+    let numbers = batch.numbers.ncols();
+    let values: Vec<usize> = columns
+        .categories
+        .iter()
+        .map(|c| c.vocabulary.len())
+        .collect();
+    let width = numbers + values.iter().sum::<usize>() + batch.present.ncols();
+    let mut rows = Array2::zeros((records.len(), width));
+    rows.slice_mut(s![.., ..numbers]).assign(&batch.numbers);
+    let mut start = numbers;
+    for (column, count) in batch.categories.columns().into_iter().zip(values) {
+        for (row, place) in column.iter().enumerate() {
+            // 0 is missing or unknown.
+            if let Some(value) = usize::try_from(*place).ok().and_then(|p| p.checked_sub(1)) {
+                rows[[row, start + value]] = 1.0;
+            }
+        }
+        start += count;
+    }
+    let present = batch.present.mapv(|there| f32::from(u8::from(there)));
+    rows.slice_mut(s![.., start..]).assign(&present);
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_means_of_cells() {
+        let pixels = (0..16 * 16).flat_map(|i| match i % 16 < 8 {
+            true => [100, 0, 0],
+            false => [200, 0, 255],
+        });
+        let picture = RgbImage::new(16, 16, pixels.collect()).unwrap();
+        let means = colour_means(&picture).unwrap();
+        assert_eq!(means.len(), 192);
+        assert_eq!(means[..3], [0.0, -100.0, -100.0]);
+        assert_eq!(means[189..], [100.0, -100.0, 155.0]);
+    }
+
+    #[test]
+    fn metadata_are_numbers_values_and_presence() {
+        let record = |country: &str, gsd: f64| {
+            let record = Metadata::new().with_country_code(country).unwrap();
+            record.with_gsd(gsd).unwrap()
+        };
+        let records = [
+            record("FRA", 1.0),
+            record("PER", 100.0),
+            record("KEN", 10.0),
+            Metadata::new(),
+        ];
+        let fields = FieldSet::of(&[crate::Field::Gsd, crate::Field::CountryCode]);
+        let rows = raw_metadata(&records, &[0, 1], fields).unwrap();
+        // gsd.x, gsd.y, FRA, PER, two presences
+        assert_eq!(rows.ncols(), 6);
+        assert_eq!(rows.row(0).to_vec(), [-1.0, -1.0, 1.0, 0.0, 1.0, 1.0]);
+        assert_eq!(rows.row(1).to_vec(), [1.0, 1.0, 0.0, 1.0, 1.0, 1.0]);
+        assert!(rows.row(2).iter().take(2).all(|v| v.abs() < 1e-5));
+        assert_eq!(rows.row(2).to_vec()[2..], [0.0, 0.0, 1.0, 1.0]);
+        assert_eq!(rows.row(3).to_vec(), [0.0; 6]);
+        assert!(raw_metadata(&records, &[0], FieldSet::NONE).is_err());
+    }
+}

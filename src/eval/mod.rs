@@ -1,0 +1,20 @@
+//! What a representation is worth: kNN, linear probes, few shots, zero-shot queries and retrieval on
+//! labelled chips, for images alone, metadata alone and both.
+//!
+//! ```text
+//! Description --DataSet::open--> chips, labels, splits --extract--> Features --Evaluation--> Report
+//! ```
+
+mod data;
+mod features;
+pub mod probe;
+pub mod report;
+mod task;
+
+pub use data::{DESCRIPTIONS, DataSet, Description, LabelRule, Split, SplitRule};
+pub use features::{
+    Block, Encoder, Extracted, FeatureKind, Features, colour_means, extract, raw_metadata,
+    read_stored,
+};
+pub use report::Report;
+pub use task::{Asked, Evaluation, LinearConfig, Solver, retrieval, zero_shot};

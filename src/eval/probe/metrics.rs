@@ -1,0 +1,101 @@
+//! Measures of a classification: accuracy, macro F1, confusion matrix.
+
+use ndarray::{Array2, ArrayView2};
+
+use super::{check_classes, reason};
+use crate::error::Result;
+
+/// How often each class was taken for each class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confusion {
+    counts: Array2<u64>,
+}
+
+impl Confusion {
+    /// Counts the items, whose classes are below `classes`.
+    ///
+    /// # Errors
+    /// Without items, when there are not as many predictions, or when a class is not below `classes`.
+    pub fn new(truth: &[usize], predicted: &[usize], classes: usize) -> Result<Self> {
+        if truth.is_empty() {
+            return Err(reason("there are no items to measure"));
+        }
+        check_classes("the truth", truth.len(), truth, classes)?;
+        check_classes("the predictions", truth.len(), predicted, classes)?;
+        let mut counts = Array2::zeros((classes, classes));
+        for (truth, predicted) in truth.iter().zip(predicted) {
+            counts[[*truth, *predicted]] += 1;
+        }
+        Ok(Confusion { counts })
+    }
+
+    /// From counts `[classes, classes]`.
+    pub(super) fn from_counts(counts: Array2<u64>) -> Self {
+        Confusion { counts }
+    }
+
+    /// Counts `[classes, classes]`: a row for each true class, a column for each predicted one.
+    pub fn counts(&self) -> ArrayView2<'_, u64> {
+        self.counts.view()
+    }
+
+    /// Share of the items that are classified rightly, 0 to 1.
+    pub fn accuracy(&self) -> f64 {
+        self.counts.diag().sum() as f64 / self.counts.sum() as f64
+    }
+
+    /// F1 of each class, `2 tp / (2 tp + fp + fn)`; none for a class that is neither in the truth nor
+    /// predicted.
+    pub fn f1(&self) -> Vec<Option<f64>> {
+        let one = |class: usize| {
+            let right = self.counts[[class, class]];
+            let sum = self.counts.row(class).sum() + self.counts.column(class).sum();
+            (sum > 0).then(|| 2.0 * right as f64 / sum as f64)
+        };
+        (0..self.counts.nrows()).map(one).collect()
+    }
+
+    /// The mean of [`Confusion::f1`] over the classes that have one, 0 to 1. This is scikit-learn's
+    /// `f1_score(average="macro", zero_division=0)`.
+    pub fn macro_f1(&self) -> f64 {
+        let of_classes: Vec<f64> = self.f1().into_iter().flatten().collect();
+        of_classes.iter().sum::<f64>() / of_classes.len() as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn six_items_by_hand() {
+        let confusion = Confusion::new(&[0, 0, 0, 1, 1, 3], &[0, 0, 1, 1, 0, 1], 5).unwrap();
+        let mut expected = Array2::<u64>::zeros((5, 5));
+        expected
+            .slice_mut(ndarray::s![..2, ..2])
+            .assign(&array![[2, 1], [1, 1]]);
+        expected[[3, 1]] = 1;
+        assert_eq!(confusion.counts(), expected);
+        assert_eq!(confusion.accuracy(), 0.5);
+        // Class 0: tp 2, fp 1, fn 1. Class 1: tp 1, fp 2, fn 1. Class 3: tp 0, fn 1.
+        let f1 = [Some(4.0 / 6.0), Some(2.0 / 5.0), None, Some(0.0), None];
+        assert_eq!(confusion.f1(), f1);
+        assert!((confusion.macro_f1() - (2.0 / 3.0 + 0.4) / 3.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn all_right_is_one() {
+        let confusion = Confusion::new(&[2, 1, 2], &[2, 1, 2], 3).unwrap();
+        assert_eq!((confusion.accuracy(), confusion.macro_f1()), (1.0, 1.0));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error() {
+        assert!(Confusion::new(&[], &[], 3).is_err());
+        assert!(Confusion::new(&[0, 1], &[0], 3).is_err());
+        assert!(Confusion::new(&[0, 3], &[0, 1], 3).is_err());
+        let text = Confusion::new(&[0, 1], &[0, 7], 3).unwrap_err().to_string();
+        assert!(text.contains("row 1 has label 7"), "{text}");
+    }
+}

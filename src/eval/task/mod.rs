@@ -1,0 +1,136 @@
+//! The evaluations, from features to a [`Report`].
+
+mod few_shot;
+mod knn;
+mod linear;
+mod measures;
+mod retrieval;
+mod zero_shot;
+
+pub use linear::{LinearConfig, Solver};
+pub use retrieval::retrieval;
+pub use zero_shot::{Asked, zero_shot};
+
+use ndarray::Array2;
+
+use super::report::{DataSummary, FeatureSummary};
+use super::{DataSet, Extracted, Features, Split};
+use crate::error::{Error, Result};
+
+/// Features of a data set and what is known of its chips, ready to be asked about.
+#[derive(Debug)]
+pub struct Evaluation<'a> {
+    data: &'a DataSet,
+    features: Features,
+    /// Rows of the data set that the rows of the features are.
+    rows: Vec<usize>,
+    asked: Split,
+    about: FeatureSummary,
+    notes: Vec<String>,
+}
+
+impl<'a> Evaluation<'a> {
+    /// Joins what was extracted. `about` says what the features are; its width is filled in. Classifiers learn
+    /// from the split `train`, figures are about the split `asked`, `val` or `test`.
+    ///
+    /// # Errors
+    /// As [`Features::join`]; [`Error::EmptySplit`] where no chip of a split has features; [`Error::Argument`] where
+    /// `asked` is the training split.
+    pub fn new(
+        data: &'a DataSet,
+        extracted: Extracted,
+        kind: super::FeatureKind,
+        asked: Split,
+        about: FeatureSummary,
+    ) -> Result<Self> {
+        if asked == Split::Train {
+            return Err(Error::Argument {
+                what: "split",
+                reason: "what a classifier learned from says nothing; ask about `val` or `test`"
+                    .into(),
+            });
+        }
+        let Extracted {
+            blocks, rows, bad, ..
+        } = extracted;
+        let of = |split: Split| -> Vec<usize> {
+            (0..rows.len())
+                .filter(|place| data.split(rows[*place]) == split)
+                .collect()
+        };
+        for split in [Split::Train, asked] {
+            if of(split).is_empty() {
+                return Err(Error::EmptySplit {
+                    origin: data.name().to_owned(),
+                    split: split.name().into(),
+                });
+            }
+        }
+        let id = |place: usize| data.id(rows[place]).to_owned();
+        let features = Features::join(kind, blocks, &of(Split::Train), id)?;
+        let mut notes = data.notes(asked);
+        if let Some((name, error)) = bad.first() {
+            notes.push(format!(
+                "{} of {} chips are left out, `{name}` first: {error}",
+                bad.len(),
+                data.len()
+            ));
+        }
+        if kind == super::FeatureKind::Both {
+            notes.push(
+                "image and metadata are standardised by the training chips, divided by the root of their width, and \
+                 joined"
+                    .into(),
+            );
+        }
+        let about = FeatureSummary {
+            kind: kind.name().into(),
+            dim: features.dim(),
+            ..about
+        };
+        Ok(Self {
+            data,
+            features,
+            rows,
+            asked,
+            about,
+            notes,
+        })
+    }
+
+    /// Rows of the features that belong to a split.
+    fn places(&self, split: Split) -> Vec<usize> {
+        let of = |place: &usize| self.data.split(self.rows[*place]) == split;
+        (0..self.rows.len()).filter(of).collect()
+    }
+
+    /// The class of each of these rows; the first where there are several.
+    fn classes(&self, places: &[usize]) -> Vec<usize> {
+        let class = |place: &usize| self.data.labels(self.rows[*place]).first().copied();
+        places
+            .iter()
+            .map(|place| class(place).unwrap_or(0))
+            .collect()
+    }
+
+    /// Which labels each of these rows has, `[rows, labels]`.
+    fn labels(&self, places: &[usize]) -> Array2<bool> {
+        let mut labels = Array2::from_elem((places.len(), self.data.classes().len()), false);
+        for (row, place) in places.iter().enumerate() {
+            for label in self.data.labels(self.rows[*place]) {
+                labels[[row, *label]] = true;
+            }
+        }
+        labels
+    }
+
+    fn summary(&self) -> DataSummary {
+        DataSummary {
+            name: self.data.name().to_owned(),
+            split: self.data.split_rule().to_owned(),
+            evaluated: self.asked.name().into(),
+            chips: Split::ALL.map(|split| self.places(split).len()),
+            classes: self.data.classes().to_vec(),
+        }
+    }
+}
