@@ -311,8 +311,7 @@ fn the_program_reports_for_people_and_machines() {
         .args(["eval", "knn", "--encoder", "raw", "-k", "5,20", "--data"])
         .arg(path("drawn.toml"))
         .args(["--confusion".as_ref(), path("confusion.svg").as_os_str()])
-        .args(["--figure".as_ref(), path("k.svg").as_os_str()])
-        .args(["--card".as_ref(), path("card.md").as_os_str()]));
+        .args(["--figure".as_ref(), path("k.svg").as_os_str()]));
     assert_eq!(code, 0, "{said}");
     let first: Vec<&str> = stdout.lines().next().unwrap().split_whitespace().collect();
     assert_eq!(first[..3], ["k", "accuracy", "95"]);
@@ -328,12 +327,6 @@ fn the_program_reports_for_people_and_machines() {
                 .starts_with("<svg")
         );
     }
-    let card = fs::read_to_string(path("card.md")).unwrap();
-    assert!(
-        card.contains("| drawn |") && !card.contains("old") && card.ends_with("end\n"),
-        "{card}"
-    );
-
     // A checkpoint, and the same towers with random weights.
     fixture::write_checkpoint(&path("checkpoint"), 5);
     for encoder in ["trained", "untrained"] {
@@ -358,7 +351,19 @@ fn the_program_reports_for_people_and_machines() {
             (encoder, 32)
         );
         assert_eq!(report.data.classes, ["forest", "sea", "town"]);
+        fs::write(path(&format!("{encoder}.json")), stdout).unwrap();
     }
+    // Both reports in a card.
+    let (code, stdout, said) = run(satmip()
+        .args(["eval", "summary", "--card"])
+        .args(["card.md", "trained.json", "untrained.json"].map(path)));
+    assert_eq!((code, stdout.as_str()), (0, ""), "{said}");
+    let card = fs::read_to_string(path("card.md")).unwrap();
+    assert_eq!(card.matches("| drawn |").count(), 2, "{card}");
+    assert!(!card.contains("old") && card.ends_with("end\n"), "{card}");
+    let (code, _, said) = run(satmip().args(["eval", "summary"]).arg(path("drawn.toml")));
+    assert_eq!(code, 1);
+    assert!(said.contains("drawn.toml` is no report"), "{said}");
     let (code, _, said) = run(satmip().args(["eval", "knn", "--data", "imagenet"]));
     assert_eq!(code, 2);
     assert!(said.contains("none of eurosat,"), "{said}");

@@ -8,7 +8,7 @@ use clap::Args;
 use super::Exit;
 use super::terminal::Terminal;
 use crate::error::{Error, Result};
-use crate::train::{compare_svg, curves_svg, read_metrics};
+use crate::train::{accuracy_over_time_svg, compare_svg, curves_svg, read_metrics};
 
 /// Draw the curves of training runs: loss and its parts, kNN accuracy, learning rate
 ///
@@ -18,6 +18,9 @@ pub(super) struct CurvesArgs {
     /// Folders of runs, or their `metrics.jsonl`
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
+    /// kNN accuracy over training time alone; runs whose names end in `-s1`, `-s2`, .. are one curve
+    #[arg(long)]
+    over_time: bool,
     /// SVG to write
     #[arg(short, long, value_name = "SVG")]
     output: PathBuf,
@@ -40,6 +43,7 @@ pub(super) fn run(args: CurvesArgs, terminal: &Terminal) -> Result<Exit> {
         runs.push((name(&file), lines));
     }
     let svg = match runs.as_slice() {
+        runs if args.over_time => accuracy_over_time_svg(runs)?,
         [(_, lines)] => curves_svg(lines)?,
         runs => compare_svg(runs)?,
     };

@@ -8,6 +8,7 @@ use plotters::style::text_anchor::{HPos, VPos};
 
 use super::Progress;
 use crate::error::{Error, Result};
+use crate::eval::report::{TimeCurve, TimePoint, over_time_svg};
 use crate::figure::{self, Area, COLOURS, Drawn, GRID, INK, Key};
 
 /// Points of a curve in the figure; of more, each is the mean of its neighbours (our choice).
@@ -118,6 +119,61 @@ pub fn compare_svg(runs: &[(String, Vec<Progress>)]) -> Result<String> {
             .collect(),
     });
     draw(&format!("{} runs", runs.len()), panels.collect())
+}
+
+/// kNN accuracy over training time. Runs of one name but for an ending `-sN`, the number of a seed, are one
+/// curve: its points are means over the steps that all of them measured, with the sample deviation.
+/// Steps count from 0 minutes on, without the time of a run's interruptions.
+///
+/// # Errors
+/// [`Error::Evaluation`] where no run has measured an accuracy, or there are over 12 curves.
+pub fn accuracy_over_time_svg(runs: &[(String, Vec<Progress>)]) -> Result<String> {
+    let mut groups: Vec<(&str, Vec<&[Progress]>)> = Vec::new();
+    for (name, lines) in runs {
+        let (stem, seed) = name.rsplit_once("-s").unwrap_or((name, "-"));
+        let is_seed = !seed.is_empty() && seed.bytes().all(|b| b.is_ascii_digit());
+        let name = if is_seed { stem } else { name.as_str() };
+        match groups.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, runs)) => runs.push(lines),
+            None => groups.push((name, vec![lines])),
+        }
+    }
+    let curves: Vec<TimeCurve> = groups
+        .into_iter()
+        .map(|(name, runs)| TimeCurve {
+            name: match runs.len() {
+                1 => name.to_owned(),
+                seeds => format!("{name} ({seeds} seeds)"),
+            },
+            points: mean_points(&runs),
+        })
+        .filter(|curve| !curve.points.is_empty())
+        .collect();
+    let below = "kNN accuracy on the validation split";
+    over_time_svg("Accuracy over training time", below, &curves)
+}
+
+fn mean_points(runs: &[&[Progress]]) -> Vec<TimePoint> {
+    let Some((first, others)) = runs.split_first() else {
+        return Vec::new();
+    };
+    let point = |line: &Progress| {
+        let mut found = vec![(line.seconds, line.knn?)];
+        for run in others {
+            let same = run.iter().find(|other| other.step == line.step)?;
+            found.push((same.seconds, same.knn?));
+        }
+        let n = found.len() as f64;
+        let mean = |part: fn(&(f64, f64)) -> f64| found.iter().map(part).sum::<f64>() / n;
+        let accuracy = mean(|p| p.1);
+        let squares: f64 = found.iter().map(|p| (p.1 - accuracy).powi(2)).sum();
+        Some(TimePoint {
+            minutes: mean(|p| p.0) / 60.0,
+            accuracy,
+            deviation: (found.len() > 1).then(|| (squares / (n - 1.0)).sqrt()),
+        })
+    };
+    first.iter().filter_map(point).collect()
 }
 
 struct Panel {
@@ -308,6 +364,35 @@ mod tests {
             ..line(1)
         };
         compare_svg(&[("bad".into(), vec![bad]), ("none".into(), vec![])]).unwrap();
+    }
+
+    #[test]
+    fn seeds_are_one_curve_over_time() {
+        let run = |seconds: f64, knn: f64| {
+            let measured = |step: usize| Progress {
+                seconds: seconds * step as f64,
+                knn: (step != 2).then_some(knn + step as f64),
+                ..line(step)
+            };
+            (1..=3).map(measured).collect::<Vec<_>>()
+        };
+        let (one, two) = (run(60.0, 50.0), run(120.0, 54.0));
+        let points = mean_points(&[&one, &two]);
+        let found: Vec<_> = points.iter().map(|p| (p.minutes, p.accuracy)).collect();
+        assert_eq!(found, [(1.5, 53.0), (4.5, 55.0)]);
+        assert!((points[0].deviation.unwrap() - 8.0_f64.sqrt()).abs() < 1e-12);
+        assert_eq!(mean_points(&[&one])[0].deviation, None);
+        let runs = [
+            ("a-s1".to_owned(), one.clone()),
+            ("a-s2".to_owned(), two),
+            ("b-small".to_owned(), one),
+        ];
+        let svg = accuracy_over_time_svg(&runs).unwrap();
+        assert!(
+            svg.contains("a (2 seeds)") && svg.contains("b-small"),
+            "{svg}"
+        );
+        assert!(accuracy_over_time_svg(&[("a".into(), vec![line(1)])]).is_err());
     }
 
     #[test]

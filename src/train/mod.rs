@@ -26,7 +26,7 @@ mod tensorboard;
 mod tests;
 mod training;
 
-pub use curves::{compare_svg, curves_svg, read_metrics};
+pub use curves::{accuracy_over_time_svg, compare_svg, curves_svg, read_metrics};
 pub use device::device;
 pub use dry_run::{DryRun, MetadataSummary, SetSummary, dry_run, measure_speed};
 pub use estimate::{Estimate, ForwardMacs, Memory, Parameters, estimate};

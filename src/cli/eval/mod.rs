@@ -1,29 +1,25 @@
 //! `satmip eval`.
 
-use std::fs;
+mod common;
+mod summary;
+
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use self::common::{CommonArgs, EncoderArg};
 use super::Exit;
-use super::model::ModelArgs;
-use super::report::Report as Output;
 use super::terminal::Terminal;
 use crate::embed::Progress;
-use crate::embedder::Embedder;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::eval::probe::Sgd;
-use crate::eval::report::{
-    FeatureSummary, card_block, confusion_svg, headings, replace_block, rows, scores_svg,
-};
+use crate::eval::report::FeatureSummary;
 use crate::eval::{
-    Asked, DESCRIPTIONS, DataSet, Description, Encoder, Evaluation, Extracted, FeatureKind,
-    LinearConfig, Report, Solver, Split, SplitRule, extract, read_stored, retrieval, zero_shot,
+    Asked, DataSet, Encoder, Evaluation, Extracted, FeatureKind, LinearConfig, Report, Solver,
+    extract, read_stored, retrieval, zero_shot,
 };
-use crate::export::{Checkpoint, Precision};
 use crate::metadata::FieldSet;
-use crate::zoo;
 
 /// Measure what a representation is worth on labelled chips
 ///
@@ -99,6 +95,7 @@ enum TaskArgs {
         #[command(flatten)]
         common: CommonArgs,
     },
+    Summary(summary::SummaryArgs),
 }
 
 /// What stands for a chip.
@@ -116,68 +113,12 @@ struct FeatureArgs {
     embeddings: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
-struct CommonArgs {
-    /// Name of a known data set, or a description (TOML)
-    #[arg(long, value_name = "DATA")]
-    data: String,
-    /// Folder that the description's paths are in [default: the description's, or here]
-    #[arg(long, value_name = "FOLDER")]
-    root: Option<PathBuf>,
-    /// Another split than the description's
-    #[arg(long, value_enum, value_name = "RULE")]
-    split: Option<SplitArg>,
-    /// Seed of a split that is drawn
-    #[arg(long, default_value_t = 0, value_name = "N", requires = "split")]
-    split_seed: u64,
-    /// Split that figures are about: test or val
-    #[arg(long, default_value = "test", value_name = "SPLIT")]
-    on: Split,
-    /// Seed of random weights and draws
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    seed: u64,
-    #[command(flatten)]
-    model: ModelArgs,
-    /// The report as JSON
-    #[arg(long)]
-    json: bool,
-    /// Figure of the scores over k or shots (SVG)
-    #[arg(long, value_name = "SVG")]
-    figure: Option<PathBuf>,
-    /// Figure of the confusion matrix (SVG)
-    #[arg(long, value_name = "SVG")]
-    confusion: Option<PathBuf>,
-    /// Model card (Markdown) whose block `eval:start` to `eval:end` becomes this report
-    #[arg(long, value_name = "FILE")]
-    card: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum EncoderArg {
-    /// The model as it is
-    Trained,
-    /// The same towers with random weights
-    Untrained,
-    /// No model: colour means of pictures, metadata as they are
-    Raw,
-}
-
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum SolverArg {
     /// Logistic regression with an L2 penalty
     Lbfgs,
     /// The probe of SimCLR, without a penalty
     Sgd,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum SplitArg {
-    /// As the source says
-    Given,
-    /// Chip by chip; leaks where chips have neighbours
-    Random,
-    /// Blocks of 1 degree
-    Blocks,
 }
 
 fn positive(text: &str) -> Result<usize, String> {
@@ -226,6 +167,7 @@ pub(super) fn run(args: EvalArgs, terminal: &Terminal) -> Result<Exit> {
         } => classify(&features, common, terminal, |e, _| {
             e.few_shot(&shots, seeds)
         }),
+        TaskArgs::Summary(args) => summary::run(&args, terminal),
         TaskArgs::Zeroshot { field, common } => {
             let (data, model) = (common.open()?, common.load(EncoderArg::Trained)?);
             let found = run_encoder(&data, Encoder::Embeds(&model), FeatureKind::Image, terminal)?;
@@ -309,102 +251,5 @@ fn about(encoder: EncoderArg, model: &str) -> FeatureSummary {
         encoder: encoder.into(),
         model: model.into(),
         dim: 0,
-    }
-}
-
-impl CommonArgs {
-    fn open(&self) -> Result<DataSet> {
-        let path = Path::new(&self.data);
-        let known = DESCRIPTIONS.iter().find(|(name, _)| *name == self.data);
-        let (mut description, folder) = match known {
-            _ if path.is_file() => {
-                let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-                (Description::read(path)?, folder)
-            }
-            Some((name, text)) => (Description::parse(text, name)?, PathBuf::new()),
-            None => {
-                let names: Vec<&str> = DESCRIPTIONS.iter().map(|(name, _)| *name).collect();
-                return Err(Error::Argument {
-                    what: "--data",
-                    reason: format!(
-                        "`{}` is no file, and none of {}",
-                        self.data,
-                        names.join(", ")
-                    ),
-                });
-            }
-        };
-        let seed = self.split_seed;
-        match self.split {
-            None => {}
-            Some(SplitArg::Given) => description.split = SplitRule::default(),
-            Some(SplitArg::Random) => description.split = SplitRule::random(seed),
-            Some(SplitArg::Blocks) => description.split = SplitRule::blocks(seed),
-        }
-        DataSet::open(&description, self.root.as_deref().unwrap_or(&folder))
-    }
-
-    /// The model: a bundle, or a checkpoint that is exported in memory.
-    fn load(&self, encoder: EncoderArg) -> Result<Embedder> {
-        let path = Path::new(&self.model.model);
-        let checkpoint = match Checkpoint::is_at(path) {
-            true => Some(Checkpoint::open(path)?),
-            false => None,
-        };
-        let bundle = match checkpoint {
-            Some(checkpoint) => {
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                let files = checkpoint.named(&name).export(Precision::F32)?;
-                files.in_memory(&self.model.model)?
-            }
-            None => zoo::resolve(&self.model.model)?,
-        };
-        let bundle = match encoder {
-            EncoderArg::Untrained => {
-                let untrained = Checkpoint::untrained(&bundle, self.seed)?;
-                untrained.export(Precision::F32)?.in_memory("untrained")?
-            }
-            EncoderArg::Trained | EncoderArg::Raw => bundle,
-        };
-        self.model.load_bundle(bundle)
-    }
-
-    fn show(&self, report: Report, bad: usize, terminal: &Terminal) -> Result<Exit> {
-        let write =
-            |path: &Path, text: String| fs::write(path, text).map_err(|e| Error::io(path, e));
-        if let Some(path) = &self.figure {
-            write(path, scores_svg(std::slice::from_ref(&report))?)?;
-        }
-        if let Some(path) = &self.confusion {
-            write(path, confusion_svg(&report)?)?;
-        }
-        if let Some(path) = &self.card {
-            let card = fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-            let block = card_block(std::slice::from_ref(&report))?;
-            write(path, replace_block(&card, &block)?)?;
-        }
-        let mut out = Output::open();
-        if self.json {
-            out.json(&report)?;
-        } else {
-            let (data, features) = (&report.data, &report.features);
-            let [train, val, test] = data.chips;
-            terminal.say(&format!(
-                "{} ({}): {train} train, {val} val, {test} test; {} classes; {} of {} {}, {} wide",
-                data.name,
-                data.split,
-                data.classes.len(),
-                features.encoder,
-                features.kind,
-                features.model,
-                features.dim
-            ));
-            out.table(&headings(&report), &rows(&report))?;
-        }
-        out.finish()?;
-        for note in &report.notes {
-            terminal.say(&format!("note: {note}"));
-        }
-        Ok(Exit::of(bad as u64))
     }
 }

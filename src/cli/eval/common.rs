@@ -1,0 +1,162 @@
+//! What every evaluation has: data, model, and where its report goes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::Exit;
+use crate::cli::model::ModelArgs;
+use crate::cli::report::Report as Output;
+use crate::cli::terminal::Terminal;
+use crate::embedder::Embedder;
+use crate::error::{Error, Result};
+use crate::eval::report::{confusion_svg, headings, rows, scores_svg};
+use crate::eval::{DESCRIPTIONS, DataSet, Description, Report, Split, SplitRule};
+use crate::export::{Checkpoint, Precision};
+use crate::zoo;
+
+#[derive(Debug, Args)]
+pub(super) struct CommonArgs {
+    /// Name of a known data set, or a description (TOML)
+    #[arg(long, value_name = "DATA")]
+    data: String,
+    /// Folder that the description's paths are in [default: the description's, or here]
+    #[arg(long, value_name = "FOLDER")]
+    root: Option<PathBuf>,
+    /// Another split than the description's
+    #[arg(long, value_enum, value_name = "RULE")]
+    split: Option<SplitArg>,
+    /// Seed of a split that is drawn
+    #[arg(long, default_value_t = 0, value_name = "N", requires = "split")]
+    split_seed: u64,
+    /// Split that figures are about: test or val
+    #[arg(long, default_value = "test", value_name = "SPLIT")]
+    pub(super) on: Split,
+    /// Seed of random weights and draws
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(super) seed: u64,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// The report as JSON
+    #[arg(long)]
+    json: bool,
+    /// Figure of the scores over k or shots (SVG)
+    #[arg(long, value_name = "SVG")]
+    figure: Option<PathBuf>,
+    /// Figure of the confusion matrix (SVG)
+    #[arg(long, value_name = "SVG")]
+    confusion: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum EncoderArg {
+    /// The model as it is
+    Trained,
+    /// The same towers with random weights
+    Untrained,
+    /// No model: colour means of pictures, metadata as they are
+    Raw,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SplitArg {
+    /// As the source says
+    Given,
+    /// Chip by chip; leaks where chips have neighbours
+    Random,
+    /// Blocks of 1 degree
+    Blocks,
+}
+
+impl CommonArgs {
+    pub(super) fn open(&self) -> Result<DataSet> {
+        let path = Path::new(&self.data);
+        let known = DESCRIPTIONS.iter().find(|(name, _)| *name == self.data);
+        let (mut description, folder) = match known {
+            _ if path.is_file() => {
+                let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+                (Description::read(path)?, folder)
+            }
+            Some((name, text)) => (Description::parse(text, name)?, PathBuf::new()),
+            None => {
+                let names: Vec<&str> = DESCRIPTIONS.iter().map(|(name, _)| *name).collect();
+                return Err(Error::Argument {
+                    what: "--data",
+                    reason: format!(
+                        "`{}` is no file, and none of {}",
+                        self.data,
+                        names.join(", ")
+                    ),
+                });
+            }
+        };
+        let seed = self.split_seed;
+        match self.split {
+            None => {}
+            Some(SplitArg::Given) => description.split = SplitRule::default(),
+            Some(SplitArg::Random) => description.split = SplitRule::random(seed),
+            Some(SplitArg::Blocks) => description.split = SplitRule::blocks(seed),
+        }
+        DataSet::open(&description, self.root.as_deref().unwrap_or(&folder))
+    }
+
+    /// The model: a bundle, or a checkpoint that is exported in memory.
+    pub(super) fn load(&self, encoder: EncoderArg) -> Result<Embedder> {
+        let path = Path::new(&self.model.model);
+        let checkpoint = match Checkpoint::is_at(path) {
+            true => Some(Checkpoint::open(path)?),
+            false => None,
+        };
+        let bundle = match checkpoint {
+            Some(checkpoint) => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let files = checkpoint.named(&name).export(Precision::F32)?;
+                files.in_memory(&self.model.model)?
+            }
+            None => zoo::resolve(&self.model.model)?,
+        };
+        let bundle = match encoder {
+            EncoderArg::Untrained => {
+                let untrained = Checkpoint::untrained(&bundle, self.seed)?;
+                untrained.export(Precision::F32)?.in_memory("untrained")?
+            }
+            EncoderArg::Trained | EncoderArg::Raw => bundle,
+        };
+        self.model.load_bundle(bundle)
+    }
+
+    pub(super) fn show(&self, report: Report, bad: usize, terminal: &Terminal) -> Result<Exit> {
+        let write =
+            |path: &Path, text: String| fs::write(path, text).map_err(|e| Error::io(path, e));
+        if let Some(path) = &self.figure {
+            write(path, scores_svg(std::slice::from_ref(&report))?)?;
+        }
+        if let Some(path) = &self.confusion {
+            write(path, confusion_svg(&report)?)?;
+        }
+        let mut out = Output::open();
+        if self.json {
+            out.json(&report)?;
+        } else {
+            let (data, features) = (&report.data, &report.features);
+            let [train, val, test] = data.chips;
+            terminal.say(&format!(
+                "{} ({}): {train} train, {val} val, {test} test; {} classes; {} of {} {}, {} wide",
+                data.name,
+                data.split,
+                data.classes.len(),
+                features.encoder,
+                features.kind,
+                features.model,
+                features.dim
+            ));
+            out.table(&headings(&report), &rows(&report))?;
+        }
+        out.finish()?;
+        for note in &report.notes {
+            terminal.say(&format!("note: {note}"));
+        }
+        Ok(Exit::of(bad as u64))
+    }
+}

@@ -1,0 +1,56 @@
+//! `satmip eval summary`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::Exit;
+use crate::cli::report::Report as Output;
+use crate::cli::terminal::Terminal;
+use crate::error::{Error, Result};
+use crate::eval::Report;
+use crate::eval::report::{card_block, replace_block, scores_svg};
+
+/// Several reports as one table in Markdown, a block of a model card, a figure
+#[derive(Debug, Args)]
+pub(super) struct SummaryArgs {
+    /// Reports, as `--json` printed them
+    #[arg(required = true, value_name = "REPORT")]
+    reports: Vec<PathBuf>,
+    /// Model card (Markdown) whose block from `<!-- eval:start -->` to `<!-- eval:end -->` becomes the table
+    #[arg(long, value_name = "FILE")]
+    card: Option<PathBuf>,
+    /// Figure of the scores over k or shots (SVG); the reports must be of one task
+    #[arg(long, value_name = "SVG")]
+    figure: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &SummaryArgs, terminal: &Terminal) -> Result<Exit> {
+    let mut reports: Vec<Report> = Vec::with_capacity(args.reports.len());
+    for path in &args.reports {
+        let text = fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        let report = serde_json::from_str(&text).map_err(|e| Error::Evaluation {
+            reason: format!("`{}` is no report: {e}", path.display()),
+        })?;
+        reports.push(report);
+    }
+    let block = card_block(&reports)?;
+    if let Some(path) = &args.figure {
+        fs::write(path, scores_svg(&reports)?).map_err(|e| Error::io(path, e))?;
+        terminal.say(&format!("figure in `{}`", path.display()));
+    }
+    match &args.card {
+        Some(path) => {
+            let card = fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+            fs::write(path, replace_block(&card, &block)?).map_err(|e| Error::io(path, e))?;
+            terminal.say(&format!("table in `{}`", path.display()));
+        }
+        None => {
+            let mut out = Output::open();
+            out.line(block.trim_end())?;
+            out.finish()?;
+        }
+    }
+    Ok(Exit::Done)
+}

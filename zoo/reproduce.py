@@ -1,0 +1,141 @@
+"""Trains and evaluates everything that zoo/REPORT.md tells of, and writes its tables.
+
+    cargo build --release --features cli,builtin-model,train --bin satmip
+    python zoo/reproduce.py DATA OUT [--steps 300] [--seeds 1,2,3] [--only NAME,..] [--satmip PROGRAM]
+
+DATA holds eurosat_rgb, planesnet, shipsnet and sen2ports (.tar and .csv). All runs train nano's towers on the train splits of
+the four sets. A budget is the time of `--steps` steps of SimCLR: other methods get as many steps as their step costs less
+or more (COST, from benches/README.md), so that all of them take the same time on a quiet machine. What is done is skipped and
+what was interrupted goes on, so that the script can be killed and run again. Nothing but Python and satmip is needed.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+from pathlib import Path
+
+# Step time over SimCLR's.
+COST = {"simclr": 1.0, "satmip": 0.78, "satmips": 1.27, "uncoupled": 1.67}
+
+# Name: recipe, whose cost, changes.
+RUNS = {
+    "simclr": ("nano-simclr", "simclr", []),
+    "satmip-text": ("nano-satmip", "satmip", []),
+    "satmips-text": ("nano-satmips", "satmips", []),
+    "satmip-tabular": ("nano-satmips-tabular", "satmip", ['method="satmip"']),
+    "satmips-tabular": ("nano-satmips-tabular", "satmips", []),
+    "satmips-uncoupled": ("nano-satmips-tabular", "uncoupled", ["view_coupling=false"]),
+    "satmips-no-field-dropout": ("nano-satmips-tabular", "satmips", ["field_dropout=0.0"]),
+    "satmips-untouched-metadata": ("nano-satmips-tabular", "satmips", ["metadata_follow_views=false"]),
+    "satmips-gsd": ("nano-satmips-tabular", "satmips", ['fields=["gsd"]']),
+    "satmips-time": ("nano-satmips-tabular", "satmips", ['fields=["timestamp"]']),
+    "satmips-location": ("nano-satmips-tabular", "satmips", ['fields=["location"]']),
+}
+
+# Data set, its options, features.
+QUESTIONS = [
+    ("eurosat-rgb", [], "image"),
+    ("eurosat-rgb", [], "metadata"),
+    ("eurosat-rgb", [], "both"),
+    ("eurosat-rgb", ["--split", "random"], "image"),
+    ("shipsnet", [], "image"),
+    ("planesnet", [], "image"),
+]
+TASKS = {
+    "knn": ["knn", "-k", "20"],
+    "probe": ["linear", "--grid", "0.003,0.01,0.03,0.1,0.3,1"],
+}
+
+
+def train(options, name, seed):
+    """The folder of a finished run."""
+    recipe, cost, changes = RUNS[name]
+    steps = round(options.steps / COST[cost])
+    out = options.out / "runs" / f"{name}-s{seed}"
+    if not (out / "weights.safetensors").exists():
+        out.parent.mkdir(parents=True, exist_ok=True)
+        changes = [
+            *changes,
+            f"seed={seed}",
+            f"steps={steps}",
+            f"optimizer.warmup_steps={steps // 10}",
+            f"validation.every={max(1, steps // 10)}",
+            f"checkpoint.every={max(1, steps // 5)}",
+        ]
+        command = [options.satmip, "pretrain", "-q", "-c", f"zoo/recipes/{recipe}.toml", "--data", options.data, "-o", out]
+        command += [word for change in changes for word in ("--set", change)]
+        subprocess.run([*map(str, command), *(["--resume"] if out.exists() else [])], check=True)
+    return out
+
+
+def evaluate(options, label, arguments, question, task):
+    """The report of one question, asked once."""
+    data, extra, features = question
+    name = "-".join([label, data, *[word.strip("-") for word in extra], features, task])
+    path = options.out / "reports" / f"{name}.json"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        command = [options.satmip, "eval", *TASKS[task], "-q", "--json", "--data", data, "--root", options.data, *extra]
+        command += ["--features", features, *arguments]
+        done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, check=True)
+        path.write_bytes(done.stdout)
+    report = json.loads(path.read_text())
+    return report["scores"][report["headline"]]["metrics"][0]["value"]
+
+
+def cell(values):
+    """Mean and sample deviation."""
+    if not values:
+        return "-"
+    if len(values) == 1:
+        return f"{values[0]:.1f}"
+    return f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--only", default=",".join(RUNS))
+    parser.add_argument("--satmip", default="target/release/satmip")
+    options = parser.parse_args()
+    seeds, names = options.seeds.split(","), options.only.split(",")
+
+    rows = {}
+    for label, arguments in [("colours and raw metadata", ["--encoder", "raw"]), ("untrained", ["--encoder", "untrained"])]:
+        rows[label] = {}
+        for question in QUESTIONS:
+            for task in TASKS:
+                rows[label][question[0], *question[1], question[2], task] = [
+                    evaluate(options, label.split()[0], arguments, question, task)
+                ]
+    runs = []
+    for seed in seeds:
+        for name in names:
+            run = train(options, name, seed)
+            runs.append(run)
+            row = rows.setdefault(name, {})
+            for question in QUESTIONS:
+                if question[2] != "image" and name == "simclr":
+                    continue
+                for task in TASKS:
+                    value = evaluate(options, f"{name}-s{seed}", ["-m", run], question, task)
+                    row.setdefault((question[0], *question[1], question[2], task), []).append(value)
+
+    keys = [(q[0], *q[1], q[2], task) for q in QUESTIONS for task in TASKS]
+    lines = ["| | " + " | ".join(" ".join(k).replace("--split ", "") for k in keys) + " |"]
+    lines.append("|---" * (len(keys) + 1) + "|")
+    for label, row in rows.items():
+        lines.append(f"| {label} | " + " | ".join(cell(row.get(key, [])) for key in keys) + " |")
+    table = "\n".join(lines) + "\n"
+    (options.out / "tables.md").write_text(table)
+    print(table)
+    figure = options.out / "over-time.svg"
+    subprocess.run([options.satmip, "curves", "--over-time", "-o", figure, *runs], check=True)
+
+
+if __name__ == "__main__":
+    main()
