@@ -269,6 +269,11 @@ impl ChipSource {
         }
     }
 
+    /// Chips of this source that an epoch draws, when there are so many.
+    pub fn of_epoch(&self, chips: usize) -> usize {
+        self.chips_per_epoch().map_or(chips, |most| most.min(chips))
+    }
+
     /// What errors and logs call the source: its archive, folder or first shard.
     pub fn name(&self) -> String {
         match self {

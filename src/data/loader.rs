@@ -117,8 +117,8 @@ impl Loader {
     }
 
     /// The distinct chips that could not be used so far, in the order in which batches met them.
-    pub fn bad_items(&self) -> Vec<BadItem> {
-        self.bad.clone()
+    pub fn bad_items(&self) -> &[BadItem] {
+        &self.bad
     }
 
     /// The fields that could not follow their pixels so far, by field and reason.

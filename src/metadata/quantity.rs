@@ -31,7 +31,10 @@ const fn quantity(
 }
 
 /// All columns of numbers in canonical order.
-pub(super) static QUANTITIES: [Quantity; 23] = {
+///
+/// Of a location, waves of 1 to 64 periods around the globe: a Transformer's layers are smooth, and tell places a
+/// degree apart only where a column does (as Space2Vec, Mai et al. 2020; the wavelengths are our choice).
+pub(super) static QUANTITIES: [Quantity; 47] = {
     use Field::*;
     [
         quantity("gsd.x", Gsd, 1.0, |m| Some(m.gsd()?.x.ln())),
@@ -68,6 +71,78 @@ pub(super) static QUANTITIES: [Quantity; 23] = {
         }),
         quantity("location.latitude", Location, 30.0, |m| {
             Some(m.location()?.lat)
+        }),
+        quantity("location.longitude.2.sin", Location, 1.0, |m| {
+            Some((2.0 * m.location()?.lon.to_radians()).sin())
+        }),
+        quantity("location.longitude.2.cos", Location, 1.0, |m| {
+            Some((2.0 * m.location()?.lon.to_radians()).cos())
+        }),
+        quantity("location.longitude.4.sin", Location, 1.0, |m| {
+            Some((4.0 * m.location()?.lon.to_radians()).sin())
+        }),
+        quantity("location.longitude.4.cos", Location, 1.0, |m| {
+            Some((4.0 * m.location()?.lon.to_radians()).cos())
+        }),
+        quantity("location.longitude.8.sin", Location, 1.0, |m| {
+            Some((8.0 * m.location()?.lon.to_radians()).sin())
+        }),
+        quantity("location.longitude.8.cos", Location, 1.0, |m| {
+            Some((8.0 * m.location()?.lon.to_radians()).cos())
+        }),
+        quantity("location.longitude.16.sin", Location, 1.0, |m| {
+            Some((16.0 * m.location()?.lon.to_radians()).sin())
+        }),
+        quantity("location.longitude.16.cos", Location, 1.0, |m| {
+            Some((16.0 * m.location()?.lon.to_radians()).cos())
+        }),
+        quantity("location.longitude.32.sin", Location, 1.0, |m| {
+            Some((32.0 * m.location()?.lon.to_radians()).sin())
+        }),
+        quantity("location.longitude.32.cos", Location, 1.0, |m| {
+            Some((32.0 * m.location()?.lon.to_radians()).cos())
+        }),
+        quantity("location.longitude.64.sin", Location, 1.0, |m| {
+            Some((64.0 * m.location()?.lon.to_radians()).sin())
+        }),
+        quantity("location.longitude.64.cos", Location, 1.0, |m| {
+            Some((64.0 * m.location()?.lon.to_radians()).cos())
+        }),
+        quantity("location.latitude.2.sin", Location, 1.0, |m| {
+            Some((2.0 * m.location()?.lat.to_radians()).sin())
+        }),
+        quantity("location.latitude.2.cos", Location, 1.0, |m| {
+            Some((2.0 * m.location()?.lat.to_radians()).cos())
+        }),
+        quantity("location.latitude.4.sin", Location, 1.0, |m| {
+            Some((4.0 * m.location()?.lat.to_radians()).sin())
+        }),
+        quantity("location.latitude.4.cos", Location, 1.0, |m| {
+            Some((4.0 * m.location()?.lat.to_radians()).cos())
+        }),
+        quantity("location.latitude.8.sin", Location, 1.0, |m| {
+            Some((8.0 * m.location()?.lat.to_radians()).sin())
+        }),
+        quantity("location.latitude.8.cos", Location, 1.0, |m| {
+            Some((8.0 * m.location()?.lat.to_radians()).cos())
+        }),
+        quantity("location.latitude.16.sin", Location, 1.0, |m| {
+            Some((16.0 * m.location()?.lat.to_radians()).sin())
+        }),
+        quantity("location.latitude.16.cos", Location, 1.0, |m| {
+            Some((16.0 * m.location()?.lat.to_radians()).cos())
+        }),
+        quantity("location.latitude.32.sin", Location, 1.0, |m| {
+            Some((32.0 * m.location()?.lat.to_radians()).sin())
+        }),
+        quantity("location.latitude.32.cos", Location, 1.0, |m| {
+            Some((32.0 * m.location()?.lat.to_radians()).cos())
+        }),
+        quantity("location.latitude.64.sin", Location, 1.0, |m| {
+            Some((64.0 * m.location()?.lat.to_radians()).sin())
+        }),
+        quantity("location.latitude.64.cos", Location, 1.0, |m| {
+            Some((64.0 * m.location()?.lat.to_radians()).cos())
         }),
         quantity("cloud_cover", CloudCover, 30.0, Metadata::cloud_cover),
         quantity("wavelengths.0", Wavelengths, 500.0, |m| wavelength(m, 0)),

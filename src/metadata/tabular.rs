@@ -30,7 +30,7 @@ pub struct TabularBatch {
 /// | `gsd`, `pixel_size` | `.x`, `.y`: natural logarithm |
 /// | `multispectral_gsd` | natural logarithm |
 /// | `timestamp` | `.year`, `.day_of_year.{sin,cos}`, `.hour.{sin,cos}` |
-/// | `location` | `.longitude.{sin,cos}`, `.latitude` in degrees |
+/// | `location` | `.longitude.{sin,cos}`, `.latitude` in degrees; `.{longitude,latitude}.K.{sin,cos}` of K = 2, 4, .. 64 times the angle |
 /// | `cloud_cover`, `sun_elevation_angle`, `off_nadir_angle` | as they are |
 /// | `wavelengths` | `.0`, `.1`, `.2`: the first three, nanometres; 0 where there are fewer |
 /// | `target_azimuth_angle`, `sun_azimuth_angle` | `.{sin,cos}` |
@@ -171,7 +171,7 @@ mod tests {
     fn statistics_by_hand() {
         let records = [poster(), other(), Metadata::new()];
         let columns = TabularColumns::fit(&records, FieldSet::ALL).unwrap();
-        assert_eq!((columns.numbers.len(), columns.categories.len()), (23, 4));
+        assert_eq!((columns.numbers.len(), columns.categories.len()), (47, 4));
         let of = |name| &columns.numbers[column(&columns, name)];
         assert_eq!(
             (of("cloud_cover").mean, of("cloud_cover").std),
@@ -224,7 +224,7 @@ mod tests {
         assert!(TabularColumns::fit(&[poster()], FieldSet::NONE).is_err());
         assert_eq!(
             columns.encode(&[], FieldSet::ALL).unwrap().numbers.dim(),
-            (0, 23)
+            (0, 47)
         );
     }
 

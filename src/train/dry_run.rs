@@ -105,9 +105,7 @@ pub fn dry_run(recipe: &Recipe, data: &Path, device: &Device) -> Result<DryRun> 
         .map(|(source, set)| SetSummary {
             name: source.name(),
             chips: set.len(),
-            per_epoch: source
-                .chips_per_epoch()
-                .map_or(set.len(), |n| n.min(set.len())),
+            per_epoch: source.of_epoch(set.len()),
             fields: FieldCounts::of(recipe.fields, set.records()),
         })
         .collect();

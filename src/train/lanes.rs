@@ -2,8 +2,10 @@
 //!
 //! A lane holds a replica of its tower: the same weights as leaves of a graph of its own, so that two
 //! lanes never wait for one another. The losses see the features of the whole batch; their gradients
-//! come back to each lane, which goes on to the weights.
+//! come back to each lane, which goes on to the weights. A view that is the only one is two lanes, half of
+//! the chips each, where chips pass their tower independently of one another.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
@@ -22,8 +24,8 @@ use crate::model::{ImageEncoder, MetadataEncoder};
 /// A tower and the chips that pass it in one step.
 pub(super) struct Lane<'a> {
     tower: Tower<'a>,
-    /// Chips of the batch.
-    batch: usize,
+    /// Those of the batch that are the lane's.
+    chips: Range<usize>,
     /// Chips of one pass.
     chunk: usize,
     precision: Precision,
@@ -53,7 +55,6 @@ enum Tower<'a> {
 /// What all lanes of a step share.
 #[derive(Debug, Clone)]
 pub(super) struct LaneConfig {
-    pub(super) batch: usize,
     pub(super) chunk: usize,
     pub(super) precision: Precision,
     pub(super) device: Device,
@@ -61,11 +62,12 @@ pub(super) struct LaneConfig {
 }
 
 impl<'a> Lane<'a> {
-    /// A lane of one view, `[batch, 3, size, size]`.
+    /// A lane of some chips of one view, `[batch, 3, size, size]`.
     pub(super) fn image(
         tower: &ImageEncoder,
         pixels: &'a [f32],
         size: usize,
+        chips: Range<usize>,
         config: &LaneConfig,
     ) -> Self {
         let replica = replicate(tower, config.precision);
@@ -74,7 +76,7 @@ impl<'a> Lane<'a> {
             pixels,
             size,
         };
-        Self::new(tower, config)
+        Self::new(tower, chips, config)
     }
 
     /// The lane of the metadata.
@@ -92,13 +94,13 @@ impl<'a> Lane<'a> {
             records,
             fields,
         };
-        Self::new(tower, config)
+        Self::new(tower, 0..records.len(), config)
     }
 
-    fn new(tower: Tower<'a>, config: &LaneConfig) -> Self {
+    fn new(tower: Tower<'a>, chips: Range<usize>, config: &LaneConfig) -> Self {
         Self {
             tower,
-            batch: config.batch,
+            chips,
             chunk: config.chunk,
             precision: config.precision,
             device: config.device.clone(),
@@ -107,16 +109,16 @@ impl<'a> Lane<'a> {
         }
     }
 
-    /// The features of the batch, `[batch, d]` in f32 without a graph. Where the batch is passed in
+    /// The features of the lane's chips, `[chips, d]` in f32 without a graph. Where they are passed in
     /// chunks, no graph is kept, and [`Lane::backward`] passes each chunk again.
     pub(super) fn features(&mut self) -> Result<Tensor<2>> {
-        if self.chunk >= self.batch {
-            let features = self.forward(0)?;
+        if self.chunk >= self.chips.len() {
+            let features = self.forward(self.chips.start)?;
             let plain = features.clone().inner();
             self.held = Some(features);
             return Ok(plain);
         }
-        let chunks = (0..self.batch).step_by(self.chunk);
+        let chunks = self.chips.clone().step_by(self.chunk);
         let features = chunks.map(|start| Ok(self.forward(start)?.inner()));
         Ok(Tensor::cat(features.collect::<Result<Vec<_>>>()?, 0))
     }
@@ -125,7 +127,7 @@ impl<'a> Lane<'a> {
     /// `[batch, d]`.
     pub(super) fn backward(mut self, gradient: &Tensor<2>) -> Result<GradientsParams> {
         let mut total = GradientsParams::new();
-        for start in (0..self.batch).step_by(self.chunk) {
+        for start in self.chips.clone().step_by(self.chunk) {
             let features = match self.held.take() {
                 Some(features) => features,
                 None => self.forward(start)?,
@@ -159,7 +161,7 @@ impl<'a> Lane<'a> {
 
     /// Passes the chunk that begins at `start`: features in f32.
     fn forward(&self, start: usize) -> Result<Tensor<2>> {
-        let end = (start + self.chunk).min(self.batch);
+        let end = (start + self.chunk).min(self.chips.end);
         let features = match &self.tower {
             Tower::Image {
                 replica,

@@ -15,7 +15,7 @@ use super::progress::Metrics;
 use super::step::StepContext;
 use super::tensorboard::EventWriter;
 use super::training::Training;
-use super::{Method, Progress, Recipe, Summary, reason};
+use super::{Progress, Recipe, Summary, reason};
 use crate::arch::Arch;
 use crate::chips::ChipSet;
 use crate::data::{Loader, LoaderConfig};
@@ -174,14 +174,11 @@ fn loader_config(
     done: usize,
 ) -> LoaderConfig {
     let mut views = vec![recipe.views.clone(); recipe.method.views()];
-    if recipe.method == Method::Satmips && !recipe.view_coupling {
-        views.push(recipe.satmip_views.clone());
-    }
-    let coupled = recipe.method != Method::Satmips || recipe.view_coupling;
-    let per_epoch = sets.iter().zip(&recipe.data).map(|(set, source)| {
-        let most = source.chips_per_epoch();
-        most.map_or(set.len(), |most| most.min(set.len()))
-    });
+    // Without coupling, the last view is SatMIP's own.
+    views.resize(recipe.image_passes(), recipe.satmip_views.clone());
+    let coupled = views.len() == recipe.method.views();
+    let sources = sets.iter().zip(&recipe.data);
+    let per_epoch = sources.map(|(set, source)| source.of_epoch(set.len()));
     LoaderConfig {
         seed: recipe.seed,
         batch_size: recipe.batch_size,

@@ -8,6 +8,7 @@ use rand::RngCore;
 use super::inputs::MetadataInput;
 use super::lanes::{Lane, LaneConfig, side_by_side};
 use super::{Method, Recipe, reason};
+use crate::arch::ImageTower;
 use crate::data::{Batch, rng_for};
 use crate::error::Result;
 use crate::loss::{info_nce, nt_xent};
@@ -58,7 +59,6 @@ pub(super) fn step(
 ) -> Result<StepOutcome> {
     let recipe = context.recipe;
     let config = LaneConfig {
-        batch: recipe.batch_size,
         chunk: recipe
             .chunk
             .unwrap_or(recipe.batch_size)
@@ -68,12 +68,21 @@ pub(super) fn step(
         seed: dropout_seed(recipe.seed, batch.step),
     };
     let size = recipe.preprocessing.size;
-    let mut lanes: Vec<Lane<'_>> = batch
-        .views
-        .iter()
-        .map(|pixels| Lane::image(&model.image, pixels, size, &config))
-        .collect();
-    let views = lanes.len();
+    let views = batch.views.len();
+    // Not by the number of cores, which would round sums in other ways.
+    let alone = views == 1 && context.lanes.is_some();
+    let parts = match recipe.image {
+        ImageTower::Vit(_) if alone => 2,
+        _ => 1,
+    };
+    let share = recipe.batch_size.div_ceil(parts);
+    let mut lanes: Vec<Lane<'_>> = Vec::with_capacity(views * parts + 1);
+    for pixels in &batch.views {
+        for start in (0..recipe.batch_size).step_by(share) {
+            let chips = start..(start + share).min(recipe.batch_size);
+            lanes.push(Lane::image(&model.image, pixels, size, chips, &config));
+        }
+    }
     if let (Some(tower), Some(input)) = (&model.metadata, context.input) {
         let records = &batch.metadata;
         lanes.push(Lane::metadata(
@@ -84,11 +93,15 @@ pub(super) fn step(
             &config,
         ));
     }
-    let features = pass(model, &mut lanes, context)?;
+    let mut features = pass(model, &mut lanes, context)?;
 
     // From here on the batch is whole again.
-    let leaves: Vec<Tensor<2>> = features
-        .into_iter()
+    let metadata = features.split_off(views * parts);
+    let whole = features
+        .chunks(parts)
+        .map(|parts| Tensor::cat(parts.to_vec(), 0));
+    let leaves: Vec<Tensor<2>> = whole
+        .chain(metadata)
         .map(|features| Tensor::from_inner(features).require_grad())
         .collect();
     let (images, metadata) = leaves.split_at(views);
@@ -104,11 +117,16 @@ pub(super) fn step(
         .collect();
     let mut gradients = GradientsParams::from_grads(by_loss, model);
 
-    let work = lanes.into_iter().zip(&by_features).collect();
-    let parts = side_by_side(work, context.lanes, |(lane, gradient): (Lane<'_>, _)| {
+    let of_view = |lane: usize| match lane / parts {
+        view if view < views => &by_features[view],
+        _ => &by_features[views],
+    };
+    let work = lanes.into_iter().enumerate();
+    let work = work.map(|(i, lane)| (lane, of_view(i))).collect();
+    let weights = side_by_side(work, context.lanes, |(lane, gradient): (Lane<'_>, _)| {
         lane.backward(gradient)
     })?;
-    for part in parts {
+    for part in weights {
         Lane::collect(&mut gradients, part, model);
     }
     Ok(StepOutcome { gradients, losses })

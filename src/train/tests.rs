@@ -11,7 +11,7 @@ use super::average::Average;
 use super::checkpoint::{Checkpoints, Trained};
 use super::inputs::{MetadataInput, resolve};
 use super::step::{StepContext, StepOutcome, step};
-use super::{Precision, Recipe};
+use super::{Method, Precision, Recipe};
 use crate::arch::Arch;
 use crate::data::Batch;
 use crate::metadata::Metadata;
@@ -124,6 +124,12 @@ impl Tiny {
         };
         self.model.visit(&mut compare);
         (compare.difference / compare.largest, compare.count)
+    }
+
+    /// As [`Tiny::compare`], where parts of the model take no part.
+    fn compare_parts(&self, a: &StepOutcome, b: &StepOutcome) -> f32 {
+        let (aa, ab, bb) = (self.dot(a, a), self.dot(a, b), self.dot(b, b));
+        ((aa - 2.0 * ab + bb).max(0.0) / aa).sqrt()
     }
 
     /// Product of two steps' gradients over all weights.
@@ -299,6 +305,25 @@ fn the_gradient_is_that_of_one_graph() {
         };
         let (difference, _) = tiny.compare(&one, &lanes);
         assert!(difference < 1e-5, "{image} {difference}");
+    }
+}
+
+#[test]
+fn halves_of_a_lone_view_give_the_gradient_of_the_whole() {
+    for metadata in [TEXT, TABULAR] {
+        let mut recipe = recipe(VIT, metadata);
+        recipe.method = Method::Satmip;
+        no_dropout(&mut recipe);
+        let tiny = Tiny::new(recipe);
+        let batch = batch(1);
+        let whole = tiny.step_with(None, |_| (), &batch);
+        for chunk in [None, Some(1), Some(3)] {
+            let halves = tiny.step_with(Some(2), |r| r.chunk = chunk, &batch);
+            let difference = tiny.compare_parts(&whole, &halves);
+            // A difference of rounded squares.
+            assert!(difference < 2e-3, "{chunk:?} {difference}");
+            assert!((whole.losses.total - halves.losses.total).abs() < 1e-5);
+        }
     }
 }
 
