@@ -15,7 +15,7 @@ impl TabularColumns {
     ///
     /// Categories outside the vocabulary are lost, as are wavelengths after the third and
     /// fractions of a second; a time to the minute comes back to the second. Where every record
-    /// of the training data had the same hour, a day comes back with that hour.
+    /// of the training data had the same hour, within minutes, a day comes back with that hour.
     pub fn decode(&self, batch: &TabularBatch, fields: FieldSet) -> Result<Vec<Metadata>> {
         self.quantities(fields)?;
         let rows = batch.present.nrows();
@@ -156,8 +156,7 @@ impl Row<'_> {
         let midnight = first.unix_seconds() as i64 + day * 86_400;
         Ok(Some(match self.phase("timestamp.hour") {
             Some((hour, length)) if length >= ON_CIRCLE => {
-                let seconds = (hour / TAU * 86_400.0).round() as i64;
-                Timestamp::from_unix_seconds(midnight + seconds.min(86_399))?
+                Timestamp::from_unix_seconds(midnight + second_of_day(hour))?
             }
             _ => Timestamp::from_unix_seconds(midnight)?.to_day(),
         }))
@@ -185,6 +184,15 @@ impl Row<'_> {
     }
 }
 
+/// The second of the day of an hour's angle, 0 to 86,399. What f32 leaves of midnight may lie a little before it.
+fn second_of_day(angle: f64) -> i64 {
+    const NEARLY_MIDNIGHT: f64 = 86_399.99;
+    match angle / TAU * 86_400.0 {
+        seconds if seconds >= NEARLY_MIDNIGHT => 0,
+        seconds => (seconds.round() as i64).min(86_399),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::collection::vec;
@@ -206,6 +214,20 @@ mod tests {
 
     fn seconds(m: &Metadata) -> Option<f64> {
         Some(m.timestamp()?.to_whole_seconds().unix_seconds())
+    }
+
+    #[test]
+    fn midnight_stays_on_its_day() {
+        let angle = |seconds: f64| seconds / 86_400.0 * TAU;
+        for (seconds, whole) in [
+            (0.0, 0),
+            (86_399.995, 0),
+            (86_399.7, 86_399),
+            (86_399.2, 86_399),
+            (43_200.4, 43_200),
+        ] {
+            assert_eq!(second_of_day(angle(seconds)), whole, "{seconds}");
+        }
     }
 
     proptest! {
@@ -253,10 +275,15 @@ mod tests {
                 }
                 if let (Some(at), Some(bt)) = (a.timestamp(), b.timestamp()) {
                     let timed = records.iter().filter_map(|r| r.timestamp()?.hour_of_day());
-                    let timed: Vec<f64> = timed.collect();
+                    let timed: Vec<f64> = timed.map(|hour| hour / 24.0 * TAU).collect();
+                    let mean = |part: fn(f64) -> f64| {
+                        timed.iter().map(|a| part(*a)).sum::<f64>() / timed.len() as f64
+                    };
+                    // Hours within minutes of one another have a mean on the circle, nearly.
+                    let one_hour = mean(f64::sin).hypot(mean(f64::cos)) > 0.9998;
                     if at.precision() != TimePrecision::Day {
                         prop_assert!((seconds(a).unwrap() - seconds(b).unwrap()).abs() <= 1.0);
-                    } else if timed.len() != 1 {
+                    } else if !one_hour {
                         prop_assert_eq!(at, bt);
                     } else {
                         prop_assert_eq!(at, bt.to_day());
