@@ -3,13 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use super::PICTURES;
 use super::index::{Found, Index};
 use super::set::{Draft, Place};
 use crate::error::{Error, Result};
 use crate::metadata::Metadata;
-
-/// Endings of pictures, in lower case.
-const PICTURES: [&str; 6] = ["jpg", "jpeg", "png", "webp", "tif", "tiff"];
 
 /// Lists `ROOT/CLASS/PICTURE`; chips come in the order of classes, then names. Folders within a
 /// class's are not entered, other files are passed over.

@@ -15,6 +15,9 @@ mod shards;
 mod source;
 mod tar;
 
+/// Endings of pictures, in lower case.
+const PICTURES: [&str; 6] = ["jpg", "jpeg", "png", "webp", "tif", "tiff"];
+
 pub(crate) use parallel::each;
 pub use set::ChipSet;
 pub use source::{ChipSource, FMOW_CONTEXT};

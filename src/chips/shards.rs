@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use super::PICTURES;
 use super::index::{Found, Index};
 use super::parallel::each;
 use super::set::{Draft, Place};
@@ -12,8 +13,6 @@ use crate::error::{Error, Result};
 use crate::metadata::Metadata;
 use crate::metadata::read::{MAX_DOCUMENT_BYTES, json_of_bytes, json_record};
 
-/// Endings of pictures.
-const PICTURES: [&str; 6] = ["jpg", "jpeg", "png", "webp", "tif", "tiff"];
 /// Most bytes of a label's file.
 const LONGEST_LABEL: u64 = 4096;
 /// Most shards that stay open; more are opened for each read.

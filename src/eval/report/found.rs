@@ -91,6 +91,19 @@ pub struct Metric {
     pub seeds: usize,
 }
 
+impl Metric {
+    /// A value of one run, without an interval.
+    pub fn plain(name: &str, value: f64) -> Self {
+        Metric {
+            name: name.into(),
+            value,
+            interval: None,
+            deviation: None,
+            seeds: 1,
+        }
+    }
+}
+
 /// Counts of (truth, answer).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confusion {

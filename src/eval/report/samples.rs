@@ -3,13 +3,7 @@
 use super::found::*;
 
 pub(super) fn metric(name: &str, value: f64) -> Metric {
-    Metric {
-        name: name.into(),
-        value,
-        interval: None,
-        deviation: None,
-        seeds: 1,
-    }
+    Metric::plain(name, value)
 }
 
 pub(super) fn score(setting: &str, value: &str, metrics: Vec<Metric>) -> Score {

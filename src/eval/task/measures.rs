@@ -14,22 +14,8 @@ const SEED: u64 = 0;
 /// A share between 0 and 1 as a metric in percent.
 pub(super) fn share(name: &str, found: Interval) -> Metric {
     Metric {
-        name: name.into(),
-        value: 100.0 * found.value,
         interval: Some([100.0 * found.low, 100.0 * found.high]),
-        deviation: None,
-        seeds: 1,
-    }
-}
-
-/// A number without an interval.
-pub(super) fn plain(name: &str, value: f64) -> Metric {
-    Metric {
-        name: name.into(),
-        value,
-        interval: None,
-        deviation: None,
-        seeds: 1,
+        ..Metric::plain(name, 100.0 * found.value)
     }
 }
 

@@ -53,11 +53,7 @@ impl<'a> Evaluation<'a> {
         let Extracted {
             blocks, rows, bad, ..
         } = extracted;
-        let of = |split: Split| -> Vec<usize> {
-            (0..rows.len())
-                .filter(|place| data.split(rows[*place]) == split)
-                .collect()
-        };
+        let of = |split: Split| places(data, &rows, split);
         for split in [Split::Train, asked] {
             if of(split).is_empty() {
                 return Err(Error::EmptySplit {
@@ -100,8 +96,7 @@ impl<'a> Evaluation<'a> {
 
     /// Rows of the features that belong to a split.
     fn places(&self, split: Split) -> Vec<usize> {
-        let of = |place: &usize| self.data.split(self.rows[*place]) == split;
-        (0..self.rows.len()).filter(of).collect()
+        places(self.data, &self.rows, split)
     }
 
     /// The class of each of these rows; the first where there are several.
@@ -125,12 +120,23 @@ impl<'a> Evaluation<'a> {
     }
 
     fn summary(&self) -> DataSummary {
-        DataSummary {
-            name: self.data.name().to_owned(),
-            split: self.data.split_rule().to_owned(),
-            evaluated: self.asked.name().into(),
-            chips: Split::ALL.map(|split| self.places(split).len()),
-            classes: self.data.classes().to_vec(),
-        }
+        summary(self.data, &self.rows, self.asked)
+    }
+}
+
+/// Which of these rows of a data set belong to a split.
+fn places(data: &DataSet, rows: &[usize], split: Split) -> Vec<usize> {
+    let of = |place: &usize| data.split(rows[*place]) == split;
+    (0..rows.len()).filter(of).collect()
+}
+
+/// These rows of a data set, as a report tells of them.
+fn summary(data: &DataSet, rows: &[usize], asked: Split) -> DataSummary {
+    DataSummary {
+        name: data.name().to_owned(),
+        split: data.split_rule().to_owned(),
+        evaluated: asked.name().into(),
+        chips: Split::ALL.map(|split| places(data, rows, split).len()),
+        classes: data.classes().to_vec(),
     }
 }

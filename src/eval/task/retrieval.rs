@@ -2,10 +2,10 @@
 
 use ndarray::Axis;
 
-use super::measures;
+use super::summary;
 use crate::error::{Error, Result};
 use crate::eval::probe::{self, Ranks};
-use crate::eval::report::{DataSummary, FeatureSummary, Report, Score, Task};
+use crate::eval::report::{FeatureSummary, Metric, Report, Score, Task};
 use crate::eval::{DataSet, Extracted, Split};
 
 /// Retrieval among the chips of a split, of which unit rows of both sides were extracted
@@ -26,13 +26,7 @@ pub fn retrieval(
             reason: "retrieval needs pictures and metadata".into(),
         });
     };
-    let of = |split: Split| -> Vec<usize> {
-        let rows = &extracted.rows;
-        (0..rows.len())
-            .filter(|place| data.split(rows[*place]) == split)
-            .collect()
-    };
-    let places = of(asked);
+    let places = super::places(data, &extracted.rows, asked);
     if places.is_empty() {
         return Err(Error::EmptySplit {
             origin: data.name().to_owned(),
@@ -45,10 +39,10 @@ pub fn retrieval(
     let found = probe::retrieval(images.view(), metadata.view())?;
     let score = |direction: &str, ranks: &Ranks| {
         let mut metrics: Vec<_> = [1, 5, 10]
-            .map(|k| measures::plain(&format!("recall@{k}"), 100.0 * ranks.recall_at(k)))
+            .map(|k| Metric::plain(&format!("recall@{k}"), 100.0 * ranks.recall_at(k)))
             .into();
-        metrics.push(measures::plain("median rank", ranks.median()));
-        metrics.push(measures::plain("of", places.len() as f64));
+        metrics.push(Metric::plain("median rank", ranks.median()));
+        metrics.push(Metric::plain("of", places.len() as f64));
         Score {
             setting: "direction".into(),
             value: direction.into(),
@@ -57,13 +51,7 @@ pub fn retrieval(
     };
     Ok(Report {
         task: Task::Retrieval,
-        data: DataSummary {
-            name: data.name().to_owned(),
-            split: data.split_rule().to_owned(),
-            evaluated: asked.name().into(),
-            chips: Split::ALL.map(|split| of(split).len()),
-            classes: data.classes().to_vec(),
-        },
+        data: summary(data, &extracted.rows, asked),
         features: FeatureSummary {
             kind: "both".into(),
             dim,

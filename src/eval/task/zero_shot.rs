@@ -6,10 +6,10 @@ use std::str::FromStr;
 
 use ndarray::Axis;
 
-use super::measures;
+use super::{measures, places, summary};
 use crate::embedder::{Embedder, Embeddings};
 use crate::error::{Error, Result};
-use crate::eval::report::{DataSummary, FeatureSummary, Report, Score, Task};
+use crate::eval::report::{FeatureSummary, Metric, Report, Score, Task};
 use crate::eval::{DataSet, Extracted, Split};
 use crate::metadata::{Field, Metadata};
 
@@ -100,12 +100,7 @@ pub fn zero_shot(
     };
     let mut notes = data.notes(asked);
     let mut scores = Vec::with_capacity(fields.len());
-    let of = |split: Split| -> Vec<usize> {
-        let rows = &extracted.rows;
-        (0..rows.len())
-            .filter(|place| data.split(rows[*place]) == split)
-            .collect()
-    };
+    let of = |split: Split| places(data, &extracted.rows, split);
     for field in fields {
         let refuse = |reason: &str| Error::Evaluation {
             reason: format!("`{field}` of `{}`: {reason}", data.name()),
@@ -145,8 +140,8 @@ pub fn zero_shot(
         let mut counts = vec![0u64; values.len()];
         truth.iter().for_each(|at| counts[*at] += 1);
         let most = counts.iter().max().copied().unwrap_or(0) as f64 / truth.len() as f64;
-        metrics.push(measures::plain("most frequent", 100.0 * most));
-        metrics.push(measures::plain("chance", 100.0 / values.len() as f64));
+        metrics.push(Metric::plain("most frequent", 100.0 * most));
+        metrics.push(Metric::plain("chance", 100.0 / values.len() as f64));
         let left = of(asked).len() - places.len();
         if left > 0 {
             notes.push(format!(
@@ -161,13 +156,7 @@ pub fn zero_shot(
     }
     Ok(Report {
         task: Task::ZeroShot,
-        data: DataSummary {
-            name: data.name().to_owned(),
-            split: data.split_rule().to_owned(),
-            evaluated: asked.name().into(),
-            chips: Split::ALL.map(|split| of(split).len()),
-            classes: data.classes().to_vec(),
-        },
+        data: summary(data, &extracted.rows, asked),
         features: FeatureSummary {
             kind: "image".into(),
             dim: images.rows.ncols(),
