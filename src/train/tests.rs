@@ -5,7 +5,9 @@ use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::prelude::{Device, Tensor};
+use burn::prelude::{Device, Tensor, TensorData};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
 
 use super::average::Average;
 use super::checkpoint::{Checkpoints, Trained};
@@ -13,7 +15,7 @@ use super::inputs::{MetadataInput, resolve};
 use super::step::{StepContext, StepOutcome, step};
 use super::{Method, Precision, Recipe};
 use crate::arch::Arch;
-use crate::data::Batch;
+use crate::data::{Batch, rng_for};
 use crate::metadata::Metadata;
 use crate::model::SatMip;
 
@@ -82,6 +84,7 @@ impl Tiny {
         let device = Device::flex().autodiff();
         let (arch, input) = resolve(&recipe, records().iter()).unwrap();
         let model = SatMip::new(&arch, recipe.simclr.as_ref(), &device).unwrap();
+        let model = model.map(&mut Drawn(rng_for(1, 0, 0, 0)));
         Self {
             recipe,
             arch,
@@ -137,6 +140,33 @@ impl Tiny {
         let mut dot = Dot(&a.gradients, &b.gradients, 0.0);
         self.model.visit(&mut dot);
         dot.2
+    }
+}
+
+/// Matrices and kernels from a stream of their own: burn's is one for all tests of the process, and some first
+/// weights lie where the losses bend.
+struct Drawn(ChaCha8Rng);
+
+impl ModuleMapper for Drawn {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let shape = param.dims();
+        if D < 2 {
+            return param;
+        }
+        // Linear layers have their inputs first, kernels have their output first.
+        let inputs = match D {
+            2 => shape[0],
+            _ => shape[1..].iter().product(),
+        };
+        let bound = (3.0 / inputs as f32).sqrt();
+        let count = shape.iter().product();
+        let numbers = (0..count).map(|_| self.0.random_range(-bound..bound));
+        let data = TensorData::new(numbers.collect::<Vec<f32>>(), shape);
+        param.map(|old| {
+            let device = old.device().without_autodiff();
+            let drawn = Tensor::from_inner(Tensor::from_data(data, &device));
+            drawn.set_require_grad(old.is_require_grad())
+        })
     }
 }
 
