@@ -78,6 +78,7 @@ fn arch(side: Side, fields: FieldSet) -> Arch {
             depth: 2,
             heads: 2,
             hidden: 20,
+            tokens: Default::default(),
             attention_dropout: 0.0,
             hidden_dropout: 0.0,
             norm_eps: 1e-5,

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 pub use image::{ImageTower, Pool, ResNetBlock, ResNetConfig, Stem, VitConfig};
 pub use metadata::{
-    CategoryColumn, MetadataTower, NumberColumn, TabularColumns, TabularConfig, TextConfig,
+    CategoryColumn, MetadataTower, NumberColumn, TabularColumns, TabularConfig, TabularTokens,
+    TextConfig,
 };
 pub use preprocessing::{Fit, Preprocessing, ResizeFilter};
 pub use shapes::{BlockConv, weight_shapes};

@@ -143,6 +143,7 @@ impl List {
         if !columns.numbers.is_empty() {
             let shape = [columns.numbers.len(), c.dim];
             self.add(format!("{METADATA}.numbers.weight"), &shape);
+            let shape = [c.number_tokens().len(), c.dim];
             self.add(format!("{METADATA}.numbers.bias"), &shape);
         }
         if !columns.categories.is_empty() {

@@ -1,11 +1,11 @@
 //! The metadata graph.
 
 use satmip_export::layers::{Block, Embedding, Mlp, causal_mask, first_match, prepend_token};
-use satmip_export::{DataType, Dim, Graph, SliceEnd, Tensor, Value};
+use satmip_export::{DataType, Dim, Graph, Size, SliceEnd, Tensor, Value};
 
 use super::{Built, Weights, projector};
 use crate::arch::names::{METADATA, METADATA_PROJECTOR};
-use crate::arch::{MetadataSide, MetadataTower, TabularConfig, TextConfig};
+use crate::arch::{MetadataSide, MetadataTower, TabularConfig, TabularTokens, TextConfig};
 use crate::metadata::{Field, FieldSet};
 
 pub(super) fn build(
@@ -92,18 +92,16 @@ fn tabular(
     )?;
     let mut tokens = Vec::new();
     if !numbers.is_empty() {
-        tokens.push(number_tokens(graph, c, weights, raw)?);
+        tokens.push(match c.tokens {
+            TabularTokens::Column => number_tokens(graph, c, weights, raw)?,
+            TabularTokens::Field => shared_tokens(graph, c, fields, weights, (raw, present))?,
+        });
     }
     if !categories.is_empty() {
         tokens.push(category_tokens(graph, c, weights, indices)?);
     }
     let tokens = graph.concat(&tokens, 1)?;
-    let of_numbers = numbers.iter().map(|column| column.field);
-    let of_columns: Vec<usize> = of_numbers
-        .chain(categories.iter().map(|column| column.field))
-        .map(|field| place_of(fields, field))
-        .collect();
-    let tokens = replace_missing(graph, c, fields, weights, (tokens, present), &of_columns)?;
+    let tokens = replace_missing(graph, c, fields, weights, (tokens, present))?;
     let cls = weights.tensor(&own("cls_token"), &[c.dim])?;
     let mut x = prepend_token(graph, &own("cls_token"), cls, tokens)?;
     for i in 0..c.depth {
@@ -142,6 +140,39 @@ fn number_tokens(
     Ok(graph.add(x, bias)?)
 }
 
+/// `sum x W + b` over the columns of each token: [batch, n] to [batch, tokens, d], as one matrix
+/// product with a weight that is 0 where a column belongs to another token. What stands in the
+/// columns of an absent field is read as 0, so that it does not spoil the sums of others.
+fn shared_tokens(
+    graph: &mut Graph,
+    c: &TabularConfig,
+    fields: FieldSet,
+    weights: &Weights,
+    (numbers, present): (Value, Value),
+) -> Built<Value> {
+    let (n, d, count) = (c.columns.numbers.len(), c.dim, c.number_tokens().len());
+    let (weight, bias) = (own("numbers.weight"), own("numbers.bias"));
+    let rows = weights.numbers(&weight, &[n, d])?;
+    let mut wide = vec![0.0; n * count * d];
+    for (column, token) in c.token_of_number().into_iter().enumerate() {
+        let row = &rows[column * d..(column + 1) * d];
+        wide[(column * count + token) * d..][..d].copy_from_slice(row);
+    }
+    let wide = graph.weight(&weight, Tensor::f32(vec![n, count * d], wide)?)?;
+    let bias = graph.weight(&bias, weights.tensor(&bias, &[count, d])?)?;
+    let places = c
+        .columns
+        .numbers
+        .iter()
+        .map(|column| place_of(fields, column.field));
+    let known = gather_known(graph, present, places)?;
+    let zero = graph.constant(Tensor::scalar(0.0))?;
+    let numbers = graph.select(known, numbers, zero)?;
+    let x = graph.matmul(numbers, wide)?;
+    let x = graph.reshape(x, &[Size::Keep, Size::Of(count), Size::Of(d)])?;
+    Ok(graph.add(x, bias)?)
+}
+
 /// The row of the one table that column and index name, and a bias for each column: [batch, m]
 /// to [batch, m, d]. An index that the column does not have reads as 0, the unknown value, and
 /// not as some row of another column.
@@ -172,26 +203,39 @@ fn category_tokens(
     Ok(graph.add(x, bias)?)
 }
 
-/// Puts the missing token of its field in the place of each column whose field is absent.
-/// `of_columns` has the place of each column's field in `fields`.
+/// Puts the missing token of its field in the place of each token whose field is absent.
 fn replace_missing(
     graph: &mut Graph,
     c: &TabularConfig,
     fields: FieldSet,
     weights: &Weights,
     (tokens, present): (Value, Value),
-    of_columns: &[usize],
 ) -> Built<Value> {
     let name = own("missing");
     let missing = weights.tensor(&name, &[fields.len(), c.dim])?;
     let missing = graph.weight(&name, missing)?;
-    let places = of_columns.iter().map(|place| *place as i64).collect();
-    let places = graph.constant(Tensor::indices(places))?;
-    let missing = graph.gather(missing, places, 0)?;
-    let known = graph.gather(present, places, 1)?;
+    let places = c
+        .token_fields()
+        .into_iter()
+        .map(|field| place_of(fields, field));
+    let places: Vec<usize> = places.collect();
+    let rows = graph.constant(Tensor::indices(places.iter().map(|p| *p as i64).collect()))?;
+    let missing = graph.gather(missing, rows, 0)?;
+    let known = gather_known(graph, present, places)?;
     let known = graph.unsqueeze(known, &[2])?;
     // A choice and not a sum: whatever stands in an absent column, even NaN, is not read.
     Ok(graph.select(known, tokens, missing)?)
+}
+
+/// Whether the field at each of these places is present: [batch, places].
+fn gather_known(
+    graph: &mut Graph,
+    present: Value,
+    places: impl IntoIterator<Item = usize>,
+) -> Built<Value> {
+    let places = places.into_iter().map(|place| place as i64).collect();
+    let places = graph.constant(Tensor::indices(places))?;
+    Ok(graph.gather(present, places, 1)?)
 }
 
 fn place_of(fields: FieldSet, field: Field) -> usize {

@@ -9,7 +9,7 @@ use burn::tensor::activation::relu;
 use super::attention::Pooled;
 use super::layers::{layer_norm, linear};
 use super::lean::{Entry, softmax_matmul};
-use crate::arch::TabularConfig;
+use crate::arch::{TabularConfig, TabularTokens};
 use crate::metadata::FieldSet;
 
 /// FT-Transformer (Gorishniy et al. 2021) over the columns of the tabular view.
@@ -23,15 +23,18 @@ pub struct TabularTransformer {
     cls_token: Param<Tensor<1>>,
     blocks: Vec<TabularBlock>,
     norm: LayerNorm,
-    /// Row of `missing` for each column, numbers first.
+    /// Row of `missing` for each token, numbers first.
     #[module(skip)]
-    column_fields: Vec<i64>,
+    token_fields: Vec<i64>,
+    /// Token of each column of numbers, where columns share one.
+    #[module(skip)]
+    shared: Option<Vec<usize>>,
     /// First row of each category column in `categories.weight`.
     #[module(skip)]
     offsets: Vec<i64>,
 }
 
-/// One row of weight per number column, or per category of all columns, and one bias per column.
+/// One row of weight per number column, or per category of all columns, and one bias per token.
 #[derive(Module, Debug)]
 struct Tokens {
     weight: Param<Tensor<2>>,
@@ -75,17 +78,15 @@ impl TabularTransformer {
             max: bound,
         };
         let row = |field| fields.iter().position(|f| f == field).unwrap_or(0) as i64;
-        let numbers = columns.numbers.iter().map(|c| row(c.field));
-        let categories = columns.categories.iter().map(|c| row(c.field));
         let (n, m) = (columns.numbers.len(), columns.categories.len());
-        let tokens = |rows: usize, columns: usize| {
-            (columns > 0).then(|| Tokens {
+        let tokens = |rows: usize, tokens: usize| {
+            (tokens > 0).then(|| Tokens {
                 weight: uniform.init([rows, d], device),
-                bias: uniform.init([columns, d], device),
+                bias: uniform.init([tokens, d], device),
             })
         };
         Self {
-            numbers: tokens(n, n),
+            numbers: tokens(n, config.number_tokens().len()),
             categories: tokens(columns.category_rows(), m),
             missing: uniform.init([fields.len(), d], device),
             cls_token: uniform.init([d], device),
@@ -93,7 +94,8 @@ impl TabularTransformer {
                 .map(|i| TabularBlock::new(config, i > 0, device))
                 .collect(),
             norm: layer_norm(d, config.norm_eps, device),
-            column_fields: numbers.chain(categories).collect(),
+            token_fields: config.token_fields().into_iter().map(row).collect(),
+            shared: (config.tokens == TabularTokens::Field).then(|| config.token_of_number()),
             offsets: columns
                 .category_offsets()
                 .into_iter()
@@ -110,13 +112,16 @@ impl TabularTransformer {
         categories: Tensor<2, Int>,
         present: Tensor<2, Bool>,
     ) -> Tensor<2> {
-        let ([batch, n], [_, m]) = (numbers.dims(), categories.dims());
+        let [batch, m] = categories.dims();
         let device = numbers.device();
         let dim = self.cls_token.dims()[0];
         let mut columns = Vec::with_capacity(2);
         if let Some(tokens) = &self.numbers {
-            let scaled = numbers.unsqueeze_dim::<3>(2) * tokens.weight.val().unsqueeze_dim(0);
-            columns.push(scaled + tokens.bias.val().unsqueeze_dim(0));
+            let weighted = match &self.shared {
+                None => numbers.unsqueeze_dim::<3>(2) * tokens.weight.val().unsqueeze_dim(0),
+                Some(shared) => sum_weighted(numbers, tokens, shared),
+            };
+            columns.push(weighted + tokens.bias.val().unsqueeze_dim(0));
         }
         if let Some(table) = &self.categories {
             let offsets = TensorData::new(self.offsets.clone(), [1, m]);
@@ -126,7 +131,7 @@ impl TabularTransformer {
             columns.push(tokens + table.bias.val().unsqueeze_dim(0));
         }
         let columns = Tensor::cat(columns, 1);
-        let fields = TensorData::new(self.column_fields.clone(), [n + m]);
+        let fields = TensorData::new(self.token_fields.clone(), [self.token_fields.len()]);
         let fields = Tensor::<1, Int>::from_data(fields, &device);
         let present = present.int().select(1, fields.clone()).float();
         let present = present.unsqueeze_dim::<3>(2);
@@ -145,6 +150,22 @@ impl TabularTransformer {
             });
         self.norm.forward(tokens.narrow(1, 0, 1).squeeze_dim(1))
     }
+}
+
+/// `[batch, tokens, dim]`: the sum of `x W` over the columns of each token, as one matrix product
+/// with a weight that is 0 where a column belongs to another token.
+fn sum_weighted(numbers: Tensor<2>, tokens: &Tokens, token_of: &[usize]) -> Tensor<3> {
+    let (device, [batch, n]) = (numbers.device(), numbers.dims());
+    let [count, dim] = tokens.bias.dims();
+    let mut member = vec![0.0f32; n * count];
+    for (column, token) in token_of.iter().enumerate() {
+        member[column * count + token] = 1.0;
+    }
+    let member = Tensor::<3>::from_data(TensorData::new(member, [n, count, 1]), &device);
+    let weight = tokens.weight.val().unsqueeze_dim::<3>(1) * member;
+    numbers
+        .matmul(weight.reshape([n, count * dim]))
+        .reshape([batch, count, dim])
 }
 
 impl TabularBlock {

@@ -257,8 +257,8 @@ fn text(c: &TextConfig, tokens: usize) -> Cost {
 }
 
 fn tabular(c: &TabularConfig) -> Cost {
-    let columns = c.columns.numbers.len() + c.columns.categories.len();
-    let (d, hidden, n) = (c.dim as f64, c.hidden as f64, columns as f64 + 1.0);
+    let tokens = c.token_fields().len() + 1;
+    let (d, hidden, n) = (c.dim as f64, c.hidden as f64, tokens as f64);
     let all = blocks(c.depth, block(n, d, c.heads as f64, 2.0 * hidden, hidden));
     Cost {
         kept: all.kept + 2.0 * n * d,

@@ -73,6 +73,7 @@ pub(super) fn resolve<'a>(
             depth,
             heads,
             hidden,
+            tokens,
             attention_dropout,
             hidden_dropout,
         } => {
@@ -83,6 +84,7 @@ pub(super) fn resolve<'a>(
                 depth: *depth,
                 heads: *heads,
                 hidden: *hidden,
+                tokens: *tokens,
                 attention_dropout: *attention_dropout,
                 hidden_dropout: *hidden_dropout,
                 norm_eps: 1e-5,

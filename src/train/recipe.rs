@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::OptimizerConfig;
-use crate::arch::{ImageTower, Preprocessing, Projector};
+use crate::arch::{ImageTower, Preprocessing, Projector, TabularTokens};
 use crate::chips::ChipSource;
 use crate::data::ViewConfig;
 use crate::metadata::FieldSet;
@@ -180,6 +180,9 @@ pub enum MetadataRecipe {
         heads: usize,
         /// Hidden width of the ReGLU.
         hidden: usize,
+        /// What a token stands for: `"column"` or `"field"`.
+        #[serde(default)]
+        tokens: TabularTokens,
         /// Dropout of the attention weights.
         #[serde(default)]
         attention_dropout: f64,

@@ -68,6 +68,7 @@ pub fn samples() -> Vec<Sample> {
             with_metadata(MetadataTower::Text(text()), FieldSet::ALL),
         ),
         sample("tabular", with_metadata(tabular(true, true), fields())),
+        sample("tabular-fields", with_metadata(by_field(), fields())),
         sample(
             "tabular-numbers",
             with_metadata(tabular(true, false), fields()),
@@ -163,6 +164,7 @@ fn tabular(numbers: bool, categories: bool) -> MetadataTower {
         depth: 3,
         heads: 3,
         hidden: 17,
+        tokens: TabularTokens::Column,
         attention_dropout: 0.2,
         hidden_dropout: 0.1,
         norm_eps: 1e-5,
@@ -185,6 +187,17 @@ fn tabular(numbers: bool, categories: bool) -> MetadataTower {
             },
         },
     })
+}
+
+/// One token for each field, of which gsd has two columns.
+fn by_field() -> MetadataTower {
+    match tabular(true, true) {
+        MetadataTower::Tabular(c) => MetadataTower::Tabular(TabularConfig {
+            tokens: TabularTokens::Field,
+            ..c
+        }),
+        other => other,
+    }
 }
 
 /// A caption of `length` tokens, start and end included, padded to `padded`.

@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 
 use satmip::arch::{
     Arch, ImageTower, MetadataTower, Pool, Projector, ResNetBlock, ResNetConfig, TabularConfig,
-    TextConfig, VitConfig,
+    TabularTokens, TextConfig, VitConfig,
 };
 use satmip::export::Weights;
 
@@ -210,11 +210,21 @@ impl<'a> Reference<'a> {
         };
         if n > 0 {
             let weight = self.get("metadata.numbers.weight", &[n, d]);
-            let bias = self.get("metadata.numbers.bias", &[n, d]);
-            for (i, column) in c.columns.numbers.iter().enumerate() {
-                let value = f64::from(record.numbers[i]);
-                let token = (i * d..(i + 1) * d).map(|k| value * weight[k] + bias[k]);
-                push(column.field, token.collect());
+            let bias = self.get("metadata.numbers.bias", &[c.number_tokens().len(), d]);
+            let columns = c.columns.numbers.iter().enumerate();
+            for (token, field) in c.number_tokens().into_iter().enumerate() {
+                let of = columns.clone().filter(|(i, column)| match c.tokens {
+                    TabularTokens::Column => *i == token,
+                    TabularTokens::Field => column.field == field,
+                });
+                let mut sum = bias[token * d..][..d].to_vec();
+                for (i, _) in of {
+                    let value = f64::from(record.numbers[i]);
+                    sum.iter_mut()
+                        .zip(&weight[i * d..])
+                        .for_each(|(s, w)| *s += value * w);
+                }
+                push(field, sum);
             }
         }
         if m > 0 {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::arch::{MetadataSide, TabularColumns};
+use crate::arch::{MetadataSide, TabularColumns, TabularTokens};
 use crate::metadata::FieldSet;
 
 fn arch(image: &str, size: usize) -> Arch {
@@ -112,6 +112,7 @@ fn the_metadata_towers_are_counted_by_hand() {
         depth: 2,
         heads: 2,
         hidden: 20,
+        tokens: TabularTokens::Column,
         attention_dropout: 0.0,
         hidden_dropout: 0.0,
         norm_eps: 1e-5,

@@ -233,6 +233,7 @@ impl Recipe {
                 depth,
                 heads,
                 hidden,
+                tokens,
                 attention_dropout,
                 hidden_dropout,
             } => {
@@ -256,6 +257,7 @@ impl Recipe {
                     depth: *depth,
                     heads: *heads,
                     hidden: *hidden,
+                    tokens: *tokens,
                     attention_dropout: *attention_dropout,
                     hidden_dropout: *hidden_dropout,
                     norm_eps: 1e-5,
