@@ -128,6 +128,17 @@ pub enum Error {
         source: Option<Cause>,
     },
 
+    /// A foreign checkpoint does not become a model of ours, or a file that says how cannot be used.
+    #[error("cannot import `{}`: {reason}", path.display())]
+    Import {
+        /// The checkpoint, mapping or architecture.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+        /// What would help, where something would.
+        hint: Option<String>,
+    },
+
     /// A file is no ONNX graph that can be run here; no engine was shown it.
     #[error("`{graph}` is no usable ONNX graph: {reason}")]
     Graph {
@@ -283,6 +294,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Error::Device { hint, .. } => Some(hint.clone()),
+            Error::Import { hint, .. } => hint.clone(),
             Error::UnknownModel { known, .. } if !known.is_empty() => Some(format!(
                 "known models: {}; or give the path of a bundle folder",
                 known.join(", ")

@@ -72,6 +72,8 @@ pub mod export;
 #[cfg(feature = "eval")]
 mod figure;
 pub mod image;
+#[cfg(all(feature = "export", feature = "eval"))]
+pub mod import;
 #[cfg(feature = "train")]
 pub mod loss;
 pub mod metadata;

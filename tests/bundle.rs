@@ -52,6 +52,8 @@ fn manifest() -> BundleManifest {
         logit_scale: 14.3,
         licence: "MIT".into(),
         precision: "f32".into(),
+        variants: Default::default(),
+        parity: Default::default(),
         training: serde_json::json!({"data": "none"}),
         metrics: serde_json::Value::Null,
         files: Default::default(),

@@ -37,6 +37,7 @@ fn help_is_as_written_down() {
         "caption",
         "inspect",
         "export",
+        "import",
         "doctor",
         "completions",
     ];

@@ -146,6 +146,8 @@ fn parts_in(side: Side, fields: FieldSet, precision: Precision) -> (BundleManife
         logit_scale: 14.0,
         licence: "MIT".into(),
         precision: precision.name().into(),
+        variants: Default::default(),
+        parity: Default::default(),
         training: serde_json::Value::Null,
         metrics: serde_json::Value::Null,
         files: Default::default(),

@@ -44,6 +44,8 @@ pub mod graph;
 pub mod layers;
 pub mod messages;
 mod model;
+pub mod passes;
+pub mod summary;
 mod tensor;
 
 pub use error::{Error, Result};

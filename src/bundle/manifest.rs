@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{IMAGE_GRAPH, MANIFEST, METADATA_GRAPH, TOKENIZER};
+use super::{IMAGE_GRAPH, MANIFEST, METADATA_GRAPH, Parity, TOKENIZER};
 use crate::arch::{Arch, MetadataTower};
 
 /// The version of the format that this crate writes and reads.
 pub const FORMAT: u32 = 1;
-/// Precisions that the graphs of a bundle can have.
-pub const PRECISIONS: [&str; 3] = ["f32", "f16", "int8"];
+/// Precisions that the graphs of a bundle can have: f32; f16 weights and arithmetic; f16 weights;
+/// 8-bit weights with products of integers; 8-bit weights.
+pub const PRECISIONS: [&str; 5] = ["f32", "f16", "f16-weights", "int8", "int8-weights"];
 
 /// Most files of a bundle.
 const MOST_FILES: usize = 64;
@@ -34,8 +35,14 @@ pub struct BundleManifest {
     pub logit_scale: f64,
     /// Licence of the weights, an SPDX expression.
     pub licence: String,
-    /// Precision of the weights in the graphs, one of [`PRECISIONS`].
+    /// Precision of `image.onnx` and `metadata.onnx`, one of [`PRECISIONS`].
     pub precision: String,
+    /// The same model in other precisions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variants: BTreeMap<String, Graphs>,
+    /// How near a precision comes to f32, where that was measured.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parity: BTreeMap<String, Parity>,
     /// Training data and recipe.
     #[serde(default)]
     pub training: serde_json::Value,
@@ -45,6 +52,17 @@ pub struct BundleManifest {
     /// Every file but `bundle.json` itself.
     #[serde(default)]
     pub files: BTreeMap<String, FileEntry>,
+}
+
+/// The files of a model's graphs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Graphs {
+    /// The image graph.
+    pub image: String,
+    /// The metadata graph, where the model has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<String>,
 }
 
 /// A file of a bundle.
@@ -68,6 +86,27 @@ impl BundleManifest {
             }
         }
         names
+    }
+
+    /// The precisions that the bundle has, that of `image.onnx` first.
+    pub fn precisions(&self) -> Vec<&str> {
+        let others = self.variants.keys().map(String::as_str);
+        [self.precision.as_str()]
+            .into_iter()
+            .chain(others)
+            .collect()
+    }
+
+    /// The files of the graphs in a precision; none where the bundle lacks it.
+    pub fn graphs(&self, precision: &str) -> Option<Graphs> {
+        if precision == self.precision {
+            let metadata = self.arch.metadata.as_ref();
+            return Some(Graphs {
+                image: IMAGE_GRAPH.to_owned(),
+                metadata: metadata.map(|_| METADATA_GRAPH.to_owned()),
+            });
+        }
+        self.variants.get(precision).cloned()
     }
 
     /// Reads the manifest; the error is a reason.
@@ -99,12 +138,7 @@ impl BundleManifest {
                 self.logit_scale
             ));
         }
-        if !PRECISIONS.contains(&&*self.precision) {
-            return Err(format!(
-                "the precision `{}` is unknown",
-                shown(&self.precision)
-            ));
-        }
+        self.check_precisions()?;
         self.arch.validate().map_err(|error| error.to_string())?;
         if self.files.len() > MOST_FILES {
             return Err(format!("it names over {MOST_FILES} files"));
@@ -124,6 +158,32 @@ impl BundleManifest {
             Some(name) => Err(format!("it names no `{name}`")),
             None => Ok(()),
         }
+    }
+}
+
+impl BundleManifest {
+    fn check_precisions(&self) -> Result<(), String> {
+        let known = |name: &str| PRECISIONS.contains(&name);
+        let stated = self.precisions().into_iter();
+        let stated = stated.chain(self.parity.keys().map(String::as_str));
+        if let Some(name) = stated.into_iter().find(|name| !known(name)) {
+            return Err(format!("the precision `{}` is unknown", shown(name)));
+        }
+        if self.variants.contains_key(&self.precision) {
+            return Err(format!("it has the precision `{}` twice", self.precision));
+        }
+        for (precision, graphs) in &self.variants {
+            if graphs.metadata.is_some() != self.arch.metadata.is_some() {
+                return Err(format!(
+                    "its graphs in `{precision}` are not those of the model"
+                ));
+            }
+            let mut names = [&graphs.image].into_iter().chain(&graphs.metadata);
+            if let Some(name) = names.find(|name| !self.files.contains_key(*name)) {
+                return Err(format!("it names no `{}`", shown(name)));
+            }
+        }
+        Ok(())
     }
 }
 

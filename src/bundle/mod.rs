@@ -5,21 +5,31 @@
 //! | `bundle.json` | the [`BundleManifest`]: architecture, preprocessing, fields, licence, figures, and size and sha256 of every other file |
 //! | `image.onnx` | the image tower with its projector |
 //! | `metadata.onnx` | the metadata tower with its projector; absent for a model of images alone |
+//! | `image.int8.onnx`, `metadata.f16.onnx`, .. | the same in other precisions (optional) |
 //! | `tokenizer.json` | the tokenizer of a text tower, in the format of `tokenizers` |
 //! | `weights.safetensors` | the weights by name, to train on (optional) |
 //! | `README.md` | the card (optional) |
+//! | `stac-mlm.json` | the model as a STAC Item (optional) |
 //!
 //! The graphs can be used without this crate; [`Bundle::open`] checks everything that the manifest
 //! states before any of it is used.
 
 mod manifest;
+mod parity;
 mod read;
 mod sha256;
 mod write;
 
-pub use manifest::{BundleManifest, FORMAT, FileEntry, PRECISIONS};
+pub use manifest::{BundleManifest, FORMAT, FileEntry, Graphs, PRECISIONS};
+pub use parity::{Agreement, KnnChange, Parity};
 pub use read::Bundle;
 pub use write::write;
+
+/// The sha256 of bytes, in lower-case hexadecimal.
+#[cfg(feature = "export")]
+pub(crate) fn sha256_of(bytes: &[u8]) -> String {
+    sha256::of_bytes(bytes)
+}
 
 /// The manifest.
 pub const MANIFEST: &str = "bundle.json";
@@ -31,5 +41,7 @@ pub const METADATA_GRAPH: &str = "metadata.onnx";
 pub const TOKENIZER: &str = "tokenizer.json";
 /// The weights by name.
 pub const WEIGHTS: &str = "weights.safetensors";
+/// The model as a STAC Item of the Machine Learning Model extension.
+pub const STAC_MLM: &str = "stac-mlm.json";
 /// The card.
 pub const CARD: &str = "README.md";

@@ -7,10 +7,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::manifest::{BundleManifest, FileEntry};
+use super::manifest::{BundleManifest, FileEntry, Graphs};
 #[cfg(feature = "export")]
 use super::write::complete;
-use super::{MANIFEST, sha256};
+use super::{IMAGE_GRAPH, MANIFEST, sha256};
 use crate::error::{Cause, Error, Result};
 
 /// Longest `bundle.json` that is read.
@@ -22,6 +22,8 @@ pub struct Bundle {
     manifest: BundleManifest,
     path: PathBuf,
     files: Files,
+    /// The precision that was asked for; none is that of `image.onnx`.
+    precision: Option<String>,
 }
 
 #[derive(Clone)]
@@ -55,6 +57,7 @@ impl Bundle {
             manifest: manifest(&json, &path)?,
             path: dir.to_owned(),
             files: Files::Folder,
+            precision: None,
         };
         for (name, entry) in &bundle.manifest.files {
             let path = dir.join(name);
@@ -99,6 +102,7 @@ impl Bundle {
             manifest,
             path,
             files: Files::Parts(files),
+            precision: None,
         })
     }
 
@@ -110,16 +114,48 @@ impl Bundle {
     pub(crate) fn in_memory(
         label: &str,
         manifest: BundleManifest,
-        files: Vec<(&'static str, Vec<u8>)>,
+        files: Vec<(String, Vec<u8>)>,
     ) -> Result<Bundle> {
         let path = PathBuf::from(label);
-        let parts: Vec<(&str, &[u8])> = files.iter().map(|(n, b)| (*n, b.as_slice())).collect();
+        let parts: Vec<(&str, &[u8])> = files.iter().map(|(n, b)| (&n[..], &b[..])).collect();
         let manifest = complete(&path, manifest, &parts)?;
-        let owned = |(name, bytes): (&str, Vec<u8>)| (name.to_owned(), Cow::Owned(bytes));
+        let owned = |(name, bytes)| (name, Cow::Owned(bytes));
         Ok(Bundle {
             manifest,
             path,
             files: Files::Parts(files.into_iter().map(owned).collect()),
+            precision: None,
+        })
+    }
+
+    /// The same bundle, of which the graphs of this precision are used.
+    ///
+    /// # Errors
+    /// [`Error::Bundle`] where the bundle does not have it, with those that it has.
+    pub fn in_precision(mut self, precision: &str) -> Result<Bundle> {
+        if self.manifest.graphs(precision).is_none() {
+            let has = self.manifest.precisions().join(", ");
+            let reason = format!("it is not there in `{precision}`, only in {has}");
+            return Err(refuse(&self.path, reason, None));
+        }
+        self.precision = Some(precision.to_owned());
+        Ok(self)
+    }
+
+    /// The precision of the graphs that are used.
+    pub fn precision(&self) -> &str {
+        self.precision
+            .as_deref()
+            .unwrap_or(&self.manifest.precision)
+    }
+
+    /// The files of the graphs that are used.
+    pub fn graphs(&self) -> Graphs {
+        let graphs = self.manifest.graphs(self.precision());
+        // `in_precision` takes no other.
+        graphs.unwrap_or_else(|| Graphs {
+            image: IMAGE_GRAPH.to_owned(),
+            metadata: None,
         })
     }
 

@@ -1,5 +1,8 @@
 //! `satmip inspect`.
 
+mod onnx;
+mod show;
+
 use std::path::PathBuf;
 
 use clap::Args;
@@ -16,10 +19,10 @@ use crate::metadata::Metadata;
 use crate::metadata::read::{self, Record};
 use crate::zoo;
 
-/// Show what is in a model, an image or a file of metadata
+/// Show what is in a model, an ONNX file, an image or a file of metadata
 #[derive(Debug, Args)]
 pub(super) struct InspectArgs {
-    /// Folder of a bundle, name of a model, image, or file of metadata
+    /// Folder of a bundle, name of a model, ONNX file, image, or file of metadata
     #[arg(value_name = "WHAT")]
     what: PathBuf,
     /// Records of a table to show
@@ -42,6 +45,7 @@ enum Found<'a> {
         height: u32,
         records: Vec<RecordJson<'a>>,
     },
+    Onnx(Box<onnx::Onnx>),
     Metadata {
         total: usize,
         records: Vec<RecordJson<'a>>,
@@ -50,7 +54,9 @@ enum Found<'a> {
 
 pub(super) fn run(args: InspectArgs) -> Result<Exit> {
     let mut out = Report::open();
-    if args.what.is_file() {
+    if args.what.is_file() && onnx::is_onnx(&args.what)? {
+        onnx::show(&args.what, args.json, &mut out)?;
+    } else if args.what.is_file() {
         file(&args, &mut out)?;
     } else {
         let bundle = zoo::resolve(&args.what.to_string_lossy())?;

@@ -16,6 +16,7 @@ pub mod env;
 mod eval;
 mod export;
 mod gather;
+mod import;
 mod inspect;
 mod model;
 #[cfg(feature = "train")]
@@ -90,6 +91,7 @@ enum Command {
     Caption(caption::CaptionArgs),
     Inspect(inspect::InspectArgs),
     Export(export::ExportArgs),
+    Import(import::ImportArgs),
     #[cfg(feature = "train")]
     Pretrain(pretrain::PretrainArgs),
     #[cfg(feature = "train")]
@@ -108,6 +110,7 @@ impl Command {
             Command::Caption(args) => caption::run(args),
             Command::Inspect(args) => inspect::run(args),
             Command::Export(args) => export::run(args, terminal),
+            Command::Import(args) => import::run(args, terminal),
             #[cfg(feature = "train")]
             Command::Pretrain(args) => pretrain::run(args, terminal),
             #[cfg(feature = "train")]

@@ -16,6 +16,9 @@ pub(super) struct ModelArgs {
     /// Name of a model, or folder of a bundle
     #[arg(short, long, default_value = "satmip-nano", value_name = "MODEL")]
     pub(super) model: String,
+    /// Precision of its graphs, of those that the bundle has: f32, f16, f16-weights, int8, int8-weights
+    #[arg(long, value_name = "NAME")]
+    pub(super) precision: Option<String>,
     /// Where it runs: auto, rten, onnxruntime, cuda:N, tensorrt:N
     #[arg(
         long,
@@ -74,6 +77,10 @@ impl ModelArgs {
         let sessions = match self.device.is_gpu() {
             true => self.workers().min(2),
             false => self.workers(),
+        };
+        let builder = match &self.precision {
+            Some(precision) => builder.precision(precision),
+            None => builder,
         };
         let mut builder = builder
             .device(self.device)

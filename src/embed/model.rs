@@ -44,7 +44,7 @@ pub(super) fn facts(embedder: &Embedder) -> Result<Facts> {
         record: ModelRecord {
             id: manifest.id.clone(),
             version: manifest.version.clone(),
-            precision: manifest.precision.clone(),
+            precision: embedder.precision().to_owned(),
             // The manifest names the sha256 of every file, so this one stands for all.
             bundle_sha256: super::sha256_hex(&json),
         },

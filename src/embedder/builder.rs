@@ -19,6 +19,7 @@ const LARGEST_BATCH: usize = 1 << 16;
 #[derive(Debug, Clone)]
 pub struct EmbedderBuilder {
     source: Source,
+    precision: Option<String>,
     options: EngineOptions,
     batch_size: usize,
     limits: DecodeLimits,
@@ -44,10 +45,18 @@ impl EmbedderBuilder {
     fn of(source: Source) -> Self {
         EmbedderBuilder {
             source,
+            precision: None,
             options: EngineOptions::default(),
             batch_size: BATCH_SIZE,
             limits: DecodeLimits::default(),
         }
+    }
+
+    /// The precision of the graphs, one of [`PRECISIONS`](crate::bundle::PRECISIONS) that the bundle has; that of its `image.onnx` unless
+    /// this says otherwise.
+    pub fn precision(mut self, precision: impl Into<String>) -> Self {
+        self.precision = Some(precision.into());
+        self
     }
 
     /// Where the model runs; [`Device::Auto`] unless this says otherwise.
@@ -114,7 +123,12 @@ impl EmbedderBuilder {
             Source::Name(model) => Bundle::open(model)?,
             Source::Bundle(bundle) => *bundle,
         };
+        let bundle = match &self.precision {
+            Some(precision) => bundle.in_precision(precision)?,
+            None => bundle,
+        };
         Ok(Embedder {
+            precision: bundle.precision().to_owned(),
             image: ImageTower::open(&bundle, &self.options)?,
             metadata: MetadataTower::open(&bundle, &self.options)?,
             manifest: bundle.manifest().clone(),

@@ -44,6 +44,7 @@ use tower::{ImageTower, MetadataTower};
 #[derive(Debug)]
 pub struct Embedder {
     manifest: BundleManifest,
+    precision: String,
     image: ImageTower,
     metadata: Option<MetadataTower>,
     batches: Batches,
@@ -83,6 +84,11 @@ impl Embedder {
     /// What the model's bundle says of itself.
     pub fn manifest(&self) -> &BundleManifest {
         &self.manifest
+    }
+
+    /// The precision of the graphs that run, one of [`PRECISIONS`](crate::bundle::PRECISIONS).
+    pub fn precision(&self) -> &str {
+        &self.precision
     }
 
     /// Fields that the model reads; others are ignored. None for a model of images alone.

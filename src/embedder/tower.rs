@@ -62,6 +62,7 @@ impl TowerOutput {
 /// A graph's file and its outputs.
 #[derive(Debug, Clone, Copy)]
 struct Names {
+    /// What the graph is called in messages.
     graph: &'static str,
     features: &'static str,
     embeds: &'static str,
@@ -91,7 +92,14 @@ impl ImageTower {
         let size = arch.preprocessing.size;
         let widths = (arch.image.features(), arch.embed_dim);
         let inputs = [("image", Element::U8, vec![Some(size), Some(size), Some(3)])];
-        let engine = open_graph(bundle, IMAGE, &inputs, widths, options)?;
+        let engine = open_graph(
+            bundle,
+            &bundle.graphs().image,
+            IMAGE,
+            &inputs,
+            widths,
+            options,
+        )?;
         Ok(ImageTower { engine, widths })
     }
 
@@ -128,7 +136,7 @@ impl MetadataTower {
     /// The tower, none for a model of images alone.
     pub(super) fn open(bundle: &Bundle, options: &EngineOptions) -> Result<Option<Self>> {
         let manifest = bundle.manifest();
-        let Some(side) = &manifest.arch.metadata else {
+        let (Some(side), Some(graph)) = (&manifest.arch.metadata, bundle.graphs().metadata) else {
             return Ok(None);
         };
         let widths = (side.tower.features(), manifest.arch.embed_dim);
@@ -167,7 +175,7 @@ impl MetadataTower {
             }
         };
         Ok(Some(MetadataTower {
-            engine: open_graph(bundle, METADATA, &inputs, widths, options)?,
+            engine: open_graph(bundle, &graph, METADATA, &inputs, widths, options)?,
             widths,
             fields: side.fields,
             view,
@@ -207,13 +215,14 @@ type Expected = (&'static str, Element, Vec<Option<usize>>);
 /// Opens a graph of the bundle and checks that it is the one that the manifest describes.
 fn open_graph(
     bundle: &Bundle,
+    file: &str,
     names: Names,
     inputs: &[Expected],
     widths: (usize, usize),
     options: &EngineOptions,
 ) -> Result<Box<dyn Engine>> {
-    let path = bundle.path().join(names.graph);
-    let bytes = bundle.bytes(names.graph)?;
+    let path = bundle.path().join(file);
+    let bytes = bundle.bytes(file)?;
     let engine = engine::open(&bytes, &path.display().to_string(), options)?;
     let refuse = |reason: String| Error::Bundle {
         path: path.clone(),

@@ -7,6 +7,7 @@
 
 mod data;
 mod features;
+mod parity;
 pub mod probe;
 pub mod report;
 mod task;
@@ -16,5 +17,6 @@ pub use features::{
     Block, Encoder, Extracted, FeatureKind, Features, colour_means, extract, raw_metadata,
     read_stored,
 };
+pub use parity::{Sample, SampleOutputs, agreement};
 pub use report::Report;
 pub use task::{Asked, Evaluation, LinearConfig, Solver, retrieval, zero_shot};

@@ -7,9 +7,13 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{ExportOptions, Precision, Weights, export_image, export_metadata};
+use satmip_export::passes::linear_weights;
+
+use super::{
+    ExportOptions, Precision, Weights, export_image, export_metadata, properties, stac_mlm,
+};
 use crate::arch::{Arch, MetadataTower, names};
-use crate::bundle::{self, Bundle, BundleManifest};
+use crate::bundle::{self, Bundle, BundleManifest, Graphs};
 use crate::error::{Error, Result};
 
 /// The architecture, in the folder of a checkpoint.
@@ -53,7 +57,7 @@ pub struct BundleFiles {
     /// The manifest, but for its `files`.
     pub manifest: BundleManifest,
     /// Files by name.
-    pub files: Vec<(&'static str, Vec<u8>)>,
+    pub files: Vec<(String, Vec<u8>)>,
 }
 
 impl Checkpoint {
@@ -137,68 +141,137 @@ impl Checkpoint {
         self
     }
 
-    /// The graphs and all else that makes a bundle.
+    /// The graphs in one precision and all else that makes a bundle.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a model without id, version or licence, and as
-    /// [`export_image`].
+    /// As [`export_all`](Self::export_all).
     pub fn export(&self, precision: Precision) -> Result<BundleFiles> {
-        let (arch, weights) = (&self.arch, &self.weights);
+        self.export_all(&[precision], &[])
+    }
+
+    /// The graphs in these precisions and all else that makes a bundle. The first precision has the
+    /// plain names; `keep` names weights that [`Precision::Int8`] leaves in f32.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a model without id, version or licence and for no or a repeated
+    /// precision, and as [`export_image`].
+    pub fn export_all(&self, precisions: &[Precision], keep: &[String]) -> Result<BundleFiles> {
+        let Some((first, others)) = precisions.split_first() else {
+            return Err(refuse_precision("give at least one".into()));
+        };
+        let manifest = self.manifest(*first)?;
+        let properties = properties::of(&manifest, self.tokenizer.as_deref())?;
+        let mut all = BundleFiles {
+            manifest,
+            files: Vec::new(),
+        };
+        for precision in precisions {
+            let graphs = match precision == first {
+                true => all.manifest.graphs(precision.name()),
+                false => Some(self.named_graphs(*precision)),
+            };
+            let Some(graphs) = graphs.filter(|g| all.files.iter().all(|(n, _)| *n != g.image))
+            else {
+                return Err(refuse_precision(format!("`{precision}` is there twice")));
+            };
+            self.add_graphs(&mut all, *precision, &graphs, keep, &properties)?;
+            if others.contains(precision) {
+                let variants = &mut all.manifest.variants;
+                variants.insert(precision.name().to_owned(), graphs);
+            }
+        }
+        let precisions = all.manifest.precisions().into_iter();
+        let graphs = precisions.filter_map(|p| Some((p.to_owned(), all.manifest.graphs(p)?)));
+        let graphs: Vec<(String, Graphs)> = graphs.collect();
+        let item = format!("{:#}\n", stac_mlm::item(&all.manifest, &graphs));
+        all.files
+            .push((bundle::STAC_MLM.to_owned(), item.into_bytes()));
+        let texts = [
+            (bundle::TOKENIZER, &self.tokenizer),
+            (bundle::CARD, &self.readme),
+        ];
+        for (name, bytes) in texts {
+            let file = bytes.clone().map(|bytes| (name.to_owned(), bytes));
+            all.files.extend(file);
+        }
+        Ok(all)
+    }
+
+    /// The names of the graphs in a precision that is not the bundle's first.
+    fn named_graphs(&self, precision: Precision) -> Graphs {
+        let named = |file: &str| file.replace(".onnx", &format!(".{precision}.onnx"));
+        let metadata = self.arch.metadata.as_ref();
+        Graphs {
+            image: named(bundle::IMAGE_GRAPH),
+            metadata: metadata.map(|_| named(bundle::METADATA_GRAPH)),
+        }
+    }
+
+    fn add_graphs(
+        &self,
+        all: &mut BundleFiles,
+        precision: Precision,
+        graphs: &Graphs,
+        keep: &[String],
+        properties: &[(String, String)],
+    ) -> Result<()> {
+        let mut properties = properties.to_vec();
+        properties.push(("satmip.precision".into(), precision.name().into()));
+        let options = ExportOptions {
+            precision,
+            keep: keep.to_vec(),
+            properties,
+            ..ExportOptions::default()
+        };
+        let image = export_image(&self.arch, &self.weights, &options)?;
+        all.files.push((graphs.image.clone(), image));
+        if let Some(name) = &graphs.metadata {
+            let metadata = export_metadata(&self.arch, &self.weights, &options)?;
+            all.files.push((name.clone(), metadata));
+        }
+        Ok(())
+    }
+
+    fn manifest(&self, precision: Precision) -> Result<BundleManifest> {
         let given = |value: &Option<String>, name: &str| {
             value.clone().ok_or_else(|| Error::Argument {
                 what: "card",
                 reason: format!("there is no {name}: give `--{name}`, or `card.json`"),
             })
         };
-        let id = given(&self.card.id, "id")?;
-        let version = given(&self.card.version, "model-version")?;
-        let licence = given(&self.card.licence, "licence")?;
-        let logit_scale = match &arch.metadata {
-            Some(_) => f64::from(weights.numbers(names::LOGIT_SCALE, &[1])?[0]).exp(),
+        let logit_scale = match &self.arch.metadata {
+            Some(_) => f64::from(self.weights.numbers(names::LOGIT_SCALE, &[1])?[0]).exp(),
             None => 1.0,
         };
-        let manifest = BundleManifest {
+        Ok(BundleManifest {
             format: bundle::FORMAT,
-            id: id.clone(),
-            version: version.clone(),
-            arch: arch.clone(),
+            id: given(&self.card.id, "id")?,
+            version: given(&self.card.version, "model-version")?,
+            arch: self.arch.clone(),
             logit_scale,
-            licence: licence.clone(),
+            licence: given(&self.card.licence, "licence")?,
             precision: precision.name().to_owned(),
+            variants: Default::default(),
+            parity: Default::default(),
             training: self.card.training.clone(),
             metrics: self.card.metrics.clone(),
             files: Default::default(),
-        };
-        let about = serde_json::to_string(&manifest).map_err(|e| Error::Export {
-            what: "the manifest".into(),
-            reason: e.to_string(),
-            source: Some(e.into()),
-        })?;
-        let options = ExportOptions {
-            precision,
-            properties: vec![
-                ("satmip.id".into(), id),
-                ("satmip.version".into(), version),
-                ("satmip.licence".into(), licence),
-                ("satmip.bundle".into(), about),
-            ],
-            ..ExportOptions::default()
-        };
-        let mut files = vec![(bundle::IMAGE_GRAPH, export_image(arch, weights, &options)?)];
-        if arch.metadata.is_some() {
-            files.push((
-                bundle::METADATA_GRAPH,
-                export_metadata(arch, weights, &options)?,
-            ));
+        })
+    }
+
+    /// Names of the weights that [`Precision::Int8`] would quantise, those of the image graph first.
+    ///
+    /// # Errors
+    /// As [`export_image`].
+    pub fn linear_weights(&self) -> Result<Vec<String>> {
+        let options = ExportOptions::default();
+        let image = super::image_model(&self.arch, &self.weights, &options)?;
+        let mut names = linear_weights(&image);
+        if self.arch.metadata.is_some() {
+            let metadata = super::metadata_model(&self.arch, &self.weights, &options)?;
+            names.extend(linear_weights(&metadata));
         }
-        let texts = [
-            (bundle::TOKENIZER, &self.tokenizer),
-            (bundle::CARD, &self.readme),
-        ];
-        for (name, bytes) in texts {
-            files.extend(bytes.clone().map(|bytes| (name, bytes)));
-        }
-        Ok(BundleFiles { manifest, files })
+        Ok(names)
     }
 
     /// The weights as they lie in the folder.
@@ -217,6 +290,13 @@ impl BundleFiles {
     /// [`Error::Bundle`] for what cannot be a bundle.
     pub fn in_memory(self, label: &str) -> Result<Bundle> {
         Bundle::in_memory(label, self.manifest, self.files)
+    }
+}
+
+fn refuse_precision(reason: String) -> Error {
+    Error::Argument {
+        what: "precision",
+        reason,
     }
 }
 

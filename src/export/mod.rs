@@ -16,71 +16,39 @@
 mod checkpoint;
 mod image;
 mod metadata;
+mod precision;
 mod projector;
+#[cfg(feature = "serve")]
+mod properties;
 mod random;
+#[cfg(feature = "serve")]
+mod stac_mlm;
+#[cfg(feature = "serve")]
+mod verify;
 mod weights;
 
-use std::fmt;
-use std::str::FromStr;
-
-use satmip_export::{Graph, Model, ModelInfo, WeightStorage};
+use satmip_export::{Graph, Model, ModelInfo};
 
 use crate::arch::Arch;
 use crate::error::{Error, Result};
 
 #[cfg(feature = "serve")]
 pub use checkpoint::{BundleFiles, Card, Checkpoint};
+pub use precision::Precision;
+#[cfg(feature = "serve")]
+pub use verify::{BATCHES, GraphReport, ParityReport, Verification, verify};
 pub use weights::Weights;
 
 /// The version of ONNX's operator set: the first with `Gelu` as one operator.
 pub const OPSET: i64 = 20;
 
-/// How a graph stores its weights.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum Precision {
-    /// As f32.
-    #[default]
-    F32,
-    /// Matrices and kernels as f16 in the file, half the size; everything is computed in f32.
-    F16Weights,
-}
-
-impl Precision {
-    /// The name in bundles and on the command line: `f32` or `f16`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Precision::F32 => "f32",
-            Precision::F16Weights => "f16",
-        }
-    }
-}
-
-impl fmt::Display for Precision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for Precision {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "f32" => Ok(Precision::F32),
-            "f16" => Ok(Precision::F16Weights),
-            other => Err(Error::Argument {
-                what: "precision",
-                reason: format!("`{other}` is neither `f32` nor `f16`"),
-            }),
-        }
-    }
-}
-
 /// How graphs are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportOptions {
-    /// How weights are stored.
+    /// How weights are stored and what is computed in.
     pub precision: Precision,
+    /// Names of weights that [`Precision::Int8`] leaves in f32.
+    pub keep: Vec<String>,
     /// Named texts for the file's `metadata_props`; keys must be unique.
     pub properties: Vec<(String, String)>,
     /// The producer's version as it stands in the file; this crate's by default.
@@ -91,6 +59,7 @@ impl Default for ExportOptions {
     fn default() -> Self {
         ExportOptions {
             precision: Precision::default(),
+            keep: Vec::new(),
             properties: Vec::new(),
             producer_version: env!("CARGO_PKG_VERSION").to_owned(),
         }
@@ -173,10 +142,6 @@ fn build(
     options: &ExportOptions,
     fill: impl FnOnce(&mut Graph) -> Built<()>,
 ) -> Result<Model> {
-    let storage = match options.precision {
-        Precision::F32 => WeightStorage::F32,
-        Precision::F16Weights => WeightStorage::F16,
-    };
     let info = ModelInfo {
         producer: "satmip".into(),
         producer_version: options.producer_version.clone(),
@@ -184,9 +149,10 @@ fn build(
         properties: options.properties.clone(),
     };
     let finish = || -> Built<Model> {
-        let mut graph = Graph::new(name, OPSET)?.with_weight_storage(storage);
+        let mut graph = Graph::new(name, OPSET)?.with_weight_storage(options.precision.storage());
         fill(&mut graph)?;
-        Ok(graph.finish(&info)?)
+        let model = graph.finish(&info)?;
+        Ok(options.precision.rewrite(model, &options.keep)?)
     };
     finish().map_err(|fault| match fault {
         Fault::Ours(error) => error,

@@ -69,28 +69,30 @@ enum SplitArg {
     Blocks,
 }
 
+/// The description of a data set, known by name or read from a file, and the folder that its paths
+/// are in where nothing else is said.
+pub(in crate::cli) fn describe(data: &str) -> Result<(Description, PathBuf)> {
+    let path = Path::new(data);
+    if path.is_file() {
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        return Ok((Description::read(path)?, folder));
+    }
+    match DESCRIPTIONS.iter().find(|(name, _)| *name == data) {
+        Some((name, text)) => Ok((Description::parse(text, name)?, PathBuf::new())),
+        None => {
+            let names: Vec<&str> = DESCRIPTIONS.iter().map(|(name, _)| *name).collect();
+            let names = names.join(", ");
+            Err(Error::Argument {
+                what: "data",
+                reason: format!("`{data}` is no file, and none of {names}"),
+            })
+        }
+    }
+}
+
 impl CommonArgs {
     pub(super) fn open(&self) -> Result<DataSet> {
-        let path = Path::new(&self.data);
-        let known = DESCRIPTIONS.iter().find(|(name, _)| *name == self.data);
-        let (mut description, folder) = match known {
-            _ if path.is_file() => {
-                let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-                (Description::read(path)?, folder)
-            }
-            Some((name, text)) => (Description::parse(text, name)?, PathBuf::new()),
-            None => {
-                let names: Vec<&str> = DESCRIPTIONS.iter().map(|(name, _)| *name).collect();
-                return Err(Error::Argument {
-                    what: "--data",
-                    reason: format!(
-                        "`{}` is no file, and none of {}",
-                        self.data,
-                        names.join(", ")
-                    ),
-                });
-            }
-        };
+        let (mut description, folder) = describe(&self.data)?;
         let seed = self.split_seed;
         match self.split {
             None => {}

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+pub(in crate::cli) use self::common::describe;
 use self::common::{CommonArgs, EncoderArg};
 use super::Exit;
 use super::terminal::Terminal;

@@ -1,0 +1,103 @@
+//! `satmip export`.
+
+mod precision;
+mod verify;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::Exit;
+use super::terminal::Terminal;
+use crate::bundle;
+use crate::error::{Error, Result};
+use crate::export::{Checkpoint, Precision};
+
+/// Write a trained model as a bundle of ONNX graphs, or verify one
+///
+/// The checkpoint is a folder with `arch.json`, `weights.safetensors`, for a text tower
+/// `tokenizer.json`, and where they exist `card.json` (id, version, licence, training, metrics) and
+/// `README.md`. The bundle needs none of our code to be used.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(super) struct ExportArgs {
+    #[command(subcommand)]
+    command: Option<ExportCommand>,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum ExportCommand {
+    Verify(verify::VerifyArgs),
+}
+
+#[derive(Debug, Args)]
+struct WriteArgs {
+    /// Folder of a checkpoint
+    #[arg(value_name = "CHECKPOINT", required = true)]
+    checkpoint: Option<PathBuf>,
+    /// Folder to write; it must not exist
+    #[arg(short, long, value_name = "BUNDLE", required = true)]
+    output: Option<PathBuf>,
+    /// Precisions of the graphs, the first as `image.onnx`: f32, f16, f16-weights, int8, int8-weights
+    #[arg(
+        long,
+        default_value = "f32",
+        value_delimiter = ',',
+        value_name = "NAME,.."
+    )]
+    precision: Vec<Precision>,
+    #[command(flatten)]
+    parity: precision::ParityArgs,
+    /// The model's name, in place of the card's
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+    /// The model's version, in place of the card's
+    #[arg(long, value_name = "VERSION")]
+    model_version: Option<String>,
+    /// Licence of the weights (SPDX), in place of the card's
+    #[arg(long, value_name = "LICENCE")]
+    licence: Option<String>,
+    /// Put the weights themselves into the bundle as well
+    #[arg(long)]
+    with_weights: bool,
+}
+
+pub(super) fn run(args: ExportArgs, terminal: &Terminal) -> Result<Exit> {
+    match args.command {
+        Some(ExportCommand::Verify(args)) => verify::run(&args, terminal),
+        None => write(args.write, terminal),
+    }
+}
+
+fn write(args: WriteArgs, terminal: &Terminal) -> Result<Exit> {
+    // clap asks for both, unless there is a subcommand.
+    let missing = |what| Error::Argument {
+        what,
+        reason: "is missing".into(),
+    };
+    let checkpoint = args.checkpoint.ok_or_else(|| missing("CHECKPOINT"))?;
+    let output = args.output.ok_or_else(|| missing("--output"))?;
+    let checkpoint = Checkpoint::open(&checkpoint)?;
+    let mut card = checkpoint.card().clone();
+    card.id = args.id.or(card.id);
+    card.version = args.model_version.or(card.version);
+    card.licence = args.licence.or(card.licence);
+    let checkpoint = checkpoint.with_card(card);
+    let mut all = precision::export(&checkpoint, &args.precision, &args.parity, terminal)?;
+    if args.with_weights {
+        let weights = checkpoint.weights_file()?;
+        all.files.push((bundle::WEIGHTS.to_owned(), weights));
+    }
+    let size: usize = all.files.iter().map(|(_, bytes)| bytes.len()).sum();
+    let parts: Vec<(&str, &[u8])> = all.files.iter().map(|(n, b)| (&n[..], &b[..])).collect();
+    bundle::write(&output, all.manifest, &parts)?;
+    terminal.say(&format!(
+        "bundle of {} files, {:.1} MB, in `{}`",
+        parts.len() + 1,
+        size as f64 / 1e6,
+        output.display()
+    ));
+    Ok(Exit::Done)
+}
