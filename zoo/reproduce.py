@@ -126,9 +126,10 @@ def main():
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--only", default=",".join(RUNS))
     parser.add_argument("--satmip", default="target/release/satmip")
+    parser.add_argument("--tasks", default=",".join(TASKS))
     parser.add_argument("--stage", choices=["train", "all"], default="all", help="train: no evaluation yet")
     options = parser.parse_args()
-    seeds, names = options.seeds.split(","), options.only.split(",")
+    seeds, names, tasks = (text.split(",") for text in (options.seeds, options.only, options.tasks))
 
     if options.stage == "train":
         for seed in seeds:
@@ -140,7 +141,7 @@ def main():
     for label, arguments in [("colours and raw metadata", ["--encoder", "raw"]), ("untrained", ["--encoder", "untrained"])]:
         rows[label] = {}
         for question in QUESTIONS:
-            for task in TASKS:
+            for task in tasks:
                 rows[label][question[0], *question[1], question[2], task] = [
                     evaluate(options, label.split()[0], arguments, question, task)
                 ]
@@ -153,11 +154,11 @@ def main():
             for question in QUESTIONS:
                 if question[2] != "image" and "simclr" in name:
                     continue
-                for task in TASKS:
+                for task in tasks:
                     value = evaluate(options, f"{name}-s{seed}", ["-m", run], question, task)
                     row.setdefault((question[0], *question[1], question[2], task), []).append(value)
 
-    keys = [(q[0], *q[1], q[2], task) for q in QUESTIONS for task in TASKS]
+    keys = [(q[0], *q[1], q[2], task) for q in QUESTIONS for task in tasks]
     lines = ["| | " + " | ".join(" ".join(k).replace("--split ", "") for k in keys) + " |"]
     lines.append("|---" * (len(keys) + 1) + "|")
     for label, row in rows.items():

@@ -1,7 +1,7 @@
 """Our graphs of a ViT against PyTorch's export of the same weights, in ONNX Runtime on the CPU.
 
     cargo build --release --features cli,builtin-model,train --bin satmip
-    python benches/onnx.py [--satmip PROGRAM] [--model vit_small_patch16_224] [--batches 1,8,32] [--rounds 5] [--threads 2]
+    python benches/onnx_graphs.py [--satmip PROGRAM] [--model vit_small_patch16_224] [--batches 1,8,32] [--rounds 5] [--threads 2]
 
 Needs torch, timm, onnx, onnxscript, onnxruntime, safetensors, sympy. Weights are timm's random ones, made less regular. Rivals: torch.onnx's
 export as it is, and after onnxruntime.transformers.optimizer. All sessions stay loaded and take turns, forwards and
@@ -101,6 +101,35 @@ def cosines(a, b):
     return (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
 
 
+def engines(options, scratch, size):
+    """Seconds for a picture more, of `satmip embed` with one worker: start and loading fall out."""
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    few, many = 8, 40
+    for count in (few, many):
+        folder = scratch / f"pictures-{count}"
+        folder.mkdir()
+        for i in range(count):
+            coarse = Image.fromarray(random.integers(0, 256, (14, 14, 3), np.uint8))
+            coarse.resize((size, size), Image.BICUBIC).save(folder / f"{i:03}.png")
+    for device in ("rten", "onnxruntime"):
+        seconds = {}
+        for turn in range(options.rounds):
+            for precision in ("f32", "int8"):
+                spent = []
+                for count in (few, many):
+                    out = scratch / f"{device}-{precision}-{count}-{turn}"
+                    command = [options.satmip, "embed", scratch / f"pictures-{count}", "-o", out, "-q", "--workers", "1"]
+                    command += ["-m", scratch / "bundle", "--device", device, "--precision", precision]
+                    start = time.perf_counter()
+                    subprocess.run(list(map(str, command)), check=True)
+                    spent.append(time.perf_counter() - start)
+                seconds.setdefault(precision, []).append((spent[1] - spent[0]) / (many - few))
+        f32, int8 = (min(seconds[p]) for p in ("f32", "int8"))
+        print(f"{device}: f32 {1 / f32:.1f} images/s, int8 {1 / int8:.1f} images/s, ratio {f32 / int8:.2f}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--satmip", default="target/release/satmip")
@@ -109,6 +138,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--export-only", action="store_true", help="seconds, memory and sizes of the export alone")
+    parser.add_argument("--engines", action="store_true", help="f32 against int8 in satmip's engines instead")
     options = parser.parse_args()
     model = weights_of(timm.create_model(options.model, num_classes=0))
     size = model.patch_embed.img_size[0]
@@ -126,6 +156,9 @@ def main():
         for name, bytes_ in sizes.items():
             print(f"{name}: {bytes_ / 1e6:.1f} MB, {bytes_ / sizes['f32']:.3f} of f32")
         if options.export_only:
+            return
+        if options.engines:
+            engines(options, scratch, size)
             return
         paths |= rivals(model, size, scratch)
         sessions = {name: session(path, options.threads) for name, path in paths.items()}
