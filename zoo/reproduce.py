@@ -63,6 +63,7 @@ QUESTIONS = [
     ("eurosat-rgb", [], "image"),
     ("eurosat-rgb", [], "metadata"),
     ("eurosat-rgb", [], "both"),
+    ("eurosat-rgb", ["--on", "val"], "image"),
     ("eurosat-rgb", ["--split", "random"], "image"),
     ("shipsnet", [], "image"),
     ("planesnet", [], "image"),

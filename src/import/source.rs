@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::export::Weights;
+#[cfg(feature = "train")]
+use crate::model::Checkpoint;
 
 /// A file of named tensors whose numbers are read when they are asked for.
 #[derive(Debug)]
 pub(super) enum Source {
     Safetensors(Weights),
     #[cfg(feature = "train")]
-    PyTorch(pytorch::File),
+    PyTorch(PathBuf, Checkpoint),
 }
 
 impl Source {
@@ -36,7 +38,8 @@ impl Source {
 
     #[cfg(feature = "train")]
     fn pickled(path: &Path) -> Result<Self> {
-        pytorch::File::open(path).map(Source::PyTorch)
+        let checkpoint = Checkpoint::open(path)?;
+        Ok(Source::PyTorch(path.to_owned(), checkpoint))
     }
 
     #[cfg(not(feature = "train"))]
@@ -56,7 +59,7 @@ impl Source {
         match self {
             Source::Safetensors(weights) => weights.path(),
             #[cfg(feature = "train")]
-            Source::PyTorch(file) => &file.path,
+            Source::PyTorch(path, _) => path,
         }
     }
 
@@ -65,7 +68,7 @@ impl Source {
         let mut names = match self {
             Source::Safetensors(weights) => weights.names(),
             #[cfg(feature = "train")]
-            Source::PyTorch(file) => file.tensors.keys().cloned().collect(),
+            Source::PyTorch(_, checkpoint) => checkpoint.names(),
         };
         names.sort();
         names
@@ -76,10 +79,7 @@ impl Source {
         match self {
             Source::Safetensors(weights) => weights.shape(name).unwrap_or_default().to_vec(),
             #[cfg(feature = "train")]
-            Source::PyTorch(file) => match file.tensors.get(name) {
-                Some(tensor) => tensor.shape().to_vec(),
-                None => Vec::new(),
-            },
+            Source::PyTorch(_, checkpoint) => checkpoint.shape(name).unwrap_or_default(),
         }
     }
 
@@ -92,7 +92,7 @@ impl Source {
         match self {
             Source::Safetensors(weights) => weights.numbers(name, &self.shape(name)),
             #[cfg(feature = "train")]
-            Source::PyTorch(file) => file.numbers(name),
+            Source::PyTorch(_, checkpoint) => checkpoint.numbers(name, &self.shape(name)),
         }
     }
 
@@ -112,98 +112,5 @@ impl Source {
             reason: reason.into(),
             hint: hint.map(str::to_owned),
         }
-    }
-}
-
-#[cfg(feature = "train")]
-mod pytorch {
-    use std::collections::BTreeMap;
-    use std::panic::{AssertUnwindSafe, catch_unwind};
-    use std::path::{Path, PathBuf};
-
-    use burn::store::pytorch_reader::{DType, PytorchReader, Tensor};
-    use half::{bf16, f16};
-
-    use crate::error::{Error, Result};
-
-    /// A PyTorch checkpoint; keys of nested dictionaries are joined by dots.
-    pub(in super::super) struct File {
-        pub(super) path: PathBuf,
-        pub(super) tensors: BTreeMap<String, Tensor>,
-    }
-
-    impl std::fmt::Debug for File {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.debug_struct("File")
-                .field("path", &self.path)
-                .field("tensors", &self.tensors.len())
-                .finish()
-        }
-    }
-
-    impl File {
-        pub(super) fn open(path: &Path) -> Result<Self> {
-            let reader = caught(|| PytorchReader::new(path).map_err(|e| e.to_string()));
-            let reader = reader.map_err(|e| {
-                let reason = format!("is no PyTorch checkpoint: {e}");
-                fault(path, "(header)", reason)
-            })?;
-            Ok(File {
-                path: path.to_owned(),
-                tensors: reader.into_tensors().into_iter().collect(),
-            })
-        }
-
-        pub(super) fn numbers(&self, name: &str) -> Result<Vec<f32>> {
-            let fail = |reason: String| fault(&self.path, name, reason);
-            let tensor = self.tensors.get(name);
-            let tensor = tensor.ok_or_else(|| fail("is missing".into()))?;
-            let dtype = tensor.dtype();
-            if !matches!(dtype, DType::F32 | DType::F16 | DType::BF16) {
-                let reason = format!("is of {dtype:?}, expected F32, F16 or BF16");
-                return Err(fail(reason));
-            }
-            let bytes = caught(|| tensor.read().map_err(|e| e.to_string()))
-                .map_err(|e| fail(format!("cannot be read: {e}")))?;
-            // The reader gives native byte order.
-            let pairs = || bytes.as_chunks::<2>().0.iter();
-            let numbers: Vec<f32> = match dtype {
-                DType::F16 => pairs().map(|b| f16::from_ne_bytes(*b).to_f32()).collect(),
-                DType::BF16 => pairs().map(|b| bf16::from_ne_bytes(*b).to_f32()).collect(),
-                _ => {
-                    let singles = bytes.as_chunks::<4>().0.iter();
-                    singles.map(|b| f32::from_ne_bytes(*b)).collect()
-                }
-            };
-            let shape = tensor.shape().to_vec();
-            if Some(numbers.len()) != shape.iter().try_fold(1, |p: usize, n| p.checked_mul(*n)) {
-                let reason = format!("has {} numbers, its shape is {shape:?}", numbers.len());
-                return Err(fail(reason));
-            }
-            match numbers.iter().position(|v| !v.is_finite()) {
-                None => Ok(numbers),
-                Some(place) => {
-                    let reason = format!("number {place} of {} is not finite", numbers.len());
-                    Err(fail(reason))
-                }
-            }
-        }
-    }
-
-    fn fault(path: &Path, tensor: &str, reason: String) -> Error {
-        Error::Weights {
-            path: path.to_owned(),
-            tensor: tensor.to_owned(),
-            reason,
-        }
-    }
-
-    /// A reader's result, or what it panicked with.
-    fn caught<T>(action: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-        catch_unwind(AssertUnwindSafe(action)).unwrap_or_else(|panic| {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-            Err(text.unwrap_or("the reader failed").to_owned())
-        })
     }
 }

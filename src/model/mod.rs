@@ -23,6 +23,8 @@ use burn::tensor::{Bool, FloatDType};
 pub use projector::ProjectorModule;
 pub use resnet::ResNet;
 pub use simclr::{SimclrConfig, SimclrHead};
+#[cfg(all(feature = "export", feature = "eval"))]
+pub(crate) use store::Checkpoint;
 pub use store::{LoadReport, load_image_tower, load_weights, save_weights};
 pub use tabular::TabularTransformer;
 pub use text::TextTransformer;

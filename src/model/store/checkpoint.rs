@@ -1,6 +1,7 @@
 //! Tensors by name from a safetensors file or a PyTorch checkpoint.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -24,13 +25,21 @@ const ROOTS: [&str; 6] = [
 ];
 
 /// A file of named tensors whose numbers are read when they are asked for.
-pub(super) enum Checkpoint {
+pub(crate) enum Checkpoint {
     Safetensors(Weights),
     PyTorch {
         path: PathBuf,
         /// Keys of nested dictionaries are joined by dots.
         tensors: BTreeMap<String, Tensor>,
     },
+}
+
+impl fmt::Debug for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Checkpoint")
+            .field("tensors", &self.names().len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Checkpoint {
@@ -41,7 +50,7 @@ impl Checkpoint {
 
     /// Reads the header of a file of either kind. The name's extension tells safetensors, or else
     /// the brace with which its header begins.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let mut start = Vec::new();
         File::open(path)
             .and_then(|file| file.take(9).read_to_end(&mut start))
@@ -60,7 +69,7 @@ impl Checkpoint {
     }
 
     /// Names of all tensors.
-    pub(super) fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         match self {
             Checkpoint::Safetensors(weights) => weights.names(),
             Checkpoint::PyTorch { tensors, .. } => tensors.keys().cloned().collect(),
@@ -68,7 +77,7 @@ impl Checkpoint {
     }
 
     /// Shape of a tensor, where there is one of this name.
-    pub(super) fn shape(&self, name: &str) -> Option<Vec<usize>> {
+    pub(crate) fn shape(&self, name: &str) -> Option<Vec<usize>> {
         match self {
             Checkpoint::Safetensors(weights) => weights.shape(name).map(<[usize]>::to_vec),
             Checkpoint::PyTorch { tensors, .. } => tensors.get(name).map(|t| t.shape().to_vec()),
@@ -76,7 +85,7 @@ impl Checkpoint {
     }
 
     /// Numbers of a tensor that has this shape, widened to f32.
-    pub(super) fn numbers(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+    pub(crate) fn numbers(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let (path, tensors) = match self {
             Checkpoint::Safetensors(weights) => return weights.numbers(name, shape),
             Checkpoint::PyTorch { path, tensors } => (path, tensors),
@@ -92,7 +101,7 @@ impl Checkpoint {
             .and_then(|read| read)
             .map_err(|e| fail(format!("cannot be read: {e}")))?;
         let numbers = widen(dtype, &bytes);
-        if numbers.len() != shape.iter().product::<usize>() {
+        if Some(numbers.len()) != shape.iter().try_fold(1, |p: usize, n| p.checked_mul(*n)) {
             let reason = format!("has {} numbers, its shape is {shape:?}", numbers.len());
             return Err(fail(reason));
         }

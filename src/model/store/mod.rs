@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::{ImageEncoder, SatMip};
 use crate::error::{Error, Result};
-use checkpoint::Checkpoint;
+pub(crate) use checkpoint::Checkpoint;
 
 /// What a file of weights gave to a model, by the names of [`crate::arch::names`] without the
 /// tower's prefix where the file holds a tower alone.
