@@ -37,6 +37,8 @@ pub use checkpoint::{BundleFiles, Card, Checkpoint};
 pub use precision::Precision;
 #[cfg(feature = "serve")]
 pub use verify::{BATCHES, GraphReport, ParityReport, Verification, verify};
+#[cfg(any(feature = "eval", feature = "train"))]
+pub(crate) use weights::ROOTS;
 pub use weights::Weights;
 
 /// The version of ONNX's operator set: the first with `Gelu` as one operator.

@@ -34,7 +34,31 @@ enum Source {
     Bytes(Vec<u8>),
 }
 
+/// Where PyTorch checkpoints keep their weights, the likelier first: at the top, or under the keys
+/// that PyTorch's tutorials, timm, DINO and MAE write.
+#[cfg(any(feature = "eval", feature = "train"))]
+pub(crate) const ROOTS: [&str; 6] = [
+    "",
+    "state_dict.",
+    "model_state_dict.",
+    "model.",
+    "teacher.",
+    "student.",
+];
+
 impl Weights {
+    /// Whether a file is one of safetensors: its name's extension tells, or else the brace with
+    /// which its header begins.
+    #[cfg(any(feature = "eval", feature = "train"))]
+    pub(crate) fn is_at(path: &Path) -> Result<bool> {
+        let mut start = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(9).read_to_end(&mut start))
+            .map_err(|e| Error::io(path, e))?;
+        let extension = path.extension().is_some_and(|e| e == "safetensors");
+        Ok(extension || start.get(8) == Some(&b'{'))
+    }
+
     /// Opens a file and reads its header. Tensors are read when they are asked for.
     ///
     /// # Errors

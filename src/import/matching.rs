@@ -9,17 +9,9 @@ use super::rules::Rule;
 use super::source::Source;
 use super::{pattern, some};
 use crate::error::Result;
+use crate::export::ROOTS;
 
-/// Where checkpoints keep their weights, the likelier first: at the top, or under the keys that
-/// PyTorch's tutorials, timm, DINO and MAE write; and what wrappers put before each name.
-const ROOTS: [&str; 6] = [
-    "",
-    "state_dict.",
-    "model_state_dict.",
-    "model.",
-    "teacher.",
-    "student.",
-];
+/// What wrappers put before each name.
 const WRAPPERS: [&str; 3] = ["", "module.", "_orig_mod."];
 
 /// Where each tensor of a file goes.

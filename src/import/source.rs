@@ -1,7 +1,5 @@
 //! Tensors by name from a safetensors file or a PyTorch checkpoint.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -25,12 +23,7 @@ impl Source {
     /// [`Error::Io`], [`Error::Weights`] for a file that is damaged, and [`Error::Import`] for a
     /// PyTorch checkpoint where the program cannot read one.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let mut start = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(9).read_to_end(&mut start))
-            .map_err(|e| Error::io(path, e))?;
-        let extension = path.extension().is_some_and(|e| e == "safetensors");
-        if extension || start.get(8) == Some(&b'{') {
+        if Weights::is_at(path)? {
             return Weights::open(path).map(Source::Safetensors);
         }
         Self::pickled(path)

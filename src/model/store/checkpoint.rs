@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use burn::store::pytorch_reader::{DType, PytorchReader, Tensor};
@@ -11,18 +9,7 @@ use half::{bf16, f16};
 
 use super::{Place, caught, some};
 use crate::error::{Error, Result};
-use crate::export::Weights;
-
-/// Where a checkpoint keeps its weights, the likelier first: at the top, or under the keys that
-/// PyTorch's tutorials, timm, DINO and MAE write.
-const ROOTS: [&str; 6] = [
-    "",
-    "state_dict.",
-    "model_state_dict.",
-    "model.",
-    "teacher.",
-    "student.",
-];
+use crate::export::{ROOTS, Weights};
 
 /// A file of named tensors whose numbers are read when they are asked for.
 pub(crate) enum Checkpoint {
@@ -51,12 +38,7 @@ impl Checkpoint {
     /// Reads the header of a file of either kind. The name's extension tells safetensors, or else
     /// the brace with which its header begins.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let mut start = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(9).read_to_end(&mut start))
-            .map_err(|e| Error::io(path, e))?;
-        let extension = path.extension().is_some_and(|e| e == "safetensors");
-        if extension || start.get(8) == Some(&b'{') {
+        if Weights::is_at(path)? {
             return Self::safetensors(path);
         }
         let reader = caught(|| PytorchReader::new(path).map_err(|e| e.to_string()))
