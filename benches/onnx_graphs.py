@@ -4,7 +4,7 @@
     python benches/onnx_graphs.py [--satmip PROGRAM] [--model vit_small_patch16_224] [--batches 1,8,32] [--rounds 5] [--threads 2]
 
 Needs torch, timm, onnx, onnxscript, onnxruntime, safetensors, sympy. Weights are timm's random ones, made less regular. Rivals: torch.onnx's
-export as it is, and after onnxruntime.transformers.optimizer. All sessions stay loaded and take turns, forwards and
+export as it is and after onnxruntime.transformers.optimizer; ONNX Runtime's dynamic quantiser of our f32 graph. All sessions stay loaded and take turns, forwards and
 backwards; a figure is the least of the rounds. Ours also normalise the pixels and project the features, the rivals do not.
 """
 
@@ -89,6 +89,15 @@ def rivals(model, size, folder):
     return {"torch.onnx": raw, "torch.onnx, optimised": optimised}
 
 
+def quantised(path, folder):
+    """Our graph in f32 after ONNX Runtime's own dynamic quantiser, matrices per channel."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    output = folder / "quantised.onnx"
+    quantize_dynamic(path, output, per_channel=True, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul"])
+    return output
+
+
 def session(path, threads):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -140,6 +149,7 @@ def main():
     parser.add_argument("--export-only", action="store_true", help="seconds, memory and sizes of the export alone")
     parser.add_argument("--engines", action="store_true", help="f32 against int8 in satmip's engines instead")
     options = parser.parse_args()
+    torch.manual_seed(0)
     model = weights_of(timm.create_model(options.model, num_classes=0))
     size = model.patch_embed.img_size[0]
     with tempfile.TemporaryDirectory() as scratch:
@@ -161,6 +171,7 @@ def main():
             engines(options, scratch, size)
             return
         paths |= rivals(model, size, scratch)
+        paths["f32, quantize_dynamic"] = quantised(paths["f32"], scratch)
         sessions = {name: session(path, options.threads) for name, path in paths.items()}
 
         batches = [int(b) for b in options.batches.split(",")]
