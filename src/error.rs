@@ -253,6 +253,48 @@ pub enum Error {
         source: Option<Cause>,
     },
 
+    /// A registry of models cannot be read, or names something impossible.
+    #[error("registry `{origin}`: {reason}")]
+    Registry {
+        /// The registry's path or URL, or the model in it.
+        origin: String,
+        /// What is wrong.
+        reason: String,
+        /// The cause, where another error was it.
+        source: Option<Cause>,
+    },
+
+    /// No place gave a file of a model. What arrived is kept, and is no file of the model yet.
+    #[error("cannot fetch `{file}` of `{model}`: {reason}")]
+    Fetch {
+        /// The model, `id@version`.
+        model: String,
+        /// The file.
+        file: String,
+        /// What each place said.
+        reason: String,
+    },
+
+    /// A file of a model was not fetched before, and downloads are not allowed.
+    #[error("`{file}` of `{model}` is not in the cache")]
+    NotCached {
+        /// The model, `id@version`.
+        model: String,
+        /// The first file that is missing.
+        file: String,
+    },
+
+    /// The folder of fetched files cannot be used.
+    #[error("cache `{}`: {reason}", path.display())]
+    Cache {
+        /// The folder, or the file in it.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+        /// The cause, where another error was it.
+        source: Option<Cause>,
+    },
+
     /// Work was cancelled from outside.
     #[error("interrupted")]
     Interrupted,
@@ -311,7 +353,21 @@ impl Error {
                 "put `{split}` into the names of its files, or a column `split` into its table"
                     .into(),
             ),
-            Error::Checksum { .. } => Some("get the bundle again from where it came".into()),
+            Error::Checksum { .. } => Some(
+                "get the bundle again from where it came (`satmip zoo pull`, if it was fetched)"
+                    .into(),
+            ),
+            Error::Fetch { .. } => Some(
+                "what arrived is kept: the same command goes on there; behind a proxy set HTTPS_PROXY, with a certificate authority of \
+                 your own SSL_CERT_FILE"
+                    .into(),
+            ),
+            Error::NotCached { model, .. } => {
+                Some(format!("fetch it where there is a network: `satmip zoo pull {model}`"))
+            }
+            Error::Cache { .. } => Some(
+                "free space there, or name another folder (`--cache-dir`, SATMIP_CACHE_DIR)".into(),
+            ),
             Error::CaptionTooLong { .. } => {
                 Some("leave out fields, or use a model with a longer context".into())
             }

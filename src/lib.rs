@@ -25,7 +25,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `serve` (default) | engines, bundles, [`Embedder`], the batch job |
-//! | `zoo` (default) | models by name |
+//! | `zoo` (default) | models by name, downloaded from registries |
 //! | `builtin-model` | `satmip-nano` inside the program, 3.7 MB |
 //! | `parquet`, `geotiff` | Parquet tables; metadata of GeoTIFFs |
 //! | `export` | architectures and weights to ONNX |

@@ -38,6 +38,7 @@ fn help_is_as_written_down() {
         "inspect",
         "export",
         "import",
+        "zoo",
         "doctor",
         "completions",
     ];

@@ -14,7 +14,7 @@ pub const FORMAT: u32 = 1;
 pub const PRECISIONS: [&str; 5] = ["f32", "f16", "f16-weights", "int8", "int8-weights"];
 
 /// Most files of a bundle.
-const MOST_FILES: usize = 64;
+pub(crate) const MOST_FILES: usize = 64;
 /// Longest name of a file, and longest id.
 const LONGEST_NAME: usize = 100;
 /// Largest logit scale that is believed; training holds it at or below 100.
@@ -125,13 +125,17 @@ impl BundleManifest {
         serde_json::from_slice(json).map_err(|e| e.to_string())
     }
 
+    /// Reads and checks the manifest; the error is a reason.
+    #[cfg(feature = "zoo")]
+    pub(crate) fn read(json: &[u8]) -> Result<Self, String> {
+        let manifest = BundleManifest::parse(json)?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
     /// Checks everything but the files themselves; the error is a reason.
     pub(super) fn check(&self) -> Result<(), String> {
-        let id = &self.id;
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
-        if id.is_empty() || id.len() > LONGEST_NAME || !id.chars().all(plain) {
-            return Err(format!("`{}` is no valid id", shown(id)));
-        }
+        check_id(&self.id)?;
         if !(self.logit_scale > 0.0 && self.logit_scale <= LARGEST_LOGIT_SCALE) {
             return Err(format!(
                 "the logit scale {} is impossible",
@@ -187,8 +191,18 @@ impl BundleManifest {
     }
 }
 
+/// Checks that a model's name is one that a folder can have on every system.
+pub(crate) fn check_id(id: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
+    let fits = !id.is_empty() && id.len() <= LONGEST_NAME && !id.starts_with('.');
+    match fits && id.chars().all(plain) {
+        true => Ok(()),
+        false => Err(format!("`{}` is no valid id", shown(id))),
+    }
+}
+
 /// Checks that a file's name stays inside the bundle's folder on every system.
-pub(super) fn check_name(name: &str) -> Result<(), String> {
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let fits = !name.is_empty()
         && name.len() <= LONGEST_NAME

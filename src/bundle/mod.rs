@@ -17,19 +17,15 @@
 mod manifest;
 mod parity;
 mod read;
-mod sha256;
+pub(crate) mod sha256;
 mod write;
 
 pub use manifest::{BundleManifest, FORMAT, FileEntry, Graphs, PRECISIONS};
+#[cfg(feature = "zoo")]
+pub(crate) use manifest::{MOST_FILES, check_id, check_name};
 pub use parity::{Agreement, KnnChange, Parity};
 pub use read::Bundle;
 pub use write::write;
-
-/// The sha256 of bytes, in lower-case hexadecimal.
-#[cfg(feature = "export")]
-pub(crate) fn sha256_of(bytes: &[u8]) -> String {
-    sha256::of_bytes(bytes)
-}
 
 /// The manifest.
 pub const MANIFEST: &str = "bundle.json";

@@ -41,7 +41,16 @@ impl Bundle {
     /// impossible or of an unknown format and for files that are missing, [`Error::Checksum`] for a
     /// file that is another one.
     pub fn open(dir: impl AsRef<Path>) -> Result<Bundle> {
-        let dir = dir.as_ref();
+        Bundle::open_folder(dir.as_ref(), |_| true)
+    }
+
+    /// As [`Bundle::open`], of a folder that has a part of the files that its manifest names.
+    #[cfg(feature = "zoo")]
+    pub(crate) fn open_present(dir: &Path) -> Result<Bundle> {
+        Bundle::open_folder(dir, |path| path.exists())
+    }
+
+    fn open_folder(dir: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Bundle> {
         let path = dir.join(MANIFEST);
         let file = File::open(&path).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound if dir.is_dir() => {
@@ -61,6 +70,9 @@ impl Bundle {
         };
         for (name, entry) in &bundle.manifest.files {
             let path = dir.join(name);
+            if !wanted(&path) {
+                continue;
+            }
             let file = open_file(&path, dir)?;
             // The size first: it costs nothing, and says more than a wrong checksum does.
             let size = file

@@ -5,12 +5,12 @@ use std::io::{self, Read};
 use sha2::{Digest, Sha256};
 
 /// The sha256 of bytes, in lower-case hexadecimal.
-pub(super) fn of_bytes(bytes: &[u8]) -> String {
+pub(crate) fn of_bytes(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
 /// Length and sha256 of what is left to read; memory does not depend on the length.
-pub(super) fn of_reader(mut reader: impl Read) -> io::Result<(u64, String)> {
+pub(crate) fn of_reader(mut reader: impl Read) -> io::Result<(u64, String)> {
     let (mut hasher, mut length) = (Sha256::new(), 0);
     let mut buffer = vec![0; 1 << 16];
     loop {
@@ -26,7 +26,8 @@ pub(super) fn of_reader(mut reader: impl Read) -> io::Result<(u64, String)> {
     }
 }
 
-fn hex(digest: &[u8]) -> String {
+/// Bytes in lower-case hexadecimal.
+pub(crate) fn hex(digest: &[u8]) -> String {
     use std::fmt::Write;
     digest.iter().fold(String::new(), |mut text, byte| {
         // Writing to a string cannot fail.

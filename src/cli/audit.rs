@@ -45,7 +45,7 @@ pub(super) fn run(args: AuditArgs, terminal: &Terminal) -> Result<Exit> {
         what: "--metadata",
         reason: "an audit needs a table of metadata".into(),
     })?;
-    let embedder = args.model.load()?;
+    let embedder = args.model.load(terminal)?;
     let gather::Images { images, found } =
         gather::images(args.inputs, Some(table), &args.model, &embedder, terminal)?;
     let known: Vec<usize> = (0..found.ids.len())

@@ -164,7 +164,7 @@ pub(super) fn run(args: EmbedArgs, terminal: &Terminal) -> Result<Exit> {
     config.rows_per_part = args.rows_per_part as usize;
     config.limits = args.model.limits();
     config.overwrite = args.overwrite;
-    let embedder = args.model.load()?;
+    let embedder = args.model.load(terminal)?;
     tracing::info!(
         "model `{}` on {}, {} workers",
         embedder.manifest().id,

@@ -11,13 +11,14 @@ use serde::Serialize;
 use super::Exit;
 use super::caption::RecordJson;
 use super::report::Report;
+use super::terminal::Terminal;
+use super::zoo::ZooArgs;
 use crate::arch::{ImageTower, MetadataTower};
 use crate::bundle::BundleManifest;
 use crate::error::{Error, ImageFault, Result};
 use crate::image::{self, DecodeLimits};
 use crate::metadata::Metadata;
 use crate::metadata::read::{self, Record};
-use crate::zoo;
 
 /// Show what is in a model, an ONNX file, an image or a file of metadata
 #[derive(Debug, Args)]
@@ -31,6 +32,8 @@ pub(super) struct InspectArgs {
     /// As JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    zoo: ZooArgs,
 }
 
 /// What was found.
@@ -52,14 +55,17 @@ enum Found<'a> {
     },
 }
 
-pub(super) fn run(args: InspectArgs) -> Result<Exit> {
+pub(super) fn run(args: InspectArgs, terminal: &Terminal) -> Result<Exit> {
     let mut out = Report::open();
     if args.what.is_file() && onnx::is_onnx(&args.what)? {
         onnx::show(&args.what, args.json, &mut out)?;
     } else if args.what.is_file() {
         file(&args, &mut out)?;
     } else {
-        let bundle = zoo::resolve(&args.what.to_string_lossy())?;
+        let bundle = args
+            .zoo
+            .open(terminal)
+            .open(&args.what.to_string_lossy(), None)?;
         let manifest = bundle.manifest();
         match args.json {
             true => out.json(&Found::Bundle { manifest })?,

@@ -24,6 +24,7 @@ mod pretrain;
 mod query;
 mod report;
 mod terminal;
+mod zoo;
 
 use std::process::ExitCode;
 
@@ -92,6 +93,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Export(export::ExportArgs),
     Import(import::ImportArgs),
+    Zoo(zoo::ZooCommand),
     #[cfg(feature = "train")]
     Pretrain(pretrain::PretrainArgs),
     #[cfg(feature = "train")]
@@ -108,9 +110,10 @@ impl Command {
             Command::Eval(args) => eval::run(args, terminal),
             Command::Audit(args) => audit::run(args, terminal),
             Command::Caption(args) => caption::run(args),
-            Command::Inspect(args) => inspect::run(args),
+            Command::Inspect(args) => inspect::run(args, terminal),
             Command::Export(args) => export::run(args, terminal),
             Command::Import(args) => import::run(args, terminal),
+            Command::Zoo(args) => zoo::run(args, terminal),
             #[cfg(feature = "train")]
             Command::Pretrain(args) => pretrain::run(args, terminal),
             #[cfg(feature = "train")]

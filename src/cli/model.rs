@@ -5,6 +5,8 @@ use std::thread::available_parallelism;
 
 use clap::Args;
 
+use super::terminal::Terminal;
+use super::zoo::ZooArgs;
 use crate::bundle::Bundle;
 use crate::embedder::{Embedder, EmbedderBuilder};
 use crate::engine::Device;
@@ -39,6 +41,8 @@ pub(super) struct ModelArgs {
     /// Largest image, width times height; checked before it is decoded
     #[arg(long, value_name = "N", default_value_t = DecodeLimits::default().max_pixels)]
     max_pixels: u64,
+    #[command(flatten)]
+    pub(super) zoo: ZooArgs,
 }
 
 impl ModelArgs {
@@ -62,8 +66,9 @@ impl ModelArgs {
         DecodeLimits::of_pixels(self.max_pixels)
     }
 
-    pub(super) fn load(&self) -> Result<Embedder> {
+    pub(super) fn load(&self, terminal: &Terminal) -> Result<Embedder> {
         self.configure(Embedder::builder(self.model.as_str()))
+            .zoo(self.zoo.open(terminal))
             .load()
     }
 

@@ -52,7 +52,7 @@ struct Value<'a> {
 }
 
 pub(super) fn run(args: QueryArgs, terminal: &Terminal) -> Result<Exit> {
-    let embedder = args.model.load()?;
+    let embedder = args.model.load(terminal)?;
     let gather::Images { images, found } =
         gather::images(args.inputs, None, &args.model, &embedder, terminal)?;
     let query = embedder.query(&images, args.field, &args.values)?;

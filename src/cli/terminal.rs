@@ -1,6 +1,7 @@
 //! What goes to standard error: messages, log lines, progress.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -10,6 +11,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::env;
 use crate::embed::Progress;
 use crate::error::Error;
+use crate::zoo::Event;
 
 /// How often progress is told where there is no terminal.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -89,6 +91,69 @@ impl Terminal {
         let _ = self
             .bars
             .suspend(|| io::stderr().write_all(text.as_bytes()));
+    }
+
+    /// Shows what is downloaded: licence and size before, a bar for each file, what goes wrong.
+    pub(super) fn downloads(&self) -> impl Fn(Event<'_>) + Send + Sync + 'static {
+        let (bars, quiet) = (self.bars.clone(), self.quiet);
+        let bar: Mutex<Option<ProgressBar>> = Mutex::new(None);
+        let say = move |bars: &MultiProgress, line: String| {
+            if !quiet {
+                // Nobody can be told when standard error is gone.
+                let _ = bars.suspend(|| io::stderr().write_all((line + "\n").as_bytes()));
+            }
+        };
+        move |event| match event {
+            Event::Model { model, bytes } => {
+                let (name, licence) = (model.name(), &model.licence);
+                say(
+                    &bars,
+                    format!(
+                        "downloading {name}: {}, licence {licence}",
+                        megabytes(bytes)
+                    ),
+                );
+            }
+            Event::File { file, size } => {
+                let mut bar = bar.lock().unwrap_or_else(PoisonError::into_inner);
+                if bars.is_hidden() {
+                    say(&bars, format!("  {file}, {}", megabytes(size)));
+                    return;
+                }
+                let new = bars.add(ProgressBar::new(size).with_message(file.to_owned()));
+                let template =
+                    "{msg} {wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
+                if let Ok(style) = ProgressStyle::with_template(template) {
+                    new.set_style(style);
+                }
+                if let Some(old) = bar.replace(new) {
+                    old.finish_and_clear();
+                }
+            }
+            Event::Bytes { of_file, of } => {
+                let bar = bar.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(bar) = &*bar {
+                    bar.set_position(of_file);
+                    if of_file == of {
+                        bar.finish_and_clear();
+                    }
+                }
+            }
+            Event::Retry {
+                place,
+                reason,
+                wait,
+            } => {
+                say(
+                    &bars,
+                    format!("  {place}: {reason}; again in {:.1} s", wait.as_secs_f64()),
+                );
+            }
+            Event::Waits { file } => say(
+                &bars,
+                format!("  another process has {file}; waiting for it"),
+            ),
+        }
     }
 
     /// Shows how a job goes on: a bar on a terminal, else a line now and then.
@@ -197,6 +262,14 @@ fn speed(progress: &Progress, items: &str, elapsed: Duration) -> String {
         _ => String::new(),
     };
     format!("{rate:.1} {items}/s{left}")
+}
+
+/// Bytes as people say them: `812 bytes`, `3.7 MB`.
+pub(super) fn megabytes(bytes: u64) -> String {
+    match bytes {
+        0..100_000 => format!("{bytes} bytes"),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
 }
 
 /// Seconds as people say them: `41 s`, `12 min 05 s`, `3 h 05 min`.

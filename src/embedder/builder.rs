@@ -9,6 +9,8 @@ use crate::bundle::Bundle;
 use crate::engine::{Device, EngineOptions};
 use crate::error::{Error, Result};
 use crate::image::DecodeLimits;
+#[cfg(feature = "zoo")]
+use crate::zoo::Zoo;
 
 /// Rows that are run at a time, unless the caller says otherwise.
 const BATCH_SIZE: usize = 32;
@@ -23,6 +25,8 @@ pub struct EmbedderBuilder {
     options: EngineOptions,
     batch_size: usize,
     limits: DecodeLimits,
+    #[cfg(feature = "zoo")]
+    zoo: Option<Zoo>,
 }
 
 #[derive(Debug, Clone)]
@@ -49,7 +53,17 @@ impl EmbedderBuilder {
             options: EngineOptions::default(),
             batch_size: BATCH_SIZE,
             limits: DecodeLimits::default(),
+            #[cfg(feature = "zoo")]
+            zoo: None,
         }
+    }
+
+    /// The zoo in which a name is looked up, in place of [`Zoo::from_env`]. Whether it fetches what is missing is
+    /// [`ZooBuilder::offline`](crate::zoo::ZooBuilder::offline)'s.
+    #[cfg(feature = "zoo")]
+    pub fn zoo(mut self, zoo: Zoo) -> Self {
+        self.zoo = Some(zoo);
+        self
     }
 
     /// The precision of the graphs, one of [`PRECISIONS`](crate::bundle::PRECISIONS) that the bundle has; that of its `image.onnx` unless
@@ -100,7 +114,8 @@ impl EmbedderBuilder {
     /// Loads the model.
     ///
     /// # Errors
-    /// [`Error::UnknownModel`]; [`Error::Bundle`] and [`Error::Checksum`] for a bundle that is
+    /// [`Error::UnknownModel`]; [`Error::Registry`], [`Error::Fetch`], [`Error::NotCached`] and
+    /// [`Error::Cache`] for a model that is to be fetched; [`Error::Bundle`] and [`Error::Checksum`] for a bundle that is
     /// damaged or whose graphs are not the ones that its manifest describes; [`Error::Device`];
     /// [`Error::Graph`]; [`Error::Engine`]; [`Error::Argument`] for an impossible batch size.
     pub fn load(self) -> Result<Embedder> {
@@ -118,7 +133,10 @@ impl EmbedderBuilder {
         }
         let bundle = match self.source {
             #[cfg(feature = "zoo")]
-            Source::Name(model) => crate::zoo::resolve(&model)?,
+            Source::Name(model) => {
+                let zoo = self.zoo.unwrap_or_else(Zoo::from_env);
+                zoo.open(&model, self.precision.as_deref())?
+            }
             #[cfg(not(feature = "zoo"))]
             Source::Name(model) => Bundle::open(model)?,
             Source::Bundle(bundle) => *bundle,

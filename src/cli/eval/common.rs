@@ -14,7 +14,6 @@ use crate::error::{Error, Result};
 use crate::eval::report::{confusion_svg, headings, rows, scores_svg};
 use crate::eval::{DESCRIPTIONS, DataSet, Description, Report, Split, SplitRule};
 use crate::export::{Checkpoint, Precision};
-use crate::zoo;
 
 #[derive(Debug, Args)]
 pub(super) struct CommonArgs {
@@ -104,7 +103,7 @@ impl CommonArgs {
     }
 
     /// The model: a bundle, or a checkpoint that is exported in memory.
-    pub(super) fn load(&self, encoder: EncoderArg) -> Result<Embedder> {
+    pub(super) fn load(&self, encoder: EncoderArg, terminal: &Terminal) -> Result<Embedder> {
         let path = Path::new(&self.model.model);
         let checkpoint = match Checkpoint::is_at(path) {
             true => Some(Checkpoint::open(path)?),
@@ -116,7 +115,10 @@ impl CommonArgs {
                 let files = checkpoint.named(&name).export(Precision::F32)?;
                 files.in_memory(&self.model.model)?
             }
-            None => zoo::resolve(&self.model.model)?,
+            None => {
+                let zoo = self.model.zoo.open(terminal);
+                zoo.open(&self.model.model, self.model.precision.as_deref())?
+            }
         };
         let bundle = match encoder {
             EncoderArg::Untrained => {

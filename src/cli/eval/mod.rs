@@ -170,14 +170,14 @@ pub(super) fn run(args: EvalArgs, terminal: &Terminal) -> Result<Exit> {
         }),
         TaskArgs::Summary(args) => summary::run(&args, terminal),
         TaskArgs::Zeroshot { field, common } => {
-            let (data, model) = (common.open()?, common.load(EncoderArg::Trained)?);
+            let (data, model) = (common.open()?, common.load(EncoderArg::Trained, terminal)?);
             let found = run_encoder(&data, Encoder::Embeds(&model), FeatureKind::Image, terminal)?;
             let about = about(EncoderArg::Trained, &model.manifest().id);
             let report = zero_shot(&data, &found, &model, &field, common.on, about)?;
             common.show(report, found.bad.len(), terminal)
         }
         TaskArgs::Retrieval { common } => {
-            let (data, model) = (common.open()?, common.load(EncoderArg::Trained)?);
+            let (data, model) = (common.open()?, common.load(EncoderArg::Trained, terminal)?);
             let found = run_encoder(&data, Encoder::Embeds(&model), FeatureKind::Both, terminal)?;
             let about = about(EncoderArg::Trained, &model.manifest().id);
             let report = retrieval(&data, &found, common.on, about)?;
@@ -210,7 +210,7 @@ fn classify(
             (found, about(args.encoder, ""))
         }
         (None, encoder) => {
-            let model = common.load(encoder)?;
+            let model = common.load(encoder, terminal)?;
             let found = run_encoder(&data, Encoder::Features(&model), args.features, terminal)?;
             (found, about(encoder, &model.manifest().id))
         }
