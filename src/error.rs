@@ -358,10 +358,13 @@ impl Error {
                     .into(),
             ),
             Error::Fetch { .. } => Some(
-                "what arrived is kept: the same command goes on there; behind a proxy set HTTPS_PROXY, with a certificate authority of \
-                 your own SSL_CERT_FILE"
+                "try again, what arrived is kept; if it stays so, tell whoever keeps the registry. Behind a proxy set HTTPS_PROXY, with an \
+                 authority of your own SSL_CERT_FILE"
                     .into(),
             ),
+            Error::Registry { .. } => {
+                Some("tell whoever keeps the registry, or leave it out (`--registry`, SATMIP_REGISTRY)".into())
+            }
             Error::NotCached { model, .. } => {
                 Some(format!("fetch it where there is a network: `satmip zoo pull {model}`"))
             }

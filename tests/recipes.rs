@@ -183,6 +183,20 @@ fn unknown_keys_are_told_with_their_line_and_a_suggestion() {
 }
 
 #[test]
+fn a_split_is_trained_on_or_watched() {
+    let both = GOOD.replacen(
+        "batch_size = 8",
+        "batch_size = 8\nsplits = [\"train\", \"val\"]",
+        1,
+    );
+    read(&both, &[]).unwrap();
+    let watched = "\n[validation]\nsource = { archive = \"a.tar\", index = \"a.csv\" }\nevery = 5\nchips = 9\nk = 2\n";
+    let message = read(&(both + watched), &[]).unwrap_err();
+    assert!(message.contains("leave `validation` out"), "{message}");
+    read(&(GOOD.to_owned() + watched), &[]).unwrap();
+}
+
+#[test]
 fn wrong_types_and_values_are_told_with_their_line() {
     for (old, new, key, word) in [
         ("steps = 40", "steps = -1", "steps", "-1"),
@@ -304,6 +318,24 @@ fn wrong_types_and_values_are_told_with_their_line() {
             "below 1",
         ),
         ("batch_size = 8", "batch_size = 8\nema = nan", "ema", "NaN"),
+        (
+            "batch_size = 8",
+            "batch_size = 8\nsplits = []",
+            "splits",
+            "no split",
+        ),
+        (
+            "batch_size = 8",
+            "batch_size = 8\nsplits = [\"train\", \"train\"]",
+            "splits",
+            "twice",
+        ),
+        (
+            "batch_size = 8",
+            "batch_size = 8\nsplits = [\"train\", \"test\"]",
+            "splits",
+            "no figure",
+        ),
         (
             "batch_size = 8",
             "batch_size = 8\nlambda = -1",

@@ -1,7 +1,7 @@
 """Trains and evaluates everything that zoo/REPORT.md tells of, and writes its tables.
 
     cargo build --release --features cli,builtin-model,train --bin satmip
-    python zoo/reproduce.py DATA OUT [--scale 1.0] [--seeds 1,2,3] [--only NAME,..] [--stage train] [--satmip PROGRAM]
+    python zoo/reproduce.py DATA OUT [--scale 1.0] [--seeds 1,2,3] [--only NAME,..] [--stage train|memory] [--satmip PROGRAM]
 
 DATA holds eurosat_rgb, planesnet, shipsnet and sen2ports (.tar and .csv). Runs train a small network on the train
 split of eurosat_rgb, or on those of all four sets. A budget is the time of so many steps of SimCLR (STEPS): other methods get as many steps as their
@@ -11,8 +11,10 @@ what was interrupted goes on, so that the script can be killed and run again. No
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
+import tempfile
 from pathlib import Path
 
 # Step time over SimCLR's.
@@ -95,6 +97,20 @@ def train(options, name, seed):
     return out
 
 
+def peak_memory(options, name):
+    """The most memory, in MB, that three steps of a run take (Linux counts in KiB)."""
+    recipe, _, _, changes = RUNS[name]
+    changes = [*changes, "steps=3", "optimizer.warmup_steps=1", "validation.chips=200"]
+    with tempfile.TemporaryDirectory() as out:
+        command = [options.satmip, "pretrain", "-q", "-c", f"zoo/recipes/{recipe}.toml", "--data", options.data, "-o", f"{out}/run"]
+        command += [word for change in changes for word in ("--set", change)]
+        run = subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(run.pid, 0)
+    if status != 0:
+        raise SystemExit(f"{name}: the run failed")
+    return usage.ru_maxrss / 1024
+
+
 def evaluate(options, label, arguments, question, task):
     """The report of one question, asked once."""
     data, extra, features = question
@@ -128,7 +144,7 @@ def main():
     parser.add_argument("--only", default=",".join(RUNS))
     parser.add_argument("--satmip", default="target/release/satmip")
     parser.add_argument("--tasks", default=",".join(TASKS))
-    parser.add_argument("--stage", choices=["train", "all"], default="all", help="train: no evaluation yet")
+    parser.add_argument("--stage", choices=["train", "memory", "all"], default="all", help="train: no evaluation yet; memory: nothing else")
     options = parser.parse_args()
     seeds, names, tasks = (text.split(",") for text in (options.seeds, options.only, options.tasks))
 
@@ -136,6 +152,12 @@ def main():
         for seed in seeds:
             for name in names:
                 train(options, name, seed)
+        return
+
+    if options.stage == "memory":
+        peaks = {name: peak_memory(options, name) for name in names}
+        for name, peak in peaks.items():
+            print(f"{name}: {peak:.0f} MB, {peak / peaks[names[0]]:.2f} of {names[0]}")
         return
 
     rows = {}

@@ -62,53 +62,30 @@ impl ChipSet {
     /// Where an archive, folder or table cannot be read, a table lacks a column, has a bad value or
     /// names chips that an archive lacks, or the split has no chip.
     pub fn open(source: &ChipSource, folder: &Path, split: &str) -> Result<Self> {
+        ChipSet::open_splits(source, folder, &[split])
+    }
+
+    /// As [`ChipSet::open`], of several splits in one set, in their order.
+    ///
+    /// # Errors
+    /// As [`ChipSet::open`]; each split must have a chip.
+    pub fn open_splits(source: &ChipSource, folder: &Path, splits: &[&str]) -> Result<Self> {
         source.check().map_err(|reason| Error::Data {
             reason: format!("`{}`: {reason}", source.name()),
             source: None,
         })?;
         let mut draft = Draft::default();
-        match source {
-            ChipSource::Archive { archive, index, .. } => {
-                archive::open(
-                    &mut draft,
-                    &folder.join(archive),
-                    &folder.join(index),
-                    split,
-                )?;
-            }
-            ChipSource::Shards {
-                shards,
-                table,
-                split: only,
-                ..
-            } => {
-                let table = table.as_ref().map(|table| folder.join(table));
-                shards::open(&mut draft, folder, shards, table.as_deref(), only, split)?;
-            }
-            ChipSource::Folder {
-                folder: pictures,
-                table,
-                ..
-            } => folder::open(
-                &mut draft,
-                &folder.join(pictures),
-                &folder.join(table),
-                split,
-            )?,
-            ChipSource::Classes {
-                classes: root,
-                table,
-                split: only,
-                ..
-            } => {
-                let table = table.as_ref().map(|table| folder.join(table));
-                classes::open(&mut draft, folder, root, table.as_deref(), only, split)?;
-            }
-            ChipSource::Fmow { fmow, context, .. } => {
-                fmow::open(&mut draft, &folder.join(fmow), *context, split)?;
+        for split in splits {
+            let before = draft.items.len();
+            draft.read(source, folder, split)?;
+            if draft.items.len() == before {
+                return Err(Error::EmptySplit {
+                    origin: source.name(),
+                    split: (*split).to_owned(),
+                });
             }
         }
-        draft.finish(source, split)
+        draft.finish(source)
     }
 
     /// Number of chips, at least 1.
@@ -225,6 +202,41 @@ pub(super) struct Draft {
 }
 
 impl Draft {
+    fn read(&mut self, source: &ChipSource, folder: &Path, split: &str) -> Result<()> {
+        match source {
+            ChipSource::Archive { archive, index, .. } => {
+                archive::open(self, &folder.join(archive), &folder.join(index), split)?;
+            }
+            ChipSource::Shards {
+                shards,
+                table,
+                split: only,
+                ..
+            } => {
+                let table = table.as_ref().map(|table| folder.join(table));
+                shards::open(self, folder, shards, table.as_deref(), only, split)?;
+            }
+            ChipSource::Folder {
+                folder: pictures,
+                table,
+                ..
+            } => folder::open(self, &folder.join(pictures), &folder.join(table), split)?,
+            ChipSource::Classes {
+                classes: root,
+                table,
+                split: only,
+                ..
+            } => {
+                let table = table.as_ref().map(|table| folder.join(table));
+                classes::open(self, folder, root, table.as_deref(), only, split)?;
+            }
+            ChipSource::Fmow { fmow, context, .. } => {
+                fmow::open(self, &folder.join(fmow), *context, split)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Adds a chip.
     pub(super) fn push(&mut self, name: String, label: &str, metadata: Metadata, place: Place) {
         let label = match self.numbers.get(label) {
@@ -249,13 +261,7 @@ impl Draft {
         self.push(name, "", Metadata::new(), Place::Fault(reason));
     }
 
-    fn finish(mut self, source: &ChipSource, split: &str) -> Result<ChipSet> {
-        if self.items.is_empty() {
-            return Err(Error::EmptySplit {
-                origin: source.name(),
-                split: split.to_owned(),
-            });
-        }
+    fn finish(mut self, source: &ChipSource) -> Result<ChipSet> {
         each(&mut self.items, |item| {
             item.metadata = item.metadata.derive_missing();
         })?;

@@ -10,7 +10,7 @@ use super::estimate::count;
 use super::fields::{FieldCounts, check_fields};
 use super::inputs::{MetadataInput, resolve};
 use super::{Estimate, Recipe};
-use crate::chips::{ChipSet, ChipSource};
+use crate::chips::ChipSet;
 use crate::error::{Error, Result};
 use crate::metadata::Metadata;
 
@@ -91,8 +91,7 @@ pub enum MetadataSummary {
 /// cannot be read, lack a field of the recipe altogether, or are fewer than a batch.
 pub fn dry_run(recipe: &Recipe, data: &Path, device: &Device) -> Result<DryRun> {
     recipe.validate()?;
-    let open = |source: &ChipSource| ChipSet::open(source, data, "train");
-    let sets = recipe.data.iter().map(open).collect::<Result<Vec<_>>>()?;
+    let sets = recipe.open(data)?;
     let records = || sets.iter().flat_map(ChipSet::records);
     if recipe.method.uses_metadata() {
         check_fields(recipe.fields, records())?;

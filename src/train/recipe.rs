@@ -4,14 +4,15 @@ mod check;
 mod places;
 mod read;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::OptimizerConfig;
 use crate::arch::{ImageTower, Preprocessing, Projector, TabularTokens};
-use crate::chips::ChipSource;
+use crate::chips::{ChipSet, ChipSource};
 use crate::data::ViewConfig;
+use crate::error::Result;
 use crate::metadata::FieldSet;
 use crate::model::SimclrConfig;
 
@@ -92,11 +93,23 @@ pub struct Recipe {
     pub max_bad_items: usize,
     /// AdamW and its schedule.
     pub optimizer: OptimizerConfig,
-    /// Archives with their indices; the `train` split is used.
+    /// Archives with their indices.
     pub data: Vec<ChipSource>,
+    /// The splits of the data that are trained on; `train` alone unless this says otherwise. With `val`, for a final model whose
+    /// recipe was chosen before, nothing is left to watch.
+    #[serde(default = "train_alone", skip_serializing_if = "is_train_alone")]
+    pub splits: Vec<String>,
     /// Watching a kNN accuracy while training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<Validation>,
+}
+
+fn train_alone() -> Vec<String> {
+    vec!["train".to_owned()]
+}
+
+fn is_train_alone(splits: &[String]) -> bool {
+    splits == ["train"]
 }
 
 /// The method.
@@ -222,6 +235,15 @@ impl Method {
 }
 
 impl Recipe {
+    /// The splits of its data, one set for each source; paths are relative to `folder`.
+    pub(crate) fn open(&self, folder: &Path) -> Result<Vec<ChipSet>> {
+        let splits: Vec<&str> = self.splits.iter().map(String::as_str).collect();
+        let sources = self.data.iter();
+        sources
+            .map(|source| ChipSet::open_splits(source, folder, &splits))
+            .collect()
+    }
+
     /// Image passes of a step for each chip: [`Method::views`], and one more without view coupling.
     pub fn image_passes(&self) -> usize {
         match self.method {

@@ -80,11 +80,7 @@ pub fn pretrain(
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Summary> {
     recipe.validate()?;
-    let sets = recipe
-        .data
-        .iter()
-        .map(|source| ChipSet::open(source, &options.data, "train"))
-        .collect::<Result<Vec<_>>>()?;
+    let sets = recipe.open(&options.data)?;
     let records = sets.iter().flat_map(ChipSet::records);
     if recipe.method.uses_metadata() {
         check_fields(recipe.fields, records.clone())?;

@@ -73,6 +73,32 @@ fn archives_that_do_not_fit_their_index_are_refused() {
 }
 
 #[test]
+fn several_splits_are_one_set_in_their_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let members =
+        ["a.png", "b.png", "c.png", "d.png"].map(|name| (name, png(4, 4, [name.as_bytes()[0]; 3])));
+    write_tar(&folder.join("chips.tar"), &members);
+    write(
+        &folder.join("chips.csv"),
+        "file,label,split\na.png,x,val\nb.png,y,train\nc.png,z,test\nd.png,x,train\n",
+    );
+    let source = crate::source(ARCHIVE);
+    let set = satmip::chips::ChipSet::open_splits(&source, folder, &["train", "val"]).unwrap();
+    let names: Vec<_> = (0..set.len())
+        .map(|i| (set.name(i), set.label(i)))
+        .collect();
+    assert_eq!(names, [("b.png", "y"), ("d.png", "x"), ("a.png", "x")]);
+    for (chip, letter) in [(0, b'b'), (1, b'd'), (2, b'a')] {
+        assert!(set.image(chip).unwrap().pixels().contains(&letter));
+    }
+    match satmip::chips::ChipSet::open_splits(&source, folder, &["train", "dev"]) {
+        Err(satmip::Error::EmptySplit { split, .. }) => assert_eq!(split, "dev"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn truncated_archives_lose_what_is_gone() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

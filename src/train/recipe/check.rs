@@ -139,6 +139,23 @@ impl Recipe {
                 sound.clone().err().unwrap_or_default()
             })?;
         }
+        ensure(!self.splits.is_empty(), "splits", || {
+            "names no split".into()
+        })?;
+        for (i, split) in self.splits.iter().enumerate() {
+            ensure(!self.splits[..i].contains(split), "splits", || {
+                format!("names `{split}` twice")
+            })?;
+        }
+        ensure(
+            !self.splits.iter().any(|split| split == "test"),
+            "splits",
+            || "names `test`: no figure on it would mean anything".into(),
+        )?;
+        let watched = self.validation.is_some() && self.splits.iter().any(|split| split == "val");
+        ensure(!watched, "splits", || {
+            "names `val`, on which `validation` measures: leave `validation` out".into()
+        })?;
         if let Some(validation) = &self.validation {
             number("validation.every", validation.every, &COUNT)?;
             number("validation.chips", validation.chips, &COUNT)?;
