@@ -1,4 +1,4 @@
-"""Evaluates a bundle for its card, and puts the table between the marks of its README.md (`<!-- eval:start -->`).
+"""Evaluates a bundle for its card: a table between the marks of its README.md (`<!-- eval:start -->`), and the headline of bundle.json.
 
     python zoo/evaluate.py DATA zoo/satmip-nano OUT [--satmip target/release/satmip] [--only TEXT]
 
@@ -7,6 +7,7 @@ test splits, whose places are apart from those of training, with bootstrap inter
 """
 
 import argparse
+import json
 import subprocess
 from pathlib import Path
 
@@ -32,6 +33,14 @@ QUESTIONS = [
     ("retrieval", ["retrieval"], "eurosat-rgb", None, []),
     ("country", ["zeroshot", "--field", "country_code"], "eurosat-rgb", None, []),
 ]
+# What lists of models show, accuracies in percent.
+HEADLINE = {
+    "knn": "eurosat-rgb, kNN",
+    "linear": "eurosat-rgb, linear",
+    "linear-both": "eurosat-rgb, linear, image and metadata",
+    "ships": "shipsnet, kNN",
+    "planes": "planesnet, kNN",
+}
 NEEDS_METADATA = {"linear-metadata", "linear-both", "retrieval", "country"}
 
 
@@ -44,7 +53,7 @@ def main():
     parser.add_argument("--only", default="", help="questions whose name has this in it")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    reports = []
+    reports, headline = [], {}
     for name, task, data, features, extra in QUESTIONS:
         if options.only not in name:
             continue
@@ -57,9 +66,17 @@ def main():
             done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, check=True)
             path.write_bytes(done.stdout)
         reports.append(path)
+        if name in HEADLINE:
+            report = json.loads(path.read_text())
+            value = report["scores"][report["headline"]]["metrics"][0]["value"]
+            headline[HEADLINE[name]] = round(value, 2)
     card = options.bundle / "README.md"
     command = [options.satmip, "eval", "summary", "--card", card, *reports]
     subprocess.run(list(map(str, command)), check=True)
+    path = options.bundle / "bundle.json"
+    manifest = json.loads(path.read_text())
+    manifest["metrics"] = {"headline": headline}
+    path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

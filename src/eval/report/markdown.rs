@@ -100,7 +100,10 @@ fn notes(reports: &[Report]) -> String {
         for note in &report.notes {
             let line = match shared(note) {
                 true => escape(note),
-                false => escape(&format!("{}: {note}", report.data.name)),
+                false => escape(&format!(
+                    "{}, {}: {note}",
+                    report.data.name, report.data.split
+                )),
             };
             if !lines.contains(&line) && !line.is_empty() {
                 lines.push(line);
@@ -164,7 +167,7 @@ mod tests {
             [
                 "",
                 "- 12 chips could not be read",
-                "- eurosat_rgb: 2 classes left out"
+                "- eurosat_rgb, blocks of 1 degree: 2 classes left out"
             ]
         );
     }
