@@ -109,6 +109,14 @@ impl BundleManifest {
         self.variants.get(precision).cloned()
     }
 
+    /// As [`BundleManifest::graphs`]; the error is a reason.
+    pub(crate) fn graphs_in(&self, precision: &str) -> Result<Graphs, String> {
+        self.graphs(precision).ok_or_else(|| {
+            let has = self.precisions().join(", ");
+            format!("it is not there in `{precision}`, only in {has}")
+        })
+    }
+
     /// Reads the manifest; the error is a reason.
     pub(super) fn parse(json: &[u8]) -> Result<Self, String> {
         #[derive(Deserialize)]

@@ -25,6 +25,8 @@ pub use manifest::{BundleManifest, FORMAT, FileEntry, Graphs, PRECISIONS};
 pub(crate) use manifest::{MOST_FILES, check_id, check_name};
 pub use parity::{Agreement, KnnChange, Parity};
 pub use read::Bundle;
+#[cfg(feature = "zoo")]
+pub(crate) use read::check_bytes;
 pub use write::write;
 
 /// The manifest.

@@ -145,11 +145,8 @@ impl Bundle {
     /// # Errors
     /// [`Error::Bundle`] where the bundle does not have it, with those that it has.
     pub fn in_precision(mut self, precision: &str) -> Result<Bundle> {
-        if self.manifest.graphs(precision).is_none() {
-            let has = self.manifest.precisions().join(", ");
-            let reason = format!("it is not there in `{precision}`, only in {has}");
-            return Err(refuse(&self.path, reason, None));
-        }
+        let graphs = self.manifest.graphs_in(precision);
+        graphs.map_err(|reason| refuse(&self.path, reason, None))?;
         self.precision = Some(precision.to_owned());
         Ok(self)
     }
@@ -246,7 +243,11 @@ fn open_file(path: &Path, dir: &Path) -> Result<File> {
     }
 }
 
-fn check_bytes(path: &Path, entry: &FileEntry, bytes: &[u8]) -> Result<()> {
+/// Holds a file's contents against its entry.
+///
+/// # Errors
+/// [`Error::Checksum`].
+pub(crate) fn check_bytes(path: &Path, entry: &FileEntry, bytes: &[u8]) -> Result<()> {
     compare(path, entry, bytes.len() as u64, None)?;
     compare(
         path,

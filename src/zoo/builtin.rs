@@ -1,6 +1,10 @@
 //! Models that are part of the program, with the feature `builtin-model`.
 
+#[cfg(feature = "builtin-model")]
+use super::registry::means;
 use crate::bundle::Bundle;
+#[cfg(feature = "builtin-model")]
+use crate::bundle::BundleManifest;
 use crate::error::Result;
 
 #[cfg(feature = "builtin-model")]
@@ -21,20 +25,23 @@ pub(super) const NAMES: &[&str] = if cfg!(feature = "builtin-model") {
     &[]
 };
 
-/// The version of the model that is part of this program.
-pub(super) fn version() -> Option<String> {
-    let bundle = NAMES.first().and_then(|id| open(id))?.ok()?;
-    Some(bundle.manifest().version.clone())
+/// Whether the model of this name (`id`, `id@version`) is part of this program.
+#[cfg(feature = "builtin-model")]
+pub(super) fn has(name: &str) -> bool {
+    let manifest = BundleManifest::read(nano!("bundle.json"));
+    manifest.is_ok_and(|manifest| means(name, &manifest.id, &manifest.version))
+}
+
+/// Whether the model of this name is part of this program.
+#[cfg(not(feature = "builtin-model"))]
+pub(super) fn has(_name: &str) -> bool {
+    false
 }
 
 /// The model of this name (`id`, `id@version`), where it is part of this program.
 #[cfg(feature = "builtin-model")]
 pub(super) fn open(name: &str) -> Option<Result<Bundle>> {
-    let (id, version) = match name.split_once('@') {
-        Some((id, version)) => (id, Some(version)),
-        None => (name, None),
-    };
-    if !NAMES.contains(&id) {
+    if !has(name) {
         return None;
     }
     let files: [(&str, &'static [u8]); 3] = [
@@ -43,11 +50,7 @@ pub(super) fn open(name: &str) -> Option<Result<Bundle>> {
         ("tokenizer.json", nano!("tokenizer.json")),
     ];
     let files = files.map(|(name, bytes)| (name.to_owned(), bytes.into()));
-    let bundle = Bundle::from_parts(id, nano!("bundle.json"), files);
-    match (&bundle, version) {
-        (Ok(bundle), Some(version)) if bundle.manifest().version != version => None,
-        _ => Some(bundle),
-    }
+    Some(Bundle::from_parts(NAMES[0], nano!("bundle.json"), files))
 }
 
 /// The model of this name, where it is part of this program.

@@ -38,6 +38,7 @@ pub use registry::{FORMAT, Model, Registry};
 use cache::{Cache, Kept};
 use events::Observer;
 use pull::{Pull, is_right};
+use registry::means;
 use sources::{Reading, Source};
 
 use crate::bundle::{Bundle, BundleManifest, MANIFEST, sha256};
@@ -291,9 +292,7 @@ impl Zoo {
 
     /// Where a model is.
     pub fn state(&self, model: &Model) -> State {
-        if builtin::NAMES.contains(&model.id.as_str())
-            && builtin::version() == Some(model.version.to_string())
-        {
+        if builtin::has(&model.name()) {
             return State::BuiltIn;
         }
         let Some(cache) = &self.cache else {
@@ -405,10 +404,7 @@ impl Zoo {
 
     fn kept(&self, name: &str) -> Result<Vec<Kept>> {
         let mut kept = self.cache()?.kept()?;
-        kept.retain(|kept| match name.split_once('@') {
-            Some((id, version)) => kept.id == id && kept.version == version,
-            None => kept.id == name,
-        });
+        kept.retain(|kept| means(name, &kept.id, &kept.version));
         Ok(kept)
     }
 

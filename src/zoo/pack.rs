@@ -33,7 +33,6 @@ pub enum Layout {
 /// As [`Bundle::open`]; [`Error::Registry`] where the registry has another model of this id and
 /// version, or the version is not a semantic one; [`Error::Output`].
 pub fn pack(bundle: &Path, out: &Path, layout: Layout, base: Option<&str>) -> Result<PathBuf> {
-    let bundle_path = bundle;
     let bundle = Bundle::open(bundle)?;
     let manifest = bundle.manifest();
     let registry_path = out.join(REGISTRY);
@@ -49,7 +48,7 @@ pub fn pack(bundle: &Path, out: &Path, layout: Layout, base: Option<&str>) -> Re
         ))
     })?;
 
-    let json = read(&bundle_path.join(MANIFEST))?;
+    let json = read(&bundle.path().join(MANIFEST))?;
     let own = FileEntry {
         size: json.len() as u64,
         sha256: sha256::of_bytes(&json),

@@ -8,7 +8,7 @@ use super::cache::Cache;
 use super::download::{Fetcher, Patience, is_whole, on_a_thread};
 use super::events::{Event, Observer};
 use super::registry::Model;
-use crate::bundle::{BundleManifest, CARD, FileEntry, MANIFEST, TOKENIZER, sha256};
+use crate::bundle::{BundleManifest, CARD, FileEntry, MANIFEST, TOKENIZER, check_bytes, sha256};
 use crate::error::{Error, Result};
 
 /// One side of a model.
@@ -136,16 +136,7 @@ impl Pull<'_> {
     fn manifest(&self, folder: &Path) -> Result<BundleManifest> {
         let path = folder.join(MANIFEST);
         let json = fs::read(&path).map_err(|source| Error::io(&path, source))?;
-        let entry = self.entry(MANIFEST)?;
-        let actual = sha256::of_bytes(&json);
-        if actual != entry.sha256 {
-            return Err(Error::Checksum {
-                path,
-                what: "sha256",
-                expected: entry.sha256.clone(),
-                actual,
-            });
-        }
+        check_bytes(&path, self.entry(MANIFEST)?, &json)?;
         let manifest = BundleManifest::read(&json).map_err(|reason| self.refuse(reason))?;
         let stated = format!("{}@{}", manifest.id, manifest.version);
         if stated != self.model.name() {
@@ -193,10 +184,7 @@ impl Selection {
             return Ok(manifest.files.keys().cloned().collect());
         };
         let precision = precision.as_deref().unwrap_or(&manifest.precision);
-        let graphs = manifest.graphs(precision).ok_or_else(|| {
-            let has = manifest.precisions().join(", ");
-            format!("it is not there in `{precision}`, only in {has}")
-        })?;
+        let graphs = manifest.graphs_in(precision)?;
         if *tower == Some(Tower::Metadata) && graphs.metadata.is_none() {
             return Err("it has no metadata tower".into());
         }

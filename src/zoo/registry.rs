@@ -95,10 +95,7 @@ impl Model {
 
     /// Whether a name (`id`, `id@version`) means this model.
     pub(super) fn is_called(&self, name: &str) -> bool {
-        match name.split_once('@') {
-            Some((id, version)) => id == self.id && version == self.version.to_string(),
-            None => name == self.id,
-        }
+        means(name, &self.id, &self.version.to_string())
     }
 
     /// Where a file can be fetched from.
@@ -106,6 +103,14 @@ impl Model {
         self.places
             .iter()
             .filter_map(move |mirror| mirror.get(file))
+    }
+}
+
+/// Whether a name (`id`, `id@version`) means this version of a model.
+pub(super) fn means(name: &str, id: &str, version: &str) -> bool {
+    match name.split_once('@') {
+        Some(stated) => stated == (id, version),
+        None => name == id,
     }
 }
 

@@ -10,7 +10,7 @@ use satmip::zoo::{Selection, State, Tower, Zoo};
 use satmip::{Embedder, Error};
 
 use crate::fixture;
-use crate::server::{Answer, Server, read_all};
+use crate::server::{Server, read_all};
 use crate::{hasty, named_files, packed};
 
 struct Home {
@@ -255,11 +255,7 @@ fn a_slow_server_is_waited_for_while_it_sends() {
     let dir = fixture::folder();
     let out = dir.path().join("host");
     packed(&out);
-    let files = read_all(&out, &out);
-    let server = Server::start(move |request, _| {
-        let body = &files[request.path.trim_start_matches('/')];
-        Answer::good(request, body, "\"1\"").dripping(4000, Duration::from_millis(60))
-    });
+    let server = Server::dripping(&out, 4000, Duration::from_millis(60));
     let registry = format!("{}/registry.toml", server.url);
     hasty(&dir.path().join("cache"), &registry)
         .build()

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::fixture::{self, run, satmip};
-use crate::server::{Answer, Server, read_all};
+use crate::server::{Server, read_all};
 use crate::{named_files, packed};
 
 struct Home {
@@ -20,11 +20,7 @@ impl Home {
         let dir = fixture::folder();
         let out = dir.path().join("host");
         packed(&out);
-        let files = read_all(&out, &out);
-        let server = Server::start(move |request, _| {
-            let body = &files[request.path.trim_start_matches('/')];
-            Answer::good(request, body, "\"1\"").dripping(bytes, Duration::from_millis(10))
-        });
+        let server = Server::dripping(&out, bytes, Duration::from_millis(10));
         Home { dir, server }
     }
 

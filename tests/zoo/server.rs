@@ -119,6 +119,15 @@ impl Server {
         })
     }
 
+    /// A good server of a folder's files that sends so many bytes at a time.
+    pub fn dripping(folder: &Path, bytes: usize, wait: Duration) -> Server {
+        let files = read_all(folder, folder);
+        Server::start(move |request, _| {
+            let body = &files[request.path.trim_start_matches('/')];
+            Answer::good(request, body, "\"1\"").dripping(bytes, wait)
+        })
+    }
+
     /// A good server of a folder's files.
     pub fn of_folder(folder: &Path) -> Server {
         let files = read_all(folder, folder);
