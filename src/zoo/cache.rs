@@ -147,15 +147,11 @@ impl Cache {
     pub(super) fn link(&self, folder: &Path, name: &str, entry: &FileEntry) -> Result<()> {
         fs::create_dir_all(folder).map_err(|source| refused(folder, source))?;
         let (blob, path) = (self.blob(&entry.sha256), folder.join(name));
-        let aside = folder.join(format!(".{name}.{}", std::process::id()));
-        let _ = fs::remove_file(&aside);
-        let linked = fs::hard_link(&blob, &aside)
-            // Some file systems have no links.
-            .or_else(|_| fs::copy(&blob, &aside).map(drop))
-            .and_then(|()| fs::rename(&aside, &path));
-        // Renaming a link to the file that is there already leaves both, by POSIX.
-        let _ = fs::remove_file(&aside);
-        linked.map_err(|source| refused(&path, source))
+        let aside = tempfile::Builder::new().make_in(folder, |aside| link_or_copy(&blob, aside));
+        // Renaming a link to the file that is there already leaves both, by POSIX; `aside` goes then.
+        aside
+            .and_then(|aside| fs::rename(aside.path(), &path))
+            .map_err(|source| refused(&path, source))
     }
 
     /// Takes a file away that is not what it should be.
@@ -200,11 +196,13 @@ impl Cache {
 
     pub(super) fn keep_registry(&self, place: &str, bytes: &[u8]) -> Result<()> {
         let path = self.registry(place);
+        let folder = path.parent().unwrap_or(&self.root);
         let write = || {
-            fs::create_dir_all(path.parent().unwrap_or(&self.root))?;
-            let aside = path.with_extension(std::process::id().to_string());
-            fs::write(&aside, bytes)?;
-            fs::rename(&aside, &path)
+            fs::create_dir_all(folder)?;
+            let mut aside =
+                tempfile::Builder::new().make_in(folder, |aside| File::create_new(aside))?;
+            aside.write_all(bytes)?;
+            fs::rename(aside.path(), &path)
         };
         write().map_err(|source| refused(&path, source))
     }
@@ -212,6 +210,15 @@ impl Cache {
     fn registry(&self, place: &str) -> PathBuf {
         let name = format!("{}.toml", sha256::of_bytes(place.as_bytes()));
         self.root.join("registries").join(name)
+    }
+}
+
+/// A second name for a file, or a copy of it where the file system has no links; never over a file.
+fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::hard_link(from, to) {
+        Err(taken) if taken.kind() == io::ErrorKind::AlreadyExists => Err(taken),
+        Err(_) => io::copy(&mut File::open(from)?, &mut File::create_new(to)?).map(drop),
+        Ok(()) => Ok(()),
     }
 }
 

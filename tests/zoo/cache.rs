@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use satmip::zoo::{Selection, State, Tower, Zoo};
@@ -184,14 +184,18 @@ fn what_is_removed_is_gone_and_what_others_need_stays() {
 #[test]
 fn threads_at_once_pull_each_file_once() {
     let home = Arc::new(home());
-    let threads: Vec<_> = (0..4)
+    let start = Arc::new(Barrier::new(8));
+    let threads: Vec<_> = (0..8)
         .map(|_| {
-            let home = Arc::clone(&home);
-            std::thread::spawn(move || home.zoo().pull("tiny", &Selection::Whole).unwrap())
+            let (home, start) = (Arc::clone(&home), Arc::clone(&start));
+            std::thread::spawn(move || {
+                start.wait();
+                home.zoo().pull("tiny", &Selection::Whole).unwrap()
+            })
         })
         .collect();
-    for thread in threads {
-        let folder = thread.join().unwrap();
+    let folders: Vec<_> = threads.into_iter().map(|t| t.join().unwrap()).collect();
+    for folder in folders {
         assert_eq!(
             fixture::contents(&folder),
             fixture::contents(fixture::model())
