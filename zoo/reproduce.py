@@ -1,12 +1,13 @@
 """Trains and evaluates everything that zoo/REPORT.md tells of, and writes its tables.
 
     cargo build --release --features cli,builtin-model,train --bin satmip
-    python zoo/reproduce.py DATA OUT [--scale 1.0] [--seeds 1,2,3] [--only NAME,..] [--stage train|memory] [--satmip PROGRAM]
+    python zoo/reproduce.py DATA OUT [--scale 1.0] [--seeds 1,2,3] [--only NAME,..] [--stage train|memory|figures] [--satmip PROGRAM]
 
 DATA holds eurosat_rgb, planesnet, shipsnet and sen2ports (.tar and .csv). Runs train a small network on the train
 split of eurosat_rgb, or on those of all four sets. A budget is the time of so many steps of SimCLR (STEPS): other methods get as many steps as their
 step costs less or more (COST), so that all of them take the same time on a quiet machine. What is done is skipped and
 what was interrupted goes on, so that the script can be killed and run again. Nothing but Python and satmip is needed.
+OUT/figures.jsonl has a line for each report and each finished run (zoo/report-figures.jsonl is such a file).
 """
 
 import argparse
@@ -126,6 +127,20 @@ def evaluate(options, label, arguments, question, task):
     return report["scores"][report["headline"]]["metrics"][0]["value"]
 
 
+def write_figures(out):
+    """figures.jsonl: the headline of each report with its interval, and what each finished run took."""
+    lines = []
+    for path in sorted((out / "reports").glob("*.json")):
+        report = json.loads(path.read_text())
+        best = report["scores"][report["headline"]]["metrics"][0]
+        interval = [round(bound, 2) for bound in best["interval"]]
+        lines.append({"report": path.stem, "accuracy": round(best["value"], 2), "interval": interval})
+    for path in sorted((out / "runs").glob("*/summary.json")):
+        run = json.loads(path.read_text())
+        lines.append({"run": path.parent.name, "steps": run["steps"], "seconds": round(run["seconds"]), "loss": round(run["loss"], 3)})
+    (out / "figures.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
 def cell(values):
     """Mean and sample deviation."""
     if not values:
@@ -144,7 +159,7 @@ def main():
     parser.add_argument("--only", default=",".join(RUNS))
     parser.add_argument("--satmip", default="target/release/satmip")
     parser.add_argument("--tasks", default=",".join(TASKS))
-    parser.add_argument("--stage", choices=["train", "memory", "all"], default="all", help="train: no evaluation yet; memory: nothing else")
+    parser.add_argument("--stage", choices=["train", "memory", "figures", "all"], default="all", help="train: no evaluation yet; memory, figures: nothing else")
     options = parser.parse_args()
     seeds, names, tasks = (text.split(",") for text in (options.seeds, options.only, options.tasks))
 
@@ -158,6 +173,10 @@ def main():
         peaks = {name: peak_memory(options, name) for name in names}
         for name, peak in peaks.items():
             print(f"{name}: {peak:.0f} MB, {peak / peaks[names[0]]:.2f} of {names[0]}")
+        return
+
+    if options.stage == "figures":
+        write_figures(options.out)
         return
 
     rows = {}
@@ -189,6 +208,7 @@ def main():
     table = "\n".join(lines) + "\n"
     (options.out / "tables.md").write_text(table)
     print(table)
+    write_figures(options.out)
     figure = options.out / "over-time.svg"
     subprocess.run([options.satmip, "curves", "--over-time", "-o", figure, *runs], check=True)
 
