@@ -4,7 +4,8 @@
     python benches/onnx_graphs.py [--satmip PROGRAM] [--model vit_small_patch16_224] [--batches 1,8,32] [--rounds 5] [--threads 2]
 
 Needs torch, timm, onnx, onnxscript, onnxruntime, safetensors, sympy. Weights are timm's random ones, made less regular. Rivals: torch.onnx's
-export as it is and after onnxruntime.transformers.optimizer; ONNX Runtime's dynamic quantiser of our f32 graph. All sessions stay loaded and take turns, forwards and
+export as it is and after onnxruntime.transformers.optimizer; our f32 graph with ONNX Runtime's fused attention (com.microsoft.Attention),
+and after its dynamic quantiser. All sessions stay loaded and take turns, forwards and
 backwards; a figure is the least of the rounds. Ours also normalise the pixels and project the features, the rivals do not.
 """
 
@@ -17,6 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import timm
 import torch
@@ -87,6 +89,27 @@ def rivals(model, size, folder):
     better.save_model_to_file(str(optimised))
     print("onnxruntime.transformers fused", {k: v for k, v in better.get_fused_operator_statistics().items() if v})
     return {"torch.onnx": raw, "torch.onnx, optimised": optimised}
+
+
+def fused(path, heads, folder):
+    """Our graph with each attention, from the product with its weights to the heads side by side, as one node."""
+    model = onnx.load(path)
+    graph = model.graph
+    for projected in [node for node in graph.node if node.op_type == "Add" and ".attn.qkv." in node.name + node.output[0]]:
+        block = projected.output[0].split(".qkv.")[0]
+        inside = [node for node in graph.node if node.output[0].startswith(block + ".") and ".proj." not in node.output[0]]
+        product = next(node for node in inside if node.op_type == "MatMul" and ".qkv." in node.output[0])
+        bias = next(name for name in projected.input if name != product.output[0])
+        one = onnx.helper.make_node(
+            "Attention", [*product.input, bias], inside[-1].output, domain="com.microsoft", num_heads=heads
+        )
+        graph.node.insert(list(graph.node).index(inside[0]), one)
+        for node in inside:
+            graph.node.remove(node)
+    model.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))
+    output = folder / "fused.onnx"
+    onnx.save(model, output)
+    return output
 
 
 def quantised(path, folder):
@@ -171,6 +194,7 @@ def main():
             engines(options, scratch, size)
             return
         paths |= rivals(model, size, scratch)
+        paths["f32, fused attention"] = fused(paths["f32"], model.blocks[0].attn.num_heads, scratch)
         paths["f32, quantize_dynamic"] = quantised(paths["f32"], scratch)
         sessions = {name: session(path, options.threads) for name, path in paths.items()}
 

@@ -34,7 +34,8 @@ pub struct Arch {
     pub image: ImageTower,
     /// `image_features` to `image_embeds`.
     pub image_projector: Projector,
-    /// The side of the metadata; none for a model of images alone (SimCLR).
+    /// The side of the metadata; none for a model of images alone (SimCLR). Nothing trains the image projector then:
+    /// `image_embeds` are a random projection of `image_features`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<MetadataSide>,
     /// Width of the common space, `image_embeds` and `metadata_embeds`.

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use burn::module::Module;
 use burn::prelude::{Tensor, TensorData};
+use ndarray::Array2;
 
-use super::{Validation, reason, weighted_knn};
+use super::{Validation, reason};
 use crate::arch::Preprocessing;
 use crate::chips::ChipSet;
 use crate::data::centre_view;
 use crate::error::Result;
+use crate::eval::probe::Knn;
 use crate::image::RgbImage;
-use crate::model::{SatMip, unit_rows};
+use crate::model::SatMip;
 
 /// Chips of one pass.
 const BATCH: usize = 256;
@@ -23,6 +25,7 @@ pub(super) struct Gauge {
     /// Steps between two evaluations.
     pub(super) every: usize,
     k: usize,
+    classes: usize,
     preprocessing: Preprocessing,
     bank: Sample,
     queries: Sample,
@@ -63,6 +66,7 @@ impl Gauge {
         let gauge = Self {
             every: config.every,
             k: config.k,
+            classes: names.len(),
             preprocessing: preprocessing.clone(),
             bank: sample(&bank),
             queries: sample(&queries),
@@ -75,17 +79,20 @@ impl Gauge {
         Ok(gauge)
     }
 
-    /// Accuracy in percent.
+    /// Accuracy of a weighted kNN in percent.
     pub(super) fn measure(&self, model: &SatMip) -> Result<f64> {
         let model = model.valid();
-        let (bank, dim) = self.features(&model, &self.bank)?;
-        let (queries, _) = self.features(&model, &self.queries)?;
-        let (known, asked) = (&self.bank.labels, &self.queries.labels);
-        Ok(100.0 * weighted_knn(&bank, known, &queries, asked, dim, self.k))
+        let bank = self.features(&model, &self.bank)?;
+        let queries = self.features(&model, &self.queries)?;
+        let knn = Knn::new(bank.view(), &self.bank.labels, self.classes)?;
+        let found = knn.predict(queries.view(), &[self.k])?.swap_remove(0);
+        let right = found.iter().zip(&self.queries.labels);
+        let right = right.filter(|(found, label)| found == label).count();
+        Ok(100.0 * right as f64 / found.len() as f64)
     }
 
-    /// Unit rows, one after the other, and their width.
-    fn features(&self, model: &SatMip, sample: &Sample) -> Result<(Vec<f32>, usize)> {
+    /// One row for each picture.
+    fn features(&self, model: &SatMip, sample: &Sample) -> Result<Array2<f32>> {
         let device = model.logit_scale.val().device();
         let size = self.preprocessing.size;
         let (mut rows, mut dim) = (Vec::new(), 0);
@@ -97,10 +104,10 @@ impl Gauge {
             let pixels = TensorData::new(pixels, [images.len(), 3, size, size]);
             let features = model.image_features(Tensor::from_data(pixels, &device));
             dim = features.dims()[1];
-            let data = unit_rows(features).into_data();
-            let numbers = data.try_to_vec::<f32>();
+            let numbers = features.into_data().try_to_vec::<f32>();
             rows.extend(numbers.map_err(|e| reason(format!("{e:?}")))?);
         }
-        Ok((rows, dim))
+        let shape = (sample.images.len(), dim);
+        Array2::from_shape_vec(shape, rows).map_err(|e| reason(e.to_string()))
     }
 }

@@ -6,24 +6,21 @@
 //! the chips each, where chips pass their tower independently of one another.
 
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread;
-
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::optim::GradientsParams;
-use burn::prelude::{Device, Tensor, TensorData};
-use burn::tensor::{DType, FloatDType};
-use crossbeam_channel::bounded;
+use std::sync::Arc;
 
 use super::inputs::MetadataInput;
 use super::{Precision, reason};
 use crate::error::Result;
 use crate::metadata::{FieldSet, Metadata};
 use crate::model::{ImageEncoder, MetadataEncoder};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::prelude::{Device, Tensor, TensorData};
+use burn::tensor::{DType, FloatDType};
 
 /// A tower and the chips that pass it in one step.
-pub(super) struct Lane<'a> {
-    tower: Tower<'a>,
+pub(super) struct Lane {
+    tower: Tower,
     /// Those of the batch that are the lane's.
     chips: Range<usize>,
     /// Chips of one pass.
@@ -37,17 +34,17 @@ pub(super) struct Lane<'a> {
 }
 
 /// A replica and its input.
-enum Tower<'a> {
+enum Tower {
     Image {
         replica: ImageEncoder,
         /// `[batch, 3, size, size]`.
-        pixels: &'a [f32],
+        pixels: Arc<Vec<f32>>,
         size: usize,
     },
     Metadata {
         replica: MetadataEncoder,
-        input: &'a MetadataInput,
-        records: &'a [Metadata],
+        input: Arc<MetadataInput>,
+        records: Arc<Vec<Metadata>>,
         fields: FieldSet,
     },
 }
@@ -61,11 +58,11 @@ pub(super) struct LaneConfig {
     pub(super) seed: u64,
 }
 
-impl<'a> Lane<'a> {
+impl Lane {
     /// A lane of some chips of one view, `[batch, 3, size, size]`.
     pub(super) fn image(
         tower: &ImageEncoder,
-        pixels: &'a [f32],
+        pixels: Arc<Vec<f32>>,
         size: usize,
         chips: Range<usize>,
         config: &LaneConfig,
@@ -82,22 +79,23 @@ impl<'a> Lane<'a> {
     /// The lane of the metadata.
     pub(super) fn metadata(
         tower: &MetadataEncoder,
-        input: &'a MetadataInput,
-        records: &'a [Metadata],
+        input: Arc<MetadataInput>,
+        records: Arc<Vec<Metadata>>,
         fields: FieldSet,
         config: &LaneConfig,
     ) -> Self {
         let replica = replicate(tower, config.precision);
+        let chips = 0..records.len();
         let tower = Tower::Metadata {
             replica,
             input,
             records,
             fields,
         };
-        Self::new(tower, 0..records.len(), config)
+        Self::new(tower, chips, config)
     }
 
-    fn new(tower: Tower<'a>, chips: Range<usize>, config: &LaneConfig) -> Self {
+    fn new(tower: Tower, chips: Range<usize>, config: &LaneConfig) -> Self {
         Self {
             tower,
             chips,
@@ -206,52 +204,6 @@ impl<'a> Lane<'a> {
             _ => features.cast(FloatDType::F32),
         })
     }
-}
-
-/// Runs the work of each lane and gives the results in the lanes' order: each in a thread of its own, of
-/// which so many work at a time, or without a number all in the caller's. Threads beyond the cores would
-/// gain nothing, and each holds memory. A lane keeps its own thread even where one works at a time,
-/// because batch norm tells lanes apart by their threads.
-pub(super) fn side_by_side<T, R>(
-    lanes: Vec<T>,
-    at_a_time: Option<usize>,
-    work: impl Fn(T) -> Result<R> + Sync,
-) -> Result<Vec<R>>
-where
-    T: Send,
-    R: Send,
-{
-    // burn asserts inside: where memory runs out, for one.
-    let safely = |lane: T| {
-        catch_unwind(AssertUnwindSafe(|| work(lane)))
-            .unwrap_or_else(|_| Err(reason("a tower's pass panicked".into())))
-    };
-    let Some(at_a_time) = at_a_time.filter(|_| lanes.len() > 1) else {
-        return lanes.into_iter().map(safely).collect();
-    };
-    // A place in the channel is a core in use.
-    let (enter, leave) = bounded(at_a_time.max(1));
-    let in_turn = |lane: T| {
-        let ended = || reason("a tower's thread ended".into());
-        enter.send(()).map_err(|_| ended())?;
-        let result = safely(lane);
-        leave.recv().map_err(|_| ended())?;
-        result
-    };
-    thread::scope(|scope| {
-        let running: Vec<_> = lanes
-            .into_iter()
-            .map(|lane| scope.spawn(|| in_turn(lane)))
-            .collect();
-        running
-            .into_iter()
-            .map(|thread| {
-                thread
-                    .join()
-                    .unwrap_or_else(|_| Err(reason("a tower's thread panicked".into())))
-            })
-            .collect()
-    })
 }
 
 /// The same weights as leaves of a new graph, in the precision of the passes. Running statistics are

@@ -14,7 +14,6 @@ mod fields;
 mod folder;
 mod gauge;
 mod inputs;
-mod knn;
 mod lanes;
 mod optimizer;
 mod progress;
@@ -25,13 +24,13 @@ mod tensorboard;
 #[cfg(test)]
 mod tests;
 mod training;
+mod workers;
 
 pub use curves::{accuracy_over_time_svg, compare_svg, curves_svg, read_metrics};
 pub use device::device;
 pub use dry_run::{DryRun, MetadataSummary, SetSummary, dry_run, measure_speed};
 pub use estimate::{Estimate, ForwardMacs, Memory, Parameters, estimate};
 pub use fields::FieldCounts;
-pub use knn::weighted_knn;
 pub use optimizer::OptimizerConfig;
 pub use progress::{Progress, Summary};
 pub use recipe::{

@@ -15,6 +15,7 @@ use super::progress::Metrics;
 use super::step::StepContext;
 use super::tensorboard::EventWriter;
 use super::training::Training;
+use super::workers::Workers;
 use super::{Progress, Recipe, Summary, reason};
 use crate::arch::Arch;
 use crate::chips::ChipSet;
@@ -106,11 +107,13 @@ pub fn pretrain(
     let sets = Arc::new(sets);
     let loader_config = loader_config(recipe, &arch, &sets, options, training.step);
     let mut loader = Loader::start(Arc::clone(&sets), loader_config)?;
+    let input = input.map(Arc::new);
+    let workers = (*device == Device::flex()).then(|| Workers::new(cores()));
     let context = StepContext {
         recipe,
         input: input.as_ref(),
         device: &training.device.clone(),
-        lanes: (*device == Device::flex()).then(cores),
+        workers: workers.as_ref(),
     };
     let mut waiting = Instant::now();
     let mut interrupted = options.stop.load(Ordering::Relaxed);
@@ -119,7 +122,7 @@ pub fn pretrain(
             return Err(reason("the loader ended before the last step".into()));
         };
         let waited = waiting.elapsed();
-        let mut line = training.advance(&batch?, &context, &sets, &folder)?;
+        let mut line = training.advance(batch?, &context, &sets, &folder)?;
         line.waited = waited.as_secs_f64();
         line.bad_items = loader.bad_items().len();
         if let Some(gauge) = &gauge

@@ -1,12 +1,15 @@
 //! One step: the towers' features, the losses over the whole batch, and all gradients.
 
+use std::sync::Arc;
+
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::prelude::{Device, Tensor};
 use rand::RngCore;
 
 use super::inputs::MetadataInput;
-use super::lanes::{Lane, LaneConfig, side_by_side};
+use super::lanes::{Lane, LaneConfig};
+use super::workers::{Workers, side_by_side};
 use super::{Method, Recipe, reason};
 use crate::arch::ImageTower;
 use crate::data::{Batch, rng_for};
@@ -21,12 +24,12 @@ const DROPOUT: u64 = 3;
 #[derive(Debug)]
 pub(super) struct StepContext<'a> {
     pub(super) recipe: &'a Recipe,
-    pub(super) input: Option<&'a MetadataInput>,
+    pub(super) input: Option<&'a Arc<MetadataInput>>,
     /// With autodiff.
     pub(super) device: &'a Device,
-    /// Lanes that work at a time: the cores of a CPU, which one stream of work would leave idle; none on a
-    /// GPU, whose queue is one and where lanes need no threads.
-    pub(super) lanes: Option<usize>,
+    /// Threads for lanes, as many at a time as a CPU has cores, which one stream of work would leave idle;
+    /// none on a GPU, whose queue is one and where lanes need no threads.
+    pub(super) workers: Option<&'a Workers>,
 }
 
 /// The losses of a step and the gradients of all weights.
@@ -52,11 +55,7 @@ pub(super) struct Losses {
 /// The losses always see the whole batch. With `chunk`, the towers' passes do not (GradCache, Gao et al.
 /// 2021): features are computed chunk by chunk without a graph, then the gradient of the loss by each
 /// feature, then each chunk is passed again to bring it to the weights.
-pub(super) fn step(
-    model: &SatMip,
-    batch: &Batch,
-    context: &StepContext<'_>,
-) -> Result<StepOutcome> {
+pub(super) fn step(model: &SatMip, batch: Batch, context: &StepContext<'_>) -> Result<StepOutcome> {
     let recipe = context.recipe;
     let config = LaneConfig {
         chunk: recipe
@@ -70,30 +69,26 @@ pub(super) fn step(
     let size = recipe.preprocessing.size;
     let views = batch.views.len();
     // Not by the number of cores, which would round sums in other ways.
-    let alone = views == 1 && context.lanes.is_some();
+    let alone = views == 1 && context.workers.is_some();
     let parts = match recipe.image {
         ImageTower::Vit(_) if alone => 2,
         _ => 1,
     };
     let share = recipe.batch_size.div_ceil(parts);
-    let mut lanes: Vec<Lane<'_>> = Vec::with_capacity(views * parts + 1);
-    for pixels in &batch.views {
+    let mut lanes: Vec<Lane> = Vec::with_capacity(views * parts + 1);
+    for pixels in batch.views.into_iter().map(Arc::new) {
         for start in (0..recipe.batch_size).step_by(share) {
             let chips = start..(start + share).min(recipe.batch_size);
+            let pixels = Arc::clone(&pixels);
             lanes.push(Lane::image(&model.image, pixels, size, chips, &config));
         }
     }
     if let (Some(tower), Some(input)) = (&model.metadata, context.input) {
-        let records = &batch.metadata;
-        lanes.push(Lane::metadata(
-            tower,
-            input,
-            records,
-            recipe.fields,
-            &config,
-        ));
+        let (input, records) = (Arc::clone(input), Arc::new(batch.metadata));
+        let fields = recipe.fields;
+        lanes.push(Lane::metadata(tower, input, records, fields, &config));
     }
-    let mut features = pass(model, &mut lanes, context)?;
+    let (lanes, mut features) = pass(model, lanes, context)?;
 
     // From here on the batch is whole again.
     let metadata = features.split_off(views * parts);
@@ -118,13 +113,13 @@ pub(super) fn step(
     let mut gradients = GradientsParams::from_grads(by_loss, model);
 
     let of_view = |lane: usize| match lane / parts {
-        view if view < views => &by_features[view],
-        _ => &by_features[views],
+        view if view < views => by_features[view].clone(),
+        _ => by_features[views].clone(),
     };
     let work = lanes.into_iter().enumerate();
     let work = work.map(|(i, lane)| (lane, of_view(i))).collect();
-    let weights = side_by_side(work, context.lanes, |(lane, gradient): (Lane<'_>, _)| {
-        lane.backward(gradient)
+    let weights = side_by_side(context.workers, 0, work, |(lane, gradient): (Lane, _)| {
+        lane.backward(&gradient)
     })?;
     for part in weights {
         Lane::collect(&mut gradients, part, model);
@@ -132,26 +127,26 @@ pub(super) fn step(
     Ok(StepOutcome { gradients, losses })
 }
 
-/// The features of all lanes, in their order.
+/// All lanes and their features, in their order.
 ///
 /// Batch norm averages the running statistics of passes that run side by side. The sum of two does not
 /// depend on their order, the sum of three does, so a third view waits for the first two.
 fn pass(
     model: &SatMip,
-    lanes: &mut [Lane<'_>],
+    mut lanes: Vec<Lane>,
     context: &StepContext<'_>,
-) -> Result<Vec<Tensor<2>>> {
+) -> Result<(Vec<Lane>, Vec<Tensor<2>>)> {
     let cut = if lanes.len() > 3 { 2 } else { lanes.len() };
-    let (first, second) = lanes.split_at_mut(cut);
-    let mut features = Vec::with_capacity(first.len() + second.len());
-    for wave in [first, second] {
-        let wave = wave.iter_mut().collect();
-        let work = |lane: &mut Lane<'_>| lane.features();
-        features.extend(side_by_side(wave, context.lanes, work)?);
+    let second = lanes.split_off(cut);
+    let mut passed = Vec::with_capacity(cut + second.len());
+    for wave in [lanes, second] {
+        let first = passed.len();
+        let work = |mut lane: Lane| lane.features().map(|features| (lane, features));
+        passed.extend(side_by_side(context.workers, first, wave, work)?);
         // Joins the running statistics that the wave's threads left.
         let _ = model.image.valid();
     }
-    Ok(features)
+    Ok(passed.into_iter().unzip())
 }
 
 /// The loss with its graph, and its parts.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
@@ -13,6 +14,7 @@ use super::average::Average;
 use super::checkpoint::{Checkpoints, Trained};
 use super::inputs::{MetadataInput, resolve};
 use super::step::{StepContext, StepOutcome, step};
+use super::workers::Workers;
 use super::{Method, Precision, Recipe};
 use crate::arch::Arch;
 use crate::data::{Batch, rng_for};
@@ -74,7 +76,7 @@ fn batch(views: usize) -> Batch {
 struct Tiny {
     recipe: Recipe,
     arch: Arch,
-    input: Option<MetadataInput>,
+    input: Option<Arc<MetadataInput>>,
     model: SatMip,
     device: Device,
 }
@@ -88,19 +90,19 @@ impl Tiny {
         Self {
             recipe,
             arch,
-            input,
+            input: input.map(Arc::new),
             model,
             device,
         }
     }
 
     fn step(&self, change: impl Fn(&mut Recipe), batch: &Batch) -> StepOutcome {
-        self.step_with(Some(2), change, batch)
+        self.step_with(Some(&Workers::new(2)), change, batch)
     }
 
     fn step_with(
         &self,
-        lanes: Option<usize>,
+        workers: Option<&Workers>,
         change: impl Fn(&mut Recipe),
         batch: &Batch,
     ) -> StepOutcome {
@@ -110,9 +112,9 @@ impl Tiny {
             recipe: &recipe,
             input: self.input.as_ref(),
             device: &self.device,
-            lanes,
+            workers,
         };
-        step(&self.model, batch, &context).unwrap()
+        step(&self.model, batch.clone(), &context).unwrap()
     }
 
     /// Largest difference of two steps' gradients, over the largest gradient; and how many weights have
@@ -348,7 +350,7 @@ fn halves_of_a_lone_view_give_the_gradient_of_the_whole() {
         let batch = batch(1);
         let whole = tiny.step_with(None, |_| (), &batch);
         for chunk in [None, Some(1), Some(3)] {
-            let halves = tiny.step_with(Some(2), |r| r.chunk = chunk, &batch);
+            let halves = tiny.step_with(Some(&Workers::new(2)), |r| r.chunk = chunk, &batch);
             let difference = tiny.compare_parts(&whole, &halves);
             // A difference of rounded squares.
             assert!(difference < 2e-3, "{chunk:?} {difference}");
@@ -365,7 +367,7 @@ fn the_number_of_cores_changes_nothing() {
     let batch = batch(3);
     let mut of = |cores: usize| {
         tiny.model = fresh.clone().train();
-        let outcome = tiny.step_with(Some(cores), uncoupled, &batch);
+        let outcome = tiny.step_with(Some(&Workers::new(cores)), uncoupled, &batch);
         let mut all = Numbers(Vec::new());
         tiny.model.valid().visit(&mut all);
         (tiny.dot(&outcome, &outcome), all.0)

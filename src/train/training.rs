@@ -76,16 +76,17 @@ impl Training {
     /// One step. Of the line, `waited`, `bad_items` and `knn` are the caller's.
     pub(super) fn advance(
         &mut self,
-        batch: &Batch,
+        mut batch: Batch,
         context: &StepContext<'_>,
         sets: &[ChipSet],
         folder: &RunFolder,
     ) -> Result<Progress> {
         let recipe = &self.recipe;
+        let items = std::mem::take(&mut batch.items);
         let mut outcome = step(&self.model, batch, context)?;
         let losses = outcome.losses;
         if !losses.total.is_finite() {
-            let names = batch.items.iter().map(|(set, chip)| sets[*set].name(*chip));
+            let names = items.iter().map(|(set, chip)| sets[*set].name(*chip));
             let names: Vec<&str> = names.collect();
             let done = self.step + 1;
             let what = serde_json::json!({ "step": done, "items": names });
