@@ -299,3 +299,27 @@ fn graphs_and_the_stac_item_say_what_the_model_needs() {
     }
     assert_eq!(item["properties"]["mlm:input"][0]["input"]["shape"][1], 16);
 }
+
+#[test]
+fn the_resize_is_a_graph_as_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let (bundle, _) = export(dir.path(), "f32", &[]);
+    let output = dir.path().join("resize.onnx");
+    let resize = || {
+        let mut command = satmip();
+        let model = command.args(["export", "resize", "-m"]).arg(&bundle);
+        run(model.arg("-o").arg(&output))
+    };
+    let (code, _, stderr) = resize();
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains("to 16 x 16"), "{stderr}");
+    let (code, stdout, stderr) = run(satmip().args(["inspect", "--json"]).arg(&output));
+    assert_eq!(code, 0, "{stderr}");
+    for said in ["picture", "satmip.image.fit", "MatMul"] {
+        assert!(stdout.contains(said), "{said}: {stdout}");
+    }
+    // What is there is not replaced.
+    let (code, _, stderr) = resize();
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("resize.onnx"), "{stderr}");
+}

@@ -49,7 +49,7 @@ pub enum ResizeFilter {
 }
 
 impl Preprocessing {
-    pub(super) fn validate(&self) -> Result<()> {
+    pub(crate) fn validate(&self) -> Result<()> {
         positive("preprocessing.size", self.size)?;
         if self.size > 8192 {
             return Err(Error::arch("preprocessing.size", "is above 8192"));

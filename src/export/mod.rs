@@ -5,6 +5,7 @@
 //! | image | `image` u8 [batch, size, size, 3], RGB | `image_features` f32 [batch, d], `image_embeds` f32 [batch, e], unit rows |
 //! | metadata, text | `input_ids` i64 [batch, length] | `metadata_features`, `metadata_embeds` |
 //! | metadata, tabular | `numbers` f32 [batch, n], `categories` i64 [batch, m], `present` bool [batch, fields] | the same |
+//! | resize | `picture` u8 [batch, height, width, 3], RGB | `image`, fitted for the image graph |
 //!
 //! Opset 20, dynamic batch and length. Preprocessing's normalisation is inside the image graph;
 //! `numbers` are standardised by the caller
@@ -18,9 +19,9 @@ mod image;
 mod metadata;
 mod precision;
 mod projector;
-#[cfg(feature = "serve")]
 mod properties;
 mod random;
+mod resize;
 #[cfg(feature = "serve")]
 mod stac_mlm;
 #[cfg(feature = "serve")]
@@ -29,7 +30,7 @@ mod weights;
 
 use satmip_export::{Graph, Model, ModelInfo};
 
-use crate::arch::Arch;
+use crate::arch::{Arch, Preprocessing};
 use crate::error::{Error, Result};
 
 #[cfg(feature = "serve")]
@@ -116,6 +117,28 @@ pub fn metadata_model(arch: &Arch, weights: &Weights, options: &ExportOptions) -
     build("metadata", "the metadata graph", options, |graph| {
         metadata::build(graph, side, arch.embed_dim, weights)
     })
+}
+
+/// The graph that fits pictures of any size to an image graph's input, for programs without a resize like Pillow's:
+/// `picture` u8 [batch, height, width, 3] to `image` u8 [batch, size, size, 3]. Its bytes are those of
+/// [`image::fit`](crate::image::fit), but for roundings: where the tests compare them, at most 1 apart, with Lanczos 2. It has no operator
+/// that an engine of ours lacks, and works in f32 whatever the options' precision.
+///
+/// # Errors
+/// [`Error::Arch`] for a size, mean or deviation that cannot be.
+pub fn export_resize(preprocessing: &Preprocessing, options: &ExportOptions) -> Result<Vec<u8>> {
+    preprocessing.validate()?;
+    let what = "the resize graph";
+    let mut options = ExportOptions {
+        precision: Precision::F32,
+        ..options.clone()
+    };
+    let properties = properties::of_images(preprocessing)?;
+    options.properties.extend(properties);
+    let model = build("resize", what, &options, |graph| {
+        resize::build(graph, preprocessing)
+    })?;
+    model.to_bytes().map_err(|e| failed(what, e))
 }
 
 /// Why a graph was not built: the weights, or the builder refused it.

@@ -1,34 +1,24 @@
 //! What a graph says of itself: enough to use it without `bundle.json` and without our code.
 
-use crate::arch::{MetadataTower, ResizeFilter};
+#[cfg(feature = "serve")]
+use crate::arch::MetadataTower;
+use crate::arch::{Preprocessing, ResizeFilter};
+#[cfg(feature = "serve")]
 use crate::bundle::BundleManifest;
 use crate::error::{Error, Result};
+#[cfg(feature = "serve")]
 use crate::metadata::Field;
 
-/// `metadata_props` of every graph of a bundle. The whole manifest, but for its files, is
-/// `satmip.bundle`; the rest says the same to those who read no JSON of ours.
-pub(super) fn of(
-    manifest: &BundleManifest,
-    tokenizer: Option<&[u8]>,
-) -> Result<Vec<(String, String)>> {
-    let json = |value: serde_json::Result<String>| {
-        value.map_err(|e| Error::Export {
-            what: "the manifest".into(),
-            reason: e.to_string(),
-            source: Some(e.into()),
-        })
-    };
-    let images = &manifest.arch.preprocessing;
+pub(super) type Properties = Vec<(String, String)>;
+
+/// What is to be known of an image graph's input.
+pub(super) fn of_images(images: &Preprocessing) -> Result<Properties> {
     let filter = match images.filter {
         ResizeFilter::Bilinear => "bilinear",
         ResizeFilter::Bicubic => "bicubic",
         ResizeFilter::Lanczos => "lanczos",
     };
-    let mut all = vec![
-        ("satmip.id", manifest.id.clone()),
-        ("satmip.version", manifest.version.clone()),
-        ("satmip.licence", manifest.licence.clone()),
-        ("satmip.logit_scale", manifest.logit_scale.to_string()),
+    Ok(named(vec![
         ("satmip.image.size", images.size.to_string()),
         (
             "satmip.image.channels",
@@ -43,6 +33,18 @@ pub(super) fn of(
             json(serde_json::to_string(&images.fit))?,
         ),
         ("satmip.image.normalisation", "inside the graph".into()),
+    ]))
+}
+
+/// `metadata_props` of every graph of a bundle. The whole manifest, but for its files, is
+/// `satmip.bundle`; the rest says the same to those who read no JSON of ours.
+#[cfg(feature = "serve")]
+pub(super) fn of(manifest: &BundleManifest, tokenizer: Option<&[u8]>) -> Result<Properties> {
+    let mut all = vec![
+        ("satmip.id", manifest.id.clone()),
+        ("satmip.version", manifest.version.clone()),
+        ("satmip.licence", manifest.licence.clone()),
+        ("satmip.logit_scale", manifest.logit_scale.to_string()),
     ];
     if let Some(side) = &manifest.arch.metadata {
         let names: Vec<&str> = side.fields.iter().map(Field::name).collect();
@@ -63,8 +65,20 @@ pub(super) fn of(
     }
     all.push(("satmip.training", manifest.training.to_string()));
     all.push(("satmip.bundle", json(serde_json::to_string(manifest))?));
-    Ok(all
-        .into_iter()
-        .map(|(key, value)| (key.into(), value))
-        .collect())
+    let mut properties = of_images(&manifest.arch.preprocessing)?;
+    properties.extend(named(all));
+    Ok(properties)
+}
+
+fn named(all: Vec<(&str, String)>) -> Properties {
+    let owned = |(key, value): (&str, String)| (key.to_owned(), value);
+    all.into_iter().map(owned).collect()
+}
+
+fn json(value: serde_json::Result<String>) -> Result<String> {
+    value.map_err(|e| Error::Export {
+        what: "the manifest".into(),
+        reason: e.to_string(),
+        source: Some(e.into()),
+    })
 }

@@ -4,7 +4,8 @@
 //! widened by the scale when the picture shrinks, at the distances between centres of pixels, and
 //! they add up to 1. Rows are resampled first and rounded to 8 bits, then columns, both with
 //! weights of 22 binary places. All of it is part of the definition, and with all of it the bytes
-//! are Pillow's. The order alone matters by up to 53 of 255 where black and white meet and the
+//! are Pillow's (up to Pillow 12; 13 begins with the columns where a picture loses much more of its height
+//! than of its width, which a square never does). The order alone matters by up to 53 of 255 where black and white meet and the
 //! filter has negative lobes; how halves round by up to 2. That is why this is not left to a
 //! crate that begins with the columns.
 

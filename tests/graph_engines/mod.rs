@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use rten::{Model, ModelOptions, Value, ValueOrView};
+use rten::{Model, ModelOptions, NodeId, Value, ValueOrView};
 use rten_tensor::Tensor;
 use rten_tensor::prelude::*;
 
@@ -60,6 +60,23 @@ impl Engine {
         }
     }
 
+    /// The numbers of the only output, bytes of any shape.
+    pub fn bytes(&mut self, inputs: &Named<'_>) -> Vec<u8> {
+        match self {
+            Engine::Rten(model) => {
+                let ids = model.output_ids().to_vec();
+                let values = model.run(to_rten(model, inputs), &ids, None).unwrap();
+                let tensor: Tensor<u8> = values.into_iter().next().unwrap().try_into().unwrap();
+                tensor.to_vec()
+            }
+            Engine::OnnxRuntime(session) => {
+                let outputs = session.run(to_onnx_runtime(inputs)).unwrap();
+                let (_, data) = outputs[0].try_extract_tensor::<u8>().unwrap();
+                data.to_vec()
+            }
+        }
+    }
+
     pub fn run(&mut self, inputs: &Named<'_>) -> Result<Outputs, String> {
         match self {
             Engine::Rten(model) => run_rten(model, inputs),
@@ -68,8 +85,8 @@ impl Engine {
     }
 }
 
-fn run_rten(model: &Model, inputs: &Named<'_>) -> Result<Outputs, String> {
-    let inputs = inputs.iter().map(|(name, input)| {
+fn to_rten<'a>(model: &Model, inputs: &Named<'_>) -> Vec<(NodeId, ValueOrView<'a>)> {
+    let value = |(name, input): &(&str, Input)| {
         let value: Value = match input {
             Input::U8(dims, data) => Tensor::from_data(dims, data.clone()).into(),
             Input::F32(dims, data) => Tensor::from_data(dims, data.clone()).into(),
@@ -83,10 +100,14 @@ fn run_rten(model: &Model, inputs: &Named<'_>) -> Result<Outputs, String> {
             }
         };
         (model.node_id(name).unwrap(), ValueOrView::from(value))
-    });
+    };
+    inputs.iter().map(value).collect()
+}
+
+fn run_rten(model: &Model, inputs: &Named<'_>) -> Result<Outputs, String> {
     let ids = model.output_ids().to_vec();
     let values = model
-        .run(inputs.collect(), &ids, None)
+        .run(to_rten(model, inputs), &ids, None)
         .map_err(|e| e.to_string())?;
     let name = |id| model.node_info(id).unwrap().name().unwrap().to_owned();
     Ok(ids
@@ -100,10 +121,7 @@ fn run_rten(model: &Model, inputs: &Named<'_>) -> Result<Outputs, String> {
         .collect())
 }
 
-fn run_onnx_runtime(
-    session: &mut ort::session::Session,
-    inputs: &Named<'_>,
-) -> Result<Outputs, String> {
+fn to_onnx_runtime(inputs: &Named<'_>) -> Vec<(String, ort::value::DynValue)> {
     use ort::value::{DynValue, Tensor};
     let value = |input: &Input| -> DynValue {
         match input.clone() {
@@ -113,11 +131,19 @@ fn run_onnx_runtime(
             Input::Bool(dims, data) => Tensor::from_array((dims, data)).unwrap().into_dyn(),
         }
     };
-    let inputs: Vec<(String, DynValue)> = inputs
+    inputs
         .iter()
         .map(|(name, input)| ((*name).to_owned(), value(input)))
-        .collect();
-    let outputs = session.run(inputs).map_err(|e| e.to_string())?;
+        .collect()
+}
+
+fn run_onnx_runtime(
+    session: &mut ort::session::Session,
+    inputs: &Named<'_>,
+) -> Result<Outputs, String> {
+    let outputs = session
+        .run(to_onnx_runtime(inputs))
+        .map_err(|e| e.to_string())?;
     Ok(outputs
         .iter()
         .map(|(name, value)| {

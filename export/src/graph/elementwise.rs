@@ -107,6 +107,15 @@ impl Graph {
         self.node("Gelu", &[x], vec![text("approximate", "none")], made)
     }
 
+    /// The sine of an angle in radians.
+    ///
+    /// # Errors
+    /// A type that is not a float.
+    pub fn sin(&mut self, x: Value) -> Result<Value> {
+        let made = self.take("Sin", 0, x, FLOATS)?;
+        self.node("Sin", &[x], Vec::new(), made)
+    }
+
     /// `0, 1, ..` up to and without the number that `limit` holds, a scalar that is known to be a
     /// dimension ([`Graph::dim_of`]).
     ///

@@ -1,6 +1,7 @@
 //! `satmip export`.
 
 mod precision;
+mod resize;
 mod verify;
 
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use crate::bundle;
 use crate::error::{Error, Result};
 use crate::export::{Checkpoint, Precision};
 
-/// Write a trained model as a bundle of ONNX graphs, or verify one
+/// Write a trained model as a bundle of ONNX graphs, verify one, or write the graph that resizes
 ///
 /// The checkpoint is a folder with `arch.json`, `weights.safetensors`, for a text tower
 /// `tokenizer.json`, and where they exist `card.json` (id, version, licence, training, metrics) and
@@ -30,6 +31,7 @@ pub(super) struct ExportArgs {
 #[derive(Debug, Subcommand)]
 enum ExportCommand {
     Verify(verify::VerifyArgs),
+    Resize(resize::ResizeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -67,6 +69,7 @@ struct WriteArgs {
 pub(super) fn run(args: ExportArgs, terminal: &Terminal) -> Result<Exit> {
     match args.command {
         Some(ExportCommand::Verify(args)) => verify::run(&args, terminal),
+        Some(ExportCommand::Resize(args)) => resize::run(&args, terminal),
         None => write(args.write, terminal),
     }
 }

@@ -1,0 +1,44 @@
+//! `satmip export resize`.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::Exit;
+use crate::cli::terminal::Terminal;
+use crate::cli::zoo::ZooArgs;
+use crate::error::{Error, Result};
+use crate::export::{ExportOptions, export_resize};
+
+/// Write the graph that fits pictures of any size to a model's input
+///
+/// `picture`, u8 [batch, height, width, 3], becomes `image`, u8 [batch, size, size, 3], as this program makes it but for
+/// roundings. For programs without a resize like Pillow's: run it before the model's own image graph.
+#[derive(Debug, Args)]
+pub(super) struct ResizeArgs {
+    /// Name of a model, or folder of a bundle
+    #[arg(short, long, default_value = "satmip-nano", value_name = "MODEL")]
+    model: String,
+    /// File to write; it must not exist
+    #[arg(short, long, value_name = "ONNX")]
+    output: PathBuf,
+    #[command(flatten)]
+    zoo: ZooArgs,
+}
+
+pub(super) fn run(args: &ResizeArgs, terminal: &Terminal) -> Result<Exit> {
+    let bundle = args.zoo.open(terminal).open(&args.model, None)?;
+    let preprocessing = &bundle.manifest().arch.preprocessing;
+    let bytes = export_resize(preprocessing, &ExportOptions::default())?;
+    File::create_new(&args.output)
+        .and_then(|mut file| file.write_all(&bytes))
+        .map_err(|e| Error::io(&args.output, e))?;
+    let size = preprocessing.size;
+    terminal.say(&format!(
+        "pictures of any size to {size} x {size}, in `{}`",
+        args.output.display()
+    ));
+    Ok(Exit::Done)
+}
