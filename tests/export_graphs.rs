@@ -1,6 +1,7 @@
 //! Exported graphs against a plain f64 reference, in rten and, where it is found, ONNX Runtime.
 #![cfg(all(feature = "export", feature = "serve"))]
 
+#[allow(dead_code)]
 mod graph_engines;
 mod graph_samples;
 mod reference;
