@@ -1,7 +1,7 @@
 """Our graphs of a ViT against PyTorch's export of the same weights, in ONNX Runtime on the CPU.
 
     cargo build --release --features cli,builtin-model,train --bin satmip
-    python benches/onnx_graphs.py [--satmip PROGRAM] [--model vit_small_patch16_224] [--batches 1,8,32] [--rounds 5] [--threads 2]
+    python benches/onnx_graphs.py [--satmip PROGRAM] [--model vit_small_patch16_224] [--batches 1,8,32] [--rounds 5] [--threads 2] [--only TEXT]
 
 Needs torch, timm, onnx, onnxscript, onnxruntime, safetensors, sympy. Weights are timm's random ones, made less regular. Rivals: torch.onnx's
 export as it is and after onnxruntime.transformers.optimizer; our f32 graph with ONNX Runtime's fused attention (com.microsoft.Attention),
@@ -169,6 +169,7 @@ def main():
     parser.add_argument("--batches", default="1,8,32")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", default="", help="f32 against graphs whose name has this in it")
     parser.add_argument("--export-only", action="store_true", help="seconds, memory and sizes of the export alone")
     parser.add_argument("--engines", action="store_true", help="f32 against int8 in satmip's engines instead")
     options = parser.parse_args()
@@ -193,9 +194,11 @@ def main():
         if options.engines:
             engines(options, scratch, size)
             return
-        paths |= rivals(model, size, scratch)
+        if options.only in "torch.onnx, optimised":
+            paths |= rivals(model, size, scratch)
         paths["f32, fused attention"] = fused(paths["f32"], model.blocks[0].attn.num_heads, scratch)
         paths["f32, quantize_dynamic"] = quantised(paths["f32"], scratch)
+        paths = {name: path for name, path in paths.items() if name == "f32" or options.only in name}
         sessions = {name: session(path, options.threads) for name, path in paths.items()}
 
         batches = [int(b) for b in options.batches.split(",")]
