@@ -117,7 +117,7 @@ pub fn open(graph: &[u8], name: &str, options: &EngineOptions) -> Result<Box<dyn
 }
 
 /// Runs `work`, which calls into a runtime, and turns a panic in it into an error. Tens of
-/// thousands of damaged graphs (`tests/engine.rs`) found none, but both runtimes have assertions
+/// thousands of damaged graphs (`tests/engine/hostile.rs`) found none, but both runtimes have assertions
 /// inside, and a hostile file that trips one must not take the caller along.
 fn guarded<R>(
     engine: &'static str,
