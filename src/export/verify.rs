@@ -1,6 +1,6 @@
 //! Whether a bundle does what it promises, on every engine that this machine has.
 
-use ndarray::{Array2, Array4, ArrayView2};
+use ndarray::{Array2, Array4, ArrayView2, Axis, concatenate};
 use serde::Serialize;
 
 use crate::bundle::Bundle;
@@ -92,17 +92,17 @@ pub fn verify(bundle: &Bundle, options: &EngineOptions) -> Result<Verification> 
         false => precisions[0],
     };
     let sample = Drawn::new(manifest.arch.preprocessing.size);
-    let load = |precision: &str, device: Device, batch: usize| -> Result<Embedder> {
+    let load = |precision: &str, device: Device| -> Result<Embedder> {
         EmbedderBuilder::from(bundle.clone().in_precision(precision)?)
             .engine(EngineOptions {
                 device,
                 sessions: 1,
                 library: options.library.clone(),
             })
-            .batch_size(batch)
+            .batch_size(BATCHES[BATCHES.len() - 1])
             .load()
     };
-    let reference = load(against, Device::Rten, 1).and_then(|model| sample.rows(&model));
+    let reference = load(against, Device::Rten).and_then(|model| sample.rows(&model, 1));
     let devices = available(options);
     let mut found = Verification {
         id: manifest.id.clone(),
@@ -111,24 +111,26 @@ pub fn verify(bundle: &Bundle, options: &EngineOptions) -> Result<Verification> 
     };
     for precision in precisions {
         let names = manifest.graphs(precision);
-        let contract = load(precision, Device::Rten, 1).err();
+        let contract = load(precision, Device::Rten).err();
         let mut sides = [Vec::new(), Vec::new()];
-        for (device, batch) in devices
-            .iter()
-            .flat_map(|d| BATCHES.map(|batch| (*d, batch)))
-        {
-            let made = load(precision, device, batch).and_then(|model| sample.rows(&model));
-            let tolerance = tolerance(precision, against);
-            let compared = compare(reference.as_ref(), made.as_ref());
-            for (side, (cosine_min, max_abs, error)) in sides.iter_mut().zip(compared) {
-                side.push(ParityReport {
-                    device: device.to_string(),
-                    batch,
-                    cosine_min,
-                    max_abs,
-                    tolerance,
-                    error,
-                });
+        for device in &devices {
+            let model = load(precision, *device);
+            for batch in BATCHES {
+                let made = match &model {
+                    Ok(model) => sample.rows(model, batch).map_err(|e| e.to_string()),
+                    Err(error) => Err(error.to_string()),
+                };
+                let compared = compare(reference.as_ref(), made.as_ref());
+                for (side, (cosine_min, max_abs, error)) in sides.iter_mut().zip(compared) {
+                    side.push(ParityReport {
+                        device: device.to_string(),
+                        batch,
+                        cosine_min,
+                        max_abs,
+                        tolerance: tolerance(precision, against),
+                        error,
+                    });
+                }
             }
         }
         let [image, metadata] = sides;
@@ -199,14 +201,28 @@ impl Drawn {
         Drawn { pictures, records }
     }
 
-    fn rows(&self, model: &Embedder) -> Result<Rows> {
-        let images = model.embed_prepared(self.pictures.view())?.embeds;
-        let metadata = match model.fields().is_empty() {
-            true => None,
-            false => Some(model.metadata_output(&self.records)?.embeds),
-        };
-        Ok((images, metadata))
+    /// All rows, in batches of this size.
+    fn rows(&self, model: &Embedder, batch: usize) -> Result<Rows> {
+        let pictures = self.pictures.axis_chunks_iter(Axis(0), batch);
+        let images = pictures.map(|chunk| Ok(model.embed_prepared(chunk)?.embeds));
+        let images = joined(images.collect::<Result<Vec<_>>>()?)?;
+        if model.fields().is_empty() {
+            return Ok((images, None));
+        }
+        let records = self.records.chunks(batch);
+        let metadata = records.map(|chunk| Ok(model.metadata_output(chunk)?.embeds));
+        let metadata = joined(metadata.collect::<Result<Vec<_>>>()?)?;
+        Ok((images, Some(metadata)))
     }
+}
+
+/// Rows of batches, one below the other.
+fn joined(batches: Vec<Array2<f32>>) -> Result<Array2<f32>> {
+    let views: Vec<_> = batches.iter().map(|rows| rows.view()).collect();
+    concatenate(Axis(0), &views).map_err(|e| Error::Argument {
+        what: "a batch",
+        reason: e.to_string(),
+    })
 }
 
 /// A record with more or fewer fields; the first has none.
@@ -237,11 +253,11 @@ fn record(row: usize) -> Result<Metadata> {
 /// Least cosine, largest difference, and what failed, of images and metadata.
 fn compare(
     reference: Result<&Rows, &Error>,
-    made: Result<&Rows, &Error>,
+    made: Result<&Rows, &String>,
 ) -> [(f64, f64, Option<String>); 2] {
     let nothing = |reason: String| (0.0, f64::INFINITY, Some(reason));
     match (reference, made) {
-        (_, Err(error)) => [(); 2].map(|()| nothing(error.to_string())),
+        (_, Err(error)) => [(); 2].map(|()| nothing(error.clone())),
         (Err(error), _) => [(); 2].map(|()| nothing(format!("the reference: {error}"))),
         (Ok(a), Ok(b)) => [
             difference(a.0.view(), b.0.view()),
