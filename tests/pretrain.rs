@@ -309,6 +309,7 @@ fn impossible_recipes_are_refused_by_name() {
     refused(&|r| r.data.clear(), "data");
     refused(&|r| r.field_dropout = f64::NAN, "field_dropout");
     refused(&|r| r.lambda = -1.0, "lambda");
+    refused(&|r| r.temperature = 0.001, "temperature");
     refused(&|r| r.views.crop_area = [0.0, 1.0], "views");
     refused(&|r| r.optimizer.learning_rate = 0.0, "learning_rate");
 }

@@ -11,6 +11,7 @@ OUT/figures.jsonl has a line for each report and each finished run (zoo/report-f
 """
 
 import argparse
+import csv
 import json
 import os
 import statistics
@@ -26,6 +27,8 @@ COST = {
     "satmip": 0.57,
     "satmips": 1.02,
     "uncoupled": 1.52,
+    "batch-256": 2.04,
+    "simclr-256": 2.0,
 }
 
 # Half as wide as nano's, which learns as much in a step and takes half as long (benches/README.md); the metadata towers shrink with it.
@@ -38,6 +41,11 @@ ALONE = ['method="satmip"', "views.crop_area=[0.5,1.0]", "views.jitter=0.0", "vi
 EUROSAT = ['data=[{archive="eurosat_rgb.tar",index="eurosat_rgb.csv"}]']
 PLACE = [*EUROSAT, 'fields=["location"]', "field_dropout=0.0"]
 PLACES = [*PLACE, "metadata.attention_dropout=0.0", "metadata.hidden_dropout=0.0"]
+# Views that change less of the place, and such as hide the light and the haze of a scene: SLIP's jitter.
+GENTLE = ["views.crop_area=[0.5,1.0]"]
+COLOURS = ["views.saturation=0.4", "views.hue=0.1", "views.grey=0.2"]
+# Locations to a tenth of a degree, some 10 km (`coarse_places` writes the index).
+COARSE = 'data=[{archive="eurosat_rgb.tar",index="OUT/eurosat_rgb-coarse.csv"}]'
 FOUR = ["field_dropout=0.1"]
 
 # Steps of SimCLR whose time is the budget: of runs on EuroSAT, and of runs on all four sets.
@@ -52,6 +60,17 @@ RUNS = {
     "satmip-text": ("nano-satmip", "satmip-text", "eurosat", [*TEXT, *PLACE]),
     "uncoupled": ("nano-satmips-tabular", "uncoupled", "eurosat", [*TABULAR, *PLACES, "view_coupling=false"]),
     "untouched-metadata": ("nano-satmips-tabular", "satmips", "eurosat", [*TABULAR, *PLACES, "metadata_follow_views=false"]),
+    "lambda-0.3": ("nano-satmips-tabular", "satmips", "eurosat", [*TABULAR, *PLACES, "lambda=0.3"]),
+    "lambda-3": ("nano-satmips-tabular", "satmips", "eurosat", [*TABULAR, *PLACES, "lambda=3.0"]),
+    "batch-256": ("nano-satmips-tabular", "batch-256", "eurosat", [*TABULAR, *PLACES, "batch_size=256"]),
+    "simclr-256": ("nano-simclr", "simclr-256", "eurosat", [*IMAGE, *EUROSAT, "batch_size=256"]),
+    "temperature-0.2": ("nano-satmips-tabular", "satmips", "eurosat", [*TABULAR, *PLACES, "temperature=0.2"]),
+    "mlp-projector": ("nano-satmips-tabular", "satmips", "eurosat", [*TABULAR, *PLACES, 'image_projector={kind="mlp",hidden=[256]}']),
+    "gentle-crops": ("nano-satmips-tabular", "satmips", "eurosat", [*TABULAR, *PLACES, *GENTLE]),
+    "simclr-gentle-crops": ("nano-simclr", "simclr", "eurosat", [*IMAGE, *EUROSAT, *GENTLE]),
+    "strong-colours": ("nano-satmips-tabular", "satmips", "eurosat", [*TABULAR, *PLACES, *COLOURS]),
+    "simclr-strong-colours": ("nano-simclr", "simclr", "eurosat", [*IMAGE, *EUROSAT, *COLOURS]),
+    "coarse-places": ("nano-satmips-tabular", "satmips", "eurosat", [*TABULAR, *PLACES, COARSE]),
     "four-simclr": ("nano-simclr", "simclr", "four", IMAGE),
     "four-tabular": ("nano-satmips-tabular", "satmips", "four", [*TABULAR, *FOUR]),
     "four-text": ("nano-satmips", "satmips-text", "four", [*TEXT, *FOUR]),
@@ -77,6 +96,18 @@ TASKS = {
 }
 
 
+def coarse_places(options):
+    """EuroSAT's index with its locations rounded to a tenth of a degree."""
+    with open(Path(options.data) / "eurosat_rgb.csv", newline="") as index, open(options.out / "eurosat_rgb-coarse.csv", "w", newline="") as coarse:
+        rows = csv.DictReader(index)
+        writer = csv.DictWriter(coarse, rows.fieldnames)
+        writer.writeheader()
+        for row in rows:
+            for axis in ("lon", "lat"):
+                row[axis] = row[axis] and f"{float(row[axis]):.1f}"
+            writer.writerow(row)
+
+
 def train(options, name, seed):
     """The folder of a finished run."""
     recipe, cost, budget, changes = RUNS[name]
@@ -84,8 +115,9 @@ def train(options, name, seed):
     out = options.out / "runs" / f"{name}-s{seed}"
     if not (out / "weights.safetensors").exists():
         out.parent.mkdir(parents=True, exist_ok=True)
+        coarse_places(options)
         changes = [
-            *changes,
+            *[change.replace("OUT/", f"{options.out.resolve()}/") for change in changes],
             f"seed={seed}",
             f"steps={steps}",
             f"optimizer.warmup_steps={steps // 10}",
@@ -101,7 +133,8 @@ def train(options, name, seed):
 def peak_memory(options, name):
     """The most memory, in MB, that three steps of a run take (Linux counts in KiB)."""
     recipe, _, _, changes = RUNS[name]
-    changes = [*changes, "steps=3", "optimizer.warmup_steps=1", "validation.chips=200"]
+    coarse_places(options)
+    changes = [*[change.replace("OUT/", f"{options.out.resolve()}/") for change in changes], "steps=3", "optimizer.warmup_steps=1", "validation.chips=200"]
     with tempfile.TemporaryDirectory() as out:
         command = [options.satmip, "pretrain", "-q", "-c", f"zoo/recipes/{recipe}.toml", "--data", options.data, "-o", f"{out}/run"]
         command += [word for change in changes for word in ("--set", change)]

@@ -37,6 +37,9 @@ pub struct Recipe {
     /// Weight of SatMIP's loss in SatMIPS; the paper's lambda, 1 in SLIP.
     #[serde(default = "one")]
     pub lambda: f64,
+    /// SatMIP's temperature at the start, from 0.01 to 1; it is learned, and starts at 0.07 as CLIP's and SLIP's.
+    #[serde(default = "initial_temperature")]
+    pub temperature: f64,
     /// Width of the common space.
     pub embed_dim: usize,
     /// Fields that the metadata tower reads.
@@ -255,6 +258,10 @@ impl Recipe {
 
 fn one() -> f64 {
     1.0
+}
+
+fn initial_temperature() -> f64 {
+    0.07
 }
 
 fn yes() -> bool {

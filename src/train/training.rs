@@ -49,6 +49,10 @@ impl Training {
         let head = recipe.simclr.as_ref();
         let head = head.filter(|_| recipe.method != Method::Satmip);
         let mut model = SatMip::new(arch, head, &device)?;
+        let scale = recipe.temperature.recip().ln();
+        model.logit_scale = model
+            .logit_scale
+            .map(|start| start.full_like(scale).require_grad());
         if let Some(init) = &recipe.init {
             let report = load_image_tower(&mut model, &init.weights, &init.prefix)?;
             folder.write_json("init.json", &report)?;

@@ -55,6 +55,7 @@ impl Recipe {
         })?;
         number("batch_size", self.batch_size, &BATCH)?;
         real("lambda", self.lambda, 0.0..=1e6)?;
+        real("temperature", self.temperature, 0.01..=1.0)?;
         number("max_bad_items", self.max_bad_items, &(0..=1_000_000_000))?;
         number("checkpoint.every", self.checkpoint.every, &COUNT)?;
         number("checkpoint.keep", self.checkpoint.keep, &COUNT)?;
