@@ -1,7 +1,7 @@
 """Trains and evaluates everything that zoo/REPORT.md tells of, and writes its tables.
 
     cargo build --release --features cli,builtin-model,train --bin satmip
-    python zoo/reproduce.py DATA OUT [--scale 1.0] [--seeds 1,2,3] [--only NAME,..] [--stage train|memory|figures] [--satmip PROGRAM]
+    python zoo/reproduce.py DATA OUT [--scale 1.0] [--seeds 1,2,3] [--only NAME,..] [--jobs 1] [--stage train|cost|memory|figures] [--satmip PROGRAM]
 
 DATA holds eurosat_rgb, planesnet, shipsnet and sen2ports (.tar and .csv). Runs train a small network on the train
 split of eurosat_rgb, or on those of all four sets. A budget is the time of so many steps of SimCLR (STEPS): other methods get as many steps as their
@@ -14,20 +14,22 @@ import argparse
 import csv
 import json
 import os
+import queue
 import statistics
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-# Step time over SimCLR's.
+# Step time over SimCLR's, of `--stage cost` (two digits).
 COST = {
     "simclr": 1.0,
-    "satmip-text": 0.70,
-    "satmips-text": 1.08,
-    "satmip": 0.57,
-    "satmips": 1.02,
-    "uncoupled": 1.52,
-    "batch-256": 2.04,
+    "satmip-text": 0.56,
+    "satmips-text": 1.06,
+    "satmip": 0.52,
+    "satmips": 1.0,
+    "uncoupled": 1.5,
+    "batch-256": 2.0,
     "simclr-256": 2.0,
 }
 
@@ -108,37 +110,85 @@ def coarse_places(options):
             writer.writerow(row)
 
 
-def train(options, name, seed):
-    """The folder of a finished run."""
-    recipe, cost, budget, changes = RUNS[name]
+def pretrain(options, name, out, changes):
+    """The command of a run."""
+    recipe, _, _, own = RUNS[name]
+    own = [change.replace("OUT/", f"{options.out.resolve()}/") for change in own]
+    command = [options.satmip, "pretrain", "-q", "-c", f"zoo/recipes/{recipe}.toml", "--data", options.data, "-o", out]
+    command += [word for change in [*own, *changes] for word in ("--set", change)]
+    return list(map(str, command))
+
+
+def run_folder(options, name, seed):
+    return options.out / "runs" / f"{name}-s{seed}"
+
+
+def train(options, name, seed, cores=None):
+    """Finishes a run, on these cores alone."""
+    _, cost, budget, _ = RUNS[name]
     steps = round(options.scale * STEPS[budget] / COST[cost])
-    out = options.out / "runs" / f"{name}-s{seed}"
-    if not (out / "weights.safetensors").exists():
-        out.parent.mkdir(parents=True, exist_ok=True)
-        coarse_places(options)
-        changes = [
-            *[change.replace("OUT/", f"{options.out.resolve()}/") for change in changes],
-            f"seed={seed}",
-            f"steps={steps}",
-            f"optimizer.warmup_steps={steps // 10}",
-            f"validation.every={max(1, steps // 10)}",
-            f"checkpoint.every={max(1, steps // 5)}",
-        ]
-        command = [options.satmip, "pretrain", "-q", "-c", f"zoo/recipes/{recipe}.toml", "--data", options.data, "-o", out]
-        command += [word for change in changes for word in ("--set", change)]
-        subprocess.run([*map(str, command), *(["--resume"] if out.exists() else [])], check=True)
-    return out
+    out = run_folder(options, name, seed)
+    if (out / "weights.safetensors").exists():
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    changes = [
+        f"seed={seed}",
+        f"steps={steps}",
+        f"optimizer.warmup_steps={steps // 10}",
+        f"validation.every={max(1, steps // 10)}",
+        f"checkpoint.every={max(1, steps // 5)}",
+    ]
+    command = pretrain(options, name, out, changes) + (["--resume"] if out.exists() else [])
+    subprocess.run(on_cores(command, cores), check=True)
+
+
+def on_cores(command, cores):
+    """A command that keeps to some of the processor's cores (Linux)."""
+    return command if cores is None else ["taskset", "--cpu-list", ",".join(map(str, cores)), *command]
+
+
+def train_all(options, names, seeds):
+    """All runs, --jobs of them at a time, each with its share of the cores."""
+    shares = queue.SimpleQueue()
+    cores = sorted(os.sched_getaffinity(0))
+    for job in range(options.jobs):
+        shares.put(cores[job :: options.jobs] if options.jobs > 1 else None)
+
+    def one(run):
+        share = shares.get()
+        try:
+            train(options, *run, share)
+        finally:
+            shares.put(share)
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for done in [pool.submit(one, (name, seed)) for seed in seeds for name in names]:
+            done.result()
+
+
+STEPS_OF_A_COST = 8
+
+
+def step_costs(options, names, rounds=3):
+    """Seconds between the steps of short runs, in turn on one core: the median of the steps after the second."""
+    seconds = {name: [] for name in names}
+    core = sorted(os.sched_getaffinity(0))[:1]
+    for turn in range(rounds):
+        for name in names if turn % 2 else reversed(names):
+            changes = [f"steps={STEPS_OF_A_COST}", "optimizer.warmup_steps=1", "validation.every=1000", "validation.chips=200"]
+            with tempfile.TemporaryDirectory() as out:
+                subprocess.run(on_cores(pretrain(options, name, f"{out}/run", changes), core), stderr=subprocess.DEVNULL, check=True)
+                lines = [json.loads(line) for line in Path(out, "run", "metrics.jsonl").read_text().splitlines()]
+            times = [line["seconds"] for line in lines[:-1]]
+            seconds[name] += [after - before for before, after in zip(times[1:], times[2:])]
+    return {name: statistics.median(steps) for name, steps in seconds.items()}
 
 
 def peak_memory(options, name):
     """The most memory, in MB, that three steps of a run take (Linux counts in KiB)."""
-    recipe, _, _, changes = RUNS[name]
-    coarse_places(options)
-    changes = [*[change.replace("OUT/", f"{options.out.resolve()}/") for change in changes], "steps=3", "optimizer.warmup_steps=1", "validation.chips=200"]
+    changes = ["steps=3", "optimizer.warmup_steps=1", "validation.chips=200"]
     with tempfile.TemporaryDirectory() as out:
-        command = [options.satmip, "pretrain", "-q", "-c", f"zoo/recipes/{recipe}.toml", "--data", options.data, "-o", f"{out}/run"]
-        command += [word for change in changes for word in ("--set", change)]
-        run = subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL)
+        run = subprocess.Popen(pretrain(options, name, f"{out}/run", changes), stderr=subprocess.DEVNULL)
         _, status, usage = os.wait4(run.pid, 0)
     if status != 0:
         raise SystemExit(f"{name}: the run failed")
@@ -192,24 +242,32 @@ def main():
     parser.add_argument("--only", default=",".join(RUNS))
     parser.add_argument("--satmip", default="target/release/satmip")
     parser.add_argument("--tasks", default=",".join(TASKS))
-    parser.add_argument("--stage", choices=["train", "memory", "figures", "all"], default="all", help="train: no evaluation yet; memory, figures: nothing else")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, each on its share of the cores; a budget is then of so many cores")
+    stages = ["train", "cost", "memory", "figures", "all"]
+    parser.add_argument("--stage", choices=stages, default="all", help="train: no evaluation yet; cost, memory, figures: nothing else")
     options = parser.parse_args()
     seeds, names, tasks = (text.split(",") for text in (options.seeds, options.only, options.tasks))
 
+    if options.stage == "figures":
+        write_figures(options.out)
+        return
+
+    options.out.mkdir(parents=True, exist_ok=True)
+    coarse_places(options)
     if options.stage == "train":
-        for seed in seeds:
-            for name in names:
-                train(options, name, seed)
+        train_all(options, names, seeds)
+        return
+
+    if options.stage == "cost":
+        costs = step_costs(options, names)
+        for name, seconds in costs.items():
+            print(f"{name}: {1000 * seconds:.0f} ms a step, {seconds / costs[names[0]]:.2f} of {names[0]}")
         return
 
     if options.stage == "memory":
         peaks = {name: peak_memory(options, name) for name in names}
         for name, peak in peaks.items():
             print(f"{name}: {peak:.0f} MB, {peak / peaks[names[0]]:.2f} of {names[0]}")
-        return
-
-    if options.stage == "figures":
-        write_figures(options.out)
         return
 
     rows = {}
@@ -220,10 +278,11 @@ def main():
                 rows[label][question[0], *question[1], question[2], task] = [
                     evaluate(options, label.split()[0], arguments, question, task)
                 ]
+    train_all(options, names, seeds)
     runs = []
     for seed in seeds:
         for name in names:
-            run = train(options, name, seed)
+            run = run_folder(options, name, seed)
             runs.append(run)
             row = rows.setdefault(name, {})
             for question in QUESTIONS:
