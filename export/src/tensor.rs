@@ -218,6 +218,27 @@ impl Tensor {
         Tensor::f32(vec![columns, rows], out)
     }
 
+    /// Equal parts along the first dimension of a tensor of singles, in their order.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] for any other tensor, and for a dimension that `N` does not divide.
+    pub(crate) fn parts<const N: usize>(&self) -> Result<[Tensor; N]> {
+        let rows = self.dims.first().copied().filter(|n| n.is_multiple_of(N));
+        let (Some(data), Some(rows)) = (self.as_f32(), rows) else {
+            return Err(Error::Tensor {
+                dims: self.dims.clone(),
+                reason: format!("expected f32 in {N} equal parts, got {}", self.data_type()),
+            });
+        };
+        let mut dims = self.dims.clone();
+        dims[0] = rows / N;
+        let size = data.len() / N;
+        Ok(std::array::from_fn(|i| Tensor {
+            dims: dims.clone(),
+            data: Data::F32(data[i * size..(i + 1) * size].to_vec()),
+        }))
+    }
+
     /// The elements as the format's raw bytes, little endian.
     pub fn to_bytes(&self) -> Vec<u8> {
         match &self.data {

@@ -203,7 +203,7 @@ fn a_convolution_by_hand() {
     );
 }
 
-/// 5 tokens, width 8, 2 heads: the shapes go through Reshape, Transpose, Split, Range and Where.
+/// 5 tokens, width 8, 2 heads: the shapes go through Reshape, Transpose, Range and Where.
 #[test]
 fn attention_by_hand_with_and_without_the_stated_shapes() {
     let mut model = built(WeightStorage::F32, |g| {
@@ -219,7 +219,7 @@ fn attention_by_hand_with_and_without_the_stated_shapes() {
             proj: layer(8, 8),
             heads: 2,
         };
-        attention.apply(g, "attn", x, Some(mask))
+        attention.apply(g, "attn", x, x, Some(mask))
     });
     let expected = 5 * 8 * 24 + 2 * (2 * 5 * 5 * 4) + 5 * 8 * 8;
     let symbols = SymbolValues::ones().with("length", 5);

@@ -1,8 +1,8 @@
 //! The image graph.
 
 use satmip_export::layers::prepend_token;
-use satmip_export::layers::{Block, Mlp, PatchEmbed, global_average, normalise_pixels};
-use satmip_export::{DataType, Dim, Graph, SliceEnd, Tensor, Value, Window};
+use satmip_export::layers::{Block, Mlp, PatchEmbed, Pooled, global_average, normalise_pixels};
+use satmip_export::{DataType, Dim, Graph, Size, SliceEnd, Value, Window};
 
 use super::{Built, Weights, projector};
 use crate::arch::names::{IMAGE, IMAGE_PROJECTOR};
@@ -46,6 +46,7 @@ fn vit(graph: &mut Graph, c: &VitConfig, size: usize, weights: &Weights, x: Valu
     let positions = weights.tensor(&own("pos_embed"), &positions)?;
     let positions = graph.weight(&own("pos_embed"), positions)?;
     let mut x = graph.add(x, positions)?;
+    let pooled = (c.pool == Pool::Cls).then_some(Pooled::First);
     for i in 0..c.depth {
         let name = own(&format!("blocks.{i}"));
         let part = |part: &str| format!("{name}.{part}");
@@ -55,14 +56,12 @@ fn vit(graph: &mut Graph, c: &VitConfig, size: usize, weights: &Weights, x: Valu
             norm2: weights.layer_norm(&part("norm2"), c.dim, c.norm_eps)?,
             mlp: Mlp::Gelu(weights.gelu_mlp(&part("mlp"), c.dim, c.mlp_ratio * c.dim)?),
         };
-        x = block.apply(graph, &name, x, None)?;
+        x = block.apply(graph, &name, x, None, pooled.filter(|_| i + 1 == c.depth))?;
     }
     let norm = weights.layer_norm(&own("norm"), c.dim, c.norm_eps)?;
     match c.pool {
         Pool::Cls => {
-            // The norm is of each token by itself: only the one that is read needs it.
-            let first = graph.constant(Tensor::scalar_i64(0))?;
-            let x = graph.gather(x, first, 1)?;
+            let x = graph.reshape(x, &[Size::Keep, Size::Of(c.dim)])?;
             Ok(norm.apply(graph, &own("norm"), x)?)
         }
         Pool::Mean => {

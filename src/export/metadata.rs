@@ -1,6 +1,8 @@
 //! The metadata graph.
 
-use satmip_export::layers::{Block, Embedding, Mlp, causal_mask, first_match, prepend_token};
+use satmip_export::layers::{
+    Block, Embedding, Mlp, Pooled, causal_mask, causal_mask_at, first_match, prepend_token,
+};
 use satmip_export::{DataType, Dim, Graph, Size, SliceEnd, Tensor, Value};
 
 use super::{Built, Weights, projector};
@@ -47,7 +49,9 @@ fn text(graph: &mut Graph, c: &TextConfig, weights: &Weights) -> Built<Value> {
     let length = graph.shape_of(ids, 1, 2)?;
     let positions = graph.slice(positions, 0, 0, SliceEnd::Dim(length))?;
     let mut x = graph.add(x, positions)?;
+    let end = first_match(graph, &own("end"), ids, c.end_token)?;
     let mask = causal_mask(graph, &own("mask"), ids, 1)?;
+    let mask_of_end = causal_mask_at(graph, &own("mask"), (ids, 1), end)?;
     for i in 0..c.depth {
         let name = own(&format!("blocks.{i}"));
         let part = |part: &str| format!("{name}.{part}");
@@ -57,11 +61,12 @@ fn text(graph: &mut Graph, c: &TextConfig, weights: &Weights) -> Built<Value> {
             norm2: weights.layer_norm(&part("norm2"), c.dim, c.norm_eps)?,
             mlp: Mlp::Gelu(weights.gelu_mlp(&part("mlp"), c.dim, 4 * c.dim)?),
         };
-        x = block.apply(graph, &name, x, Some(mask))?;
+        x = match i + 1 == c.depth {
+            false => block.apply(graph, &name, x, Some(mask), None)?,
+            true => block.apply(graph, &name, x, Some(mask_of_end), Some(Pooled::At(end)))?,
+        };
     }
-    // The norm is of each token by itself: only the one that is read needs it.
-    let end = first_match(graph, &own("end"), ids, c.end_token)?;
-    let x = graph.pick(x, end)?;
+    let x = graph.reshape(x, &[Size::Keep, Size::Of(c.dim)])?;
     let norm = weights.layer_norm(&own("norm"), c.dim, c.norm_eps)?;
     Ok(norm.apply(graph, &own("norm"), x)?)
 }
@@ -116,10 +121,10 @@ fn tabular(
             norm2: weights.layer_norm(&part("norm2"), c.dim, c.norm_eps)?,
             mlp: Mlp::ReGlu(weights.reglu(&part("mlp"), c.dim, c.hidden)?),
         };
-        x = block.apply(graph, &name, x, None)?;
+        let pooled = (i + 1 == c.depth).then_some(Pooled::First);
+        x = block.apply(graph, &name, x, None, pooled)?;
     }
-    let first = graph.constant(Tensor::scalar_i64(0))?;
-    let x = graph.gather(x, first, 1)?;
+    let x = graph.reshape(x, &[Size::Keep, Size::Of(c.dim)])?;
     let norm = weights.layer_norm(&own("norm"), c.dim, c.norm_eps)?;
     Ok(norm.apply(graph, &own("norm"), x)?)
 }

@@ -29,6 +29,23 @@ impl Linear {
             g.add(product, bias)
         })
     }
+
+    /// Layers that each give an equal share of the output, in its order.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`](crate::Error::Tensor) for an output of a width that `N` does not divide.
+    pub(super) fn parts<const N: usize>(&self) -> Result<[Linear; N]> {
+        let weights = self.weight.parts::<N>()?;
+        let biases = match &self.bias {
+            Some(bias) => bias.parts::<N>()?.map(Some),
+            None => std::array::from_fn(|_| None),
+        };
+        let mut biases = biases.into_iter();
+        Ok(weights.map(|weight| Linear {
+            weight,
+            bias: biases.next().flatten(),
+        }))
+    }
 }
 
 /// Normalisation over the last dimension, scaled and shifted.

@@ -9,8 +9,8 @@ mod linear;
 mod token;
 mod transformer;
 
-pub use attention::{Attention, causal_mask};
+pub use attention::{Attention, causal_mask, causal_mask_at};
 pub use convolution::{BatchNorm, Conv2d, global_average};
 pub use linear::{LayerNorm, Linear, unit_rows};
-pub use token::{Embedding, PatchEmbed, first_match, normalise_pixels, prepend_token};
+pub use token::{Embedding, PatchEmbed, Pooled, first_match, normalise_pixels, prepend_token};
 pub use transformer::{Block, GeluMlp, Mlp, ReGlu};

@@ -135,6 +135,35 @@ pub fn prepend_token(graph: &mut Graph, name: &str, token: Tensor, x: Value) -> 
     graph.concat(&[token, x], 1)
 }
 
+/// The one token of each row that is read after the last block, so that this block need not
+/// compute the others.
+#[derive(Debug, Clone, Copy)]
+pub enum Pooled {
+    /// The first token, as a class token.
+    First,
+    /// The token at these places, i64 `[batch]`.
+    At(Value),
+}
+
+impl Pooled {
+    /// [batch, length, width] to [batch, 1, width].
+    ///
+    /// # Errors
+    /// Places that are not i64, or not one for each row.
+    pub fn of(self, graph: &mut Graph, x: Value) -> Result<Value> {
+        match self {
+            Pooled::First => {
+                let first = graph.constant(Tensor::indices(vec![0]))?;
+                graph.gather(x, first, 1)
+            }
+            Pooled::At(places) => {
+                let picked = graph.pick(x, places)?;
+                graph.unsqueeze(picked, &[1])
+            }
+        }
+    }
+}
+
 /// In each row of integers [batch, length] the place of the first that equals `wanted`; in a row
 /// without it the last place.
 ///

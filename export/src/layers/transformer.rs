@@ -1,6 +1,6 @@
 //! Pre-norm Transformer blocks.
 
-use super::{Attention, LayerNorm, Linear};
+use super::{Attention, LayerNorm, Linear, Pooled};
 use crate::error::Result;
 use crate::graph::{Graph, Value};
 
@@ -69,7 +69,8 @@ pub struct Block {
 }
 
 impl Block {
-    /// [batch, length, width] to the same, with a mask as in [`Attention::apply`].
+    /// [batch, length, width] to the same, or to [batch, 1, width] where one token is pooled, with
+    /// a mask as in [`Attention::apply`].
     ///
     /// # Errors
     /// Weights that do not fit.
@@ -79,13 +80,18 @@ impl Block {
         scope: &str,
         x: Value,
         mask: Option<Value>,
+        pooled: Option<Pooled>,
     ) -> Result<Value> {
         graph.within(scope, |g| {
             let y = match self.norm1 {
                 Some(norm) => norm.apply(g, "norm1", x)?,
                 None => x,
             };
-            let y = self.attn.apply(g, "attn", y, mask)?;
+            let (x, asked) = match pooled {
+                Some(pooled) => (pooled.of(g, x)?, pooled.of(g, y)?),
+                None => (x, y),
+            };
+            let y = self.attn.apply(g, "attn", asked, y, mask)?;
             let x = g.add(x, y)?;
             let y = self.norm2.apply(g, "norm2", x)?;
             let y = self.mlp.apply(g, "mlp", y)?;
