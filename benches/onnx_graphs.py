@@ -4,8 +4,8 @@
     python benches/onnx_graphs.py [--satmip PROGRAM] [--model vit_small_patch16_224] [--batches 1,8,32] [--rounds 5] [--threads 2] [--only TEXT]
 
 Needs torch, timm, onnx, onnxscript, onnxruntime, safetensors, sympy. Weights are timm's random ones, made less regular. Rivals: torch.onnx's
-export as it is and after onnxruntime.transformers.optimizer; our f32 graph with ONNX Runtime's fused attention (com.microsoft.Attention),
-and after its dynamic quantiser. All sessions stay loaded and take turns, forwards and
+export as it is and after onnxruntime.transformers.optimizer; our graphs with ONNX Runtime's fused attention (com.microsoft.MultiHeadAttention),
+and the f32 one after its dynamic quantiser. All sessions stay loaded and take turns, forwards and
 backwards; a figure is the least of the rounds. Ours also normalise the pixels and project the features, the rivals do not.
 """
 
@@ -92,22 +92,21 @@ def rivals(model, size, folder):
 
 
 def fused(path, heads, folder):
-    """Our graph with each attention, from the product with its weights to the heads side by side, as one node."""
+    """Our graph with each attention, from its queries, keys and values to the heads side by side, as one node."""
     model = onnx.load(path)
     graph = model.graph
-    for projected in [node for node in graph.node if node.op_type == "Add" and ".attn.qkv." in node.name + node.output[0]]:
-        block = projected.output[0].split(".qkv.")[0]
-        inside = [node for node in graph.node if node.output[0].startswith(block + ".") and ".proj." not in node.output[0]]
-        product = next(node for node in inside if node.op_type == "MatMul" and ".qkv." in node.output[0])
-        bias = next(name for name in projected.input if name != product.output[0])
-        one = onnx.helper.make_node(
-            "Attention", [*product.input, bias], inside[-1].output, domain="com.microsoft", num_heads=heads
-        )
-        graph.node.insert(list(graph.node).index(inside[0]), one)
-        for node in inside:
+    for first in [node for node in graph.node if ".attn.q.Add" in node.output[0]]:
+        block = first.output[0].split(".q.Add")[0]
+        inside = [node for node in graph.node if node.output[0].startswith(block + ".")]
+        inputs = [next(node.output[0] for node in inside if f"{block}.{part}.Add" in node.output[0]) for part in "qkv"]
+        linear = tuple(f"{block}.{part}." for part in ("q", "k", "v", "proj"))
+        core = [node for node in inside if not node.output[0].startswith(linear) and node.op_type != "DynamicQuantizeLinear"]
+        one = onnx.helper.make_node("MultiHeadAttention", inputs, core[-1].output, domain="com.microsoft", num_heads=heads)
+        graph.node.insert(list(graph.node).index(core[-1]), one)
+        for node in core:
             graph.node.remove(node)
     model.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))
-    output = folder / "fused.onnx"
+    output = folder / f"{Path(path).stem}-fused.onnx"
     onnx.save(model, output)
     return output
 
@@ -196,7 +195,8 @@ def main():
             return
         if options.only in "torch.onnx, optimised":
             paths |= rivals(model, size, scratch)
-        paths["f32, fused attention"] = fused(paths["f32"], model.blocks[0].attn.num_heads, scratch)
+        for name in ["f32", "int8"]:
+            paths[f"{name}, fused attention"] = fused(paths[name], model.blocks[0].attn.num_heads, scratch)
         paths["f32, quantize_dynamic"] = quantised(paths["f32"], scratch)
         paths = {name: path for name, path in paths.items() if name == "f32" or options.only in name}
         sessions = {name: session(path, options.threads) for name, path in paths.items()}

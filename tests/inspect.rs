@@ -27,10 +27,12 @@ fn inspect_json(path: &Path) -> Value {
     serde_json::from_str(&stdout).unwrap()
 }
 
-/// Multiply-accumulates of a pre-norm block of this width for so many tokens.
-fn block(tokens: u64, width: u64, hidden: u64) -> u64 {
-    let linear = 3 * width * width + width * width + 2 * width * hidden;
-    tokens * linear + 2 * tokens * tokens * width
+/// Multiply-accumulates of a pre-norm block of this width for so many tokens, of which one is read:
+/// all have a key and a value, that one alone the rest.
+fn last_block(tokens: u64, width: u64, hidden: u64) -> u64 {
+    let keys_and_values = 2 * tokens * width * width;
+    let attention = 2 * tokens * width;
+    keys_and_values + attention + 2 * width * width + 2 * width * hidden
 }
 
 #[test]
@@ -50,7 +52,7 @@ fn a_graph_of_a_bundle_is_counted() {
     assert_eq!(names, ["image_features", "image_embeds"]);
     assert_eq!(found["precision"], "f32");
     // 4 patches of 8 x 8 and a class token, width 16, one block, a projector to 8.
-    let macs = 4 * 16 * 3 * 64 + block(5, 16, 32) + 16 * 8;
+    let macs = 4 * 16 * 3 * 64 + last_block(5, 16, 32) + 16 * 8;
     assert_eq!(found["macs"]["counted"], macs);
     assert_eq!(found["macs"]["certainty"], "exact");
     assert_eq!(found["macs"]["dimensions"], json!({ "batch": 1 }));
@@ -146,7 +148,8 @@ fn a_caption_is_as_long_as_the_file_says() {
     assert!(context > 10);
     let dimensions = json!({ "batch": 1, "length": context });
     assert_eq!(found["macs"]["dimensions"], dimensions);
-    assert_eq!(found["macs"]["counted"], block(context, 16, 64) + 16 * 8);
+    let macs = last_block(context, 16, 64) + 16 * 8;
+    assert_eq!(found["macs"]["counted"], macs);
     assert_eq!(found["macs"]["certainty"], "exact");
     assert_eq!(found["precision"], "f16 weights, f32 arithmetic");
     assert!(
