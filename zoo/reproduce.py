@@ -33,7 +33,7 @@ COST = {
     "simclr-256": 2.0,
 }
 
-# Half as wide as nano's, which learns as much in a step and takes half as long (benches/README.md); the metadata towers shrink with it.
+# Half as wide as nano's, which learns as much in a step and takes half as long (benches/TRAINING.md); the metadata towers shrink with it.
 IMAGE = ["image.widths=[32,64,128]"]
 TEXT = [*IMAGE, "metadata.dim=64"]
 TABULAR = [*IMAGE, 'metadata.tokens="field"']
