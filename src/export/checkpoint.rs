@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -25,7 +25,6 @@ const ABOUT: &str = "card.json";
 /// `tokenizer.json`, and where they exist `card.json` and `README.md`.
 #[derive(Debug)]
 pub struct Checkpoint {
-    path: PathBuf,
     arch: Arch,
     weights: Weights,
     tokenizer: Option<Vec<u8>>,
@@ -79,13 +78,28 @@ impl Checkpoint {
             false => None,
         };
         Ok(Self {
-            path: path.to_owned(),
             weights: Weights::open(path.join(bundle::WEIGHTS))?,
             arch,
             tokenizer,
             readme: optional(&path.join(bundle::CARD))?,
             card: json(&path.join(ABOUT))?.unwrap_or_default(),
         })
+    }
+
+    /// A bundle's model, of which the graphs hold the weights ([`Weights::of_bundle`]): to export it in other
+    /// precisions, or as this version of satmip writes graphs.
+    ///
+    /// # Errors
+    /// As [`Weights::of_bundle`].
+    pub fn of_bundle(bundle: &Bundle) -> Result<Self> {
+        let manifest = bundle.manifest();
+        let mut model = Self::like(bundle, Weights::of_bundle(bundle)?)?;
+        if manifest.files.contains_key(bundle::CARD) {
+            model.readme = Some(bundle.bytes(bundle::CARD)?.into_owned());
+        }
+        model.card.training = manifest.training.clone();
+        model.card.metrics = manifest.metrics.clone();
+        Ok(model)
     }
 
     /// A model of the same architecture and tokenizer as a bundle's, with random weights: one that has
@@ -95,19 +109,26 @@ impl Checkpoint {
     /// [`Error::Bundle`] and [`Error::Checksum`] for a bundle whose tokenizer cannot be read.
     pub fn untrained(bundle: &Bundle, seed: u64) -> Result<Self> {
         let manifest = bundle.manifest();
+        let mut model = Self::like(bundle, Weights::random(&manifest.arch, seed)?)?;
+        model.card.id = Some(format!("{}-untrained", manifest.id));
+        Ok(model)
+    }
+
+    /// These weights in a bundle's architecture.
+    fn like(bundle: &Bundle, weights: Weights) -> Result<Self> {
+        let manifest = bundle.manifest();
         let arch = manifest.arch.clone();
         let tokenizer = match is_text(&arch) {
             true => Some(bundle.bytes(bundle::TOKENIZER)?.into_owned()),
             false => None,
         };
         Ok(Self {
-            path: bundle.path().to_owned(),
-            weights: Weights::random(&arch, seed)?,
+            weights,
             arch,
             tokenizer,
             readme: None,
             card: Card {
-                id: Some(format!("{}-untrained", manifest.id)),
+                id: Some(manifest.id.clone()),
                 version: Some(manifest.version.clone()),
                 licence: Some(manifest.licence.clone()),
                 ..Card::default()
@@ -274,12 +295,12 @@ impl Checkpoint {
         Ok(names)
     }
 
-    /// The weights as they lie in the folder.
+    /// The weights as a safetensors file.
     ///
     /// # Errors
-    /// [`Error::Export`] and [`Error::Io`] where they are gone.
+    /// [`Error::Io`] where the checkpoint's are gone.
     pub fn weights_file(&self) -> Result<Vec<u8>> {
-        required(&self.path, bundle::WEIGHTS)
+        self.weights.file()
     }
 }
 

@@ -15,6 +15,8 @@
 
 #[cfg(feature = "serve")]
 mod checkpoint;
+#[cfg(feature = "serve")]
+mod graph_weights;
 mod image;
 mod metadata;
 mod precision;

@@ -1,13 +1,8 @@
 //! Random weights for tests and benches.
 
-use std::collections::BTreeMap;
-
-use safetensors::Dtype;
-use safetensors::tensor::{TensorView, serialize};
-
 use super::Weights;
 use crate::arch::{Arch, names, weight_shapes};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 impl Weights {
     /// Random weights for tests and benches: every tensor that `arch` has, with numbers of a size
@@ -22,29 +17,15 @@ impl Weights {
     pub fn random(arch: &Arch, seed: u64) -> Result<Self> {
         arch.validate()?;
         let mut random = SplitMix(seed);
-        let tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)> = weight_shapes(arch)
+        let tensors = weight_shapes(arch)
             .into_iter()
             .map(|(name, shape)| {
                 let count = shape.iter().product();
                 let numbers = numbers(&name, &shape, count, &mut random);
-                let bytes = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
-                (name, (shape, bytes))
+                (name, (shape, numbers))
             })
             .collect();
-        let label = "(random weights)";
-        let fault = |e: safetensors::SafeTensorError| Error::Weights {
-            path: label.into(),
-            tensor: "(header)".into(),
-            reason: e.to_string(),
-        };
-        let views = tensors
-            .iter()
-            .map(|(name, (shape, bytes))| {
-                TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name, view))
-            })
-            .collect::<std::result::Result<Vec<_>, _>>()
-            .map_err(fault)?;
-        Weights::from_bytes(serialize(views, None).map_err(fault)?, label)
+        Weights::in_memory(&tensors, "(random weights)")
     }
 }
 

@@ -1,14 +1,15 @@
 //! Weights by name from a safetensors file.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use half::{bf16, f16};
-use safetensors::Dtype;
-use safetensors::tensor::Metadata;
+use safetensors::tensor::{Metadata, TensorView, serialize};
+use safetensors::{Dtype, SafeTensorError};
 use satmip_export::Tensor;
 use satmip_export::layers::{Attention, BatchNorm, Conv2d, GeluMlp, LayerNorm, Linear, ReGlu};
 
@@ -100,6 +101,39 @@ impl Weights {
             start: 8 + length as u64,
             source: Source::Bytes(bytes),
         })
+    }
+
+    /// Tensors by name, with their shapes, as a safetensors file in memory; `label` stands for its path in
+    /// errors.
+    pub(super) fn in_memory(
+        tensors: &BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+        label: impl Into<PathBuf>,
+    ) -> Result<Self> {
+        let label = label.into();
+        let refused = |e: SafeTensorError| fault(&label, "(header)", e.to_string());
+        let bytes = tensors.iter().map(|(name, (shape, numbers))| {
+            let bytes: Vec<u8> = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
+            (name, shape, bytes)
+        });
+        let bytes: Vec<_> = bytes.collect();
+        let views = bytes.iter().map(|(name, shape, bytes)| {
+            let view = TensorView::new(Dtype::F32, shape.to_vec(), bytes)?;
+            Ok((*name, view))
+        });
+        let views = views.collect::<Result<Vec<_>, _>>().map_err(refused)?;
+        let file = serialize(views, None).map_err(refused)?;
+        Weights::from_bytes(file, label)
+    }
+
+    /// The whole safetensors file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be read any more.
+    pub(super) fn file(&self) -> Result<Vec<u8>> {
+        match &self.source {
+            Source::Bytes(bytes) => Ok(bytes.clone()),
+            Source::File(_) => fs::read(&self.path).map_err(|e| Error::io(&self.path, e)),
+        }
     }
 
     /// The file, or the label given to [`Weights::from_bytes`].

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 
 use super::Exit;
 use super::terminal::Terminal;
-use crate::bundle;
+use crate::bundle::{self, Bundle};
 use crate::error::{Error, Result};
 use crate::export::{Checkpoint, Precision};
 
@@ -18,7 +18,8 @@ use crate::export::{Checkpoint, Precision};
 ///
 /// The checkpoint is a folder with `arch.json`, `weights.safetensors`, for a text tower
 /// `tokenizer.json`, and where they exist `card.json` (id, version, licence, training, metrics) and
-/// `README.md`. The bundle needs none of our code to be used.
+/// `README.md`; or a bundle, whose graphs hold the weights (f32 or f16-weights). The bundle that is written
+/// needs none of our code to be used.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct ExportArgs {
@@ -36,7 +37,7 @@ enum ExportCommand {
 
 #[derive(Debug, Args)]
 struct WriteArgs {
-    /// Folder of a checkpoint
+    /// Folder of a checkpoint or bundle
     #[arg(value_name = "CHECKPOINT", required = true)]
     checkpoint: Option<PathBuf>,
     /// Folder to write; it must not exist
@@ -82,7 +83,10 @@ fn write(args: WriteArgs, terminal: &Terminal) -> Result<Exit> {
     };
     let checkpoint = args.checkpoint.ok_or_else(|| missing("CHECKPOINT"))?;
     let output = args.output.ok_or_else(|| missing("--output"))?;
-    let checkpoint = Checkpoint::open(&checkpoint)?;
+    let checkpoint = match checkpoint.join(bundle::MANIFEST).is_file() {
+        true => Checkpoint::of_bundle(&Bundle::open(&checkpoint)?)?,
+        false => Checkpoint::open(&checkpoint)?,
+    };
     let mut card = checkpoint.card().clone();
     card.id = args.id.or(card.id);
     card.version = args.model_version.or(card.version);
