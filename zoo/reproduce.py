@@ -210,17 +210,17 @@ def evaluate(options, label, arguments, question, task):
     return report["scores"][report["headline"]]["metrics"][0]["value"]
 
 
-def write_figures(out):
+def write_figures(out, scale):
     """figures.jsonl: the headline of each report with its interval, and what each finished run took."""
     lines = []
     for path in sorted((out / "reports").glob("*.json")):
         report = json.loads(path.read_text())
         best = report["scores"][report["headline"]]["metrics"][0]
         interval = [round(bound, 2) for bound in best["interval"]]
-        lines.append({"report": path.stem, "accuracy": round(best["value"], 2), "interval": interval})
+        lines.append({"scale": scale, "report": path.stem, "accuracy": round(best["value"], 2), "interval": interval})
     for path in sorted((out / "runs").glob("*/summary.json")):
         run = json.loads(path.read_text())
-        lines.append({"run": path.parent.name, "steps": run["steps"], "seconds": round(run["seconds"]), "loss": round(run["loss"], 3)})
+        lines.append({"scale": scale, "run": path.parent.name, "steps": run["steps"], "seconds": round(run["seconds"]), "loss": round(run["loss"], 3)})
     (out / "figures.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
@@ -249,7 +249,7 @@ def main():
     seeds, names, tasks = (text.split(",") for text in (options.seeds, options.only, options.tasks))
 
     if options.stage == "figures":
-        write_figures(options.out)
+        write_figures(options.out, options.scale)
         return
 
     options.out.mkdir(parents=True, exist_ok=True)
@@ -300,7 +300,7 @@ def main():
     table = "\n".join(lines) + "\n"
     (options.out / "tables.md").write_text(table)
     print(table)
-    write_figures(options.out)
+    write_figures(options.out, options.scale)
     figure = options.out / "over-time.svg"
     subprocess.run([options.satmip, "curves", "--over-time", "-o", figure, *runs], check=True)
 
