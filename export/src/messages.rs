@@ -4,6 +4,8 @@
 //! The schema is proto2: a field that is optional there and may rightly be zero is an `Option`
 //! here, else a zero would not be written.
 
+use half::f16;
+
 /// A whole model.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct ModelProto {
@@ -265,6 +267,29 @@ pub struct TensorProto {
     /// [`IN_SIDE_FILE`] for elements in a side file.
     #[prost(int32, optional, tag = "14")]
     pub data_location: Option<i32>,
+}
+
+impl TensorProto {
+    /// The elements of a constant of f32 or f16, as f32; none for another type, for halves outside
+    /// `raw_data`, and for elements in a side file. A model that [`check`](crate::check::check) took
+    /// has as many as its shape says.
+    pub fn floats(&self) -> Option<Vec<f32>> {
+        if self.data_location == Some(IN_SIDE_FILE) {
+            return None;
+        }
+        match (ElementType::try_from(self.data_type).ok()?, &self.raw_data) {
+            (ElementType::Float, Some(raw)) => {
+                let numbers = raw.as_chunks::<4>().0.iter();
+                Some(numbers.map(|b| f32::from_le_bytes(*b)).collect())
+            }
+            (ElementType::Float, None) => Some(self.float_data.clone()),
+            (ElementType::Float16, Some(raw)) => {
+                let numbers = raw.as_chunks::<2>().0.iter();
+                Some(numbers.map(|b| f16::from_le_bytes(*b).to_f32()).collect())
+            }
+            _ => None,
+        }
+    }
 }
 
 /// [`TensorProto::data_location`] of elements in a side file.

@@ -8,9 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use half::f16;
 use satmip_export::check::{Limits, read};
-use satmip_export::messages::{ElementType, TensorProto};
 
 use super::{Precision, Weights};
 use crate::arch::names::{BATCH_NORM_EPS, LOGIT_SCALE, METADATA};
@@ -72,7 +70,7 @@ impl Constants<'_> {
             source: Some(e.into()),
         })?;
         for tensor in model.graph.into_iter().flat_map(|graph| graph.initializer) {
-            if let Some(numbers) = floats(&tensor) {
+            if let Some(numbers) = tensor.floats() {
                 let dims = tensor.dims.iter();
                 let dims = dims.map(|d| usize::try_from(*d).unwrap_or(0)).collect();
                 self.tensors.insert(tensor.name, (dims, numbers));
@@ -179,21 +177,6 @@ fn tabular(arch: &Arch) -> Option<&TabularConfig> {
     match arch.metadata.as_ref().map(|side| &side.tower) {
         Some(MetadataTower::Tabular(config)) => Some(config),
         _ => None,
-    }
-}
-
-/// The elements of a constant of f32 or f16 as singles; none for another type, and for what a graph's
-/// raw bytes do not have.
-fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
-    let raw = tensor.raw_data.as_deref()?;
-    if tensor.data_type == ElementType::Float as i32 {
-        let numbers = raw.as_chunks::<4>().0.iter();
-        Some(numbers.map(|b| f32::from_le_bytes(*b)).collect())
-    } else if tensor.data_type == ElementType::Float16 as i32 {
-        let numbers = raw.as_chunks::<2>().0.iter();
-        Some(numbers.map(|b| f16::from_le_bytes(*b).to_f32()).collect())
-    } else {
-        None
     }
 }
 

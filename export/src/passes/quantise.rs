@@ -1,7 +1,7 @@
 //! Numbers to 8 bit.
 
 use crate::error::{Error, Result};
-use crate::messages::{ElementType, IN_SIDE_FILE, TensorProto};
+use crate::messages::{ElementType, TensorProto};
 
 /// Integers and what each channel's are multiplied with.
 pub(super) struct Quantised {
@@ -11,17 +11,8 @@ pub(super) struct Quantised {
 
 /// The elements of a constant of f32; none for other types and for those in a side file.
 pub(super) fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
-    let float = tensor.data_type == ElementType::Float as i32;
-    if !float || tensor.data_location == Some(IN_SIDE_FILE) {
-        return None;
-    }
-    match &tensor.raw_data {
-        Some(raw) => {
-            let number = |b: &[u8]| f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
-            Some(raw.chunks_exact(4).map(number).collect())
-        }
-        None => Some(tensor.float_data.clone()),
-    }
+    let is_f32 = tensor.data_type == ElementType::Float as i32;
+    is_f32.then(|| tensor.floats()).flatten()
 }
 
 /// Symmetric integers of at most `limit`, with a scale for each index of dimension `axis`: the
