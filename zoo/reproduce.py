@@ -33,6 +33,9 @@ COST = {
     "simclr-256": 2.0,
 }
 
+# Seconds of SimCLR's step there, one core of an Intel Xeon (AVX-512).
+SECONDS = 0.80
+
 # Half as wide as nano's, which learns as much in a step and takes half as long (benches/TRAINING.md); the metadata towers shrink with it.
 IMAGE = ["image.widths=[32,64,128]"]
 TEXT = [*IMAGE, "metadata.dim=64"]
@@ -225,6 +228,18 @@ def write_figures(out, scale):
     (out / "figures.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
+def paced(options, name, seed):
+    """The metrics of a run as if each step had taken its time on a quiet core, for the figure over time."""
+    seconds = SECONDS * COST[RUNS[name][1]]
+    lines = (run_folder(options, name, seed) / "metrics.jsonl").read_text().splitlines()
+    lines = [json.loads(line) for line in lines]
+    folder = options.out / "paced" / f"{name}-s{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps(line | {"seconds": seconds * line["step"]}) + "\n" for line in lines]
+    (folder / "metrics.jsonl").write_text("".join(lines))
+    return folder
+
+
 def cell(values):
     """Mean and sample deviation."""
     if not values:
@@ -284,7 +299,7 @@ def main():
     for seed in seeds:
         for name in names:
             run = run_folder(options, name, seed)
-            runs.append(run)
+            runs.append(paced(options, name, seed))
             row = rows.setdefault(name, {})
             for pair in asked:
                 if pair[0][2] == "image" or "simclr" not in name:
