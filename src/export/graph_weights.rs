@@ -90,24 +90,21 @@ impl Constants<'_> {
                 _ => Ok(vec![(1.0 - BATCH_NORM_EPS) as f32; shape[0]]),
             };
         }
-        let parts = name.split_once(".attn.qkv.").map(|(block, part)| {
-            ["q", "k", "v"].map(|which| format!("{block}.attn.{which}.{part}"))
-        });
-        match (parts, shape) {
-            // As satmip 0.1 wrote it, one matrix may stand for all three.
-            (Some(parts), _) if !self.tensors.contains_key(name) => {
-                let mut third = shape.to_vec();
-                third[0] /= 3;
-                let read = |name: &String| self.layer(name, &third);
-                Ok(parts.iter().map(read).collect::<Result<Vec<_>>>()?.concat())
-            }
-            (Some(_), _) => self.layer(name, shape),
-            (None, _) if is_linear(name) => self.layer(name, shape),
-            (None, [columns, width]) if name == format!("{METADATA}.numbers.weight") => {
-                match tabular(arch) {
-                    Some(config) => self.columns(config, name, [*columns, *width]),
-                    None => self.plain(name, shape),
-                }
+        // Earlier graphs have one matrix for all three.
+        if let Some((block, part)) = name.split_once(".attn.qkv.")
+            && !self.tensors.contains_key(name)
+        {
+            let mut third = shape.to_vec();
+            third[0] /= 3;
+            let part_of = |which| self.layer(&format!("{block}.attn.{which}.{part}"), &third);
+            return Ok([part_of("q")?, part_of("k")?, part_of("v")?].concat());
+        }
+        if is_linear(name) {
+            return self.layer(name, shape);
+        }
+        match (tabular(arch), shape) {
+            (Some(config), &[columns, width]) if name == format!("{METADATA}.numbers.weight") => {
+                self.columns(config, name, [columns, width])
             }
             _ => self.plain(name, shape),
         }
