@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -129,10 +129,11 @@ impl Weights {
     ///
     /// # Errors
     /// [`Error::Io`] where it cannot be read any more.
+    #[cfg(feature = "serve")]
     pub(super) fn file(&self) -> Result<Vec<u8>> {
         match &self.source {
             Source::Bytes(bytes) => Ok(bytes.clone()),
-            Source::File(_) => fs::read(&self.path).map_err(|e| Error::io(&self.path, e)),
+            Source::File(_) => std::fs::read(&self.path).map_err(|e| Error::io(&self.path, e)),
         }
     }
 
