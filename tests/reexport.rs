@@ -14,7 +14,7 @@ use satmip::Error;
 use satmip::arch::{Arch, MetadataTower};
 use satmip::bundle::{self, Bundle};
 use satmip::export::{Checkpoint, Precision, Weights};
-use satmip_export::messages::{ModelProto, TensorProto};
+use satmip_export::messages::{GraphProto, ModelProto, TensorProto};
 
 use fixture::{contents, folder, run, satmip};
 use graph_samples::{file, samples, tensors};
@@ -36,6 +36,19 @@ fn export(model: &Checkpoint, precision: Precision, out: &Path) -> BTreeMap<Stri
     let parts: Vec<(&str, &[u8])> = all.files.iter().map(|(n, b)| (&n[..], &b[..])).collect();
     bundle::write(out, all.manifest, &parts).unwrap();
     contents(out)
+}
+
+/// A bundle of a model in f32 whose image graph was edited.
+fn edited(model: &Checkpoint, out: &Path, edit: impl FnOnce(&mut GraphProto)) -> Bundle {
+    let mut all = model.export(Precision::F32).unwrap();
+    let mut files = all.files.iter_mut();
+    let (_, bytes) = files.find(|(name, _)| name == "image.onnx").unwrap();
+    let mut graph = ModelProto::decode(&bytes[..]).unwrap();
+    edit(graph.graph.as_mut().unwrap());
+    *bytes = graph.encode_to_vec();
+    let parts: Vec<(&str, &[u8])> = all.files.iter().map(|(n, b)| (&n[..], &b[..])).collect();
+    bundle::write(out, all.manifest, &parts).unwrap();
+    Bundle::open(out).unwrap()
 }
 
 /// Whatever the towers, a model comes out of its own bundle as it went in, byte for byte.
@@ -80,49 +93,44 @@ fn a_bundle_gives_the_graphs_that_its_checkpoint_gave() {
 #[test]
 fn one_matrix_may_stand_for_queries_keys_and_values() {
     let dir = folder();
-    let (checkpoint, bundle) = (dir.path().join("run"), dir.path().join("bundle"));
+    let checkpoint = dir.path().join("run");
     fixture::write_checkpoint(&checkpoint, 3);
     let original = Checkpoint::open(&checkpoint).unwrap().named("mine");
-    let mut all = original.export(Precision::F32).unwrap();
-    let graph = all
-        .files
-        .iter_mut()
-        .find(|(n, _)| n == "image.onnx")
-        .unwrap();
-    let mut model = ModelProto::decode(&graph.1[..]).unwrap();
-    let initializers = &mut model.graph.as_mut().unwrap().initializer;
-    for part in ["weight", "bias"] {
-        let mut joined: Option<(TensorProto, Vec<Vec<u8>>)> = None;
-        for which in ["q", "k", "v"] {
-            let name = format!("image.blocks.0.attn.{which}.{part}");
-            let own = initializers.iter_mut().find(|t| t.name == name).unwrap();
-            let bytes = own.raw_data.clone().unwrap();
-            // What stood there is not what is read.
-            own.raw_data = Some(vec![0; bytes.len()]);
-            joined
-                .get_or_insert_with(|| (own.clone(), Vec::new()))
-                .1
-                .push(bytes);
+    let bundle = edited(&original, &dir.path().join("bundle"), |graph| {
+        for part in ["weight", "bias"] {
+            let constants = &mut graph.initializer;
+            let joined = join(constants, part);
+            constants.push(joined);
         }
-        let (mut tensor, parts) = joined.unwrap();
-        let rows = if part == "weight" {
-            tensor.dims[0] as usize
-        } else {
-            1
-        };
-        let row = parts[0].len() / rows;
-        let row_of = |i: usize| parts.iter().flat_map(move |p| p[i * row..][..row].to_vec());
-        tensor.raw_data = Some((0..rows).flat_map(row_of).collect());
-        *tensor.dims.last_mut().unwrap() *= 3;
-        tensor.name = format!("image.blocks.0.attn.qkv.{part}");
-        initializers.push(tensor);
-    }
-    graph.1 = model.encode_to_vec();
-    let parts: Vec<(&str, &[u8])> = all.files.iter().map(|(n, b)| (&n[..], &b[..])).collect();
-    bundle::write(&bundle, all.manifest, &parts).unwrap();
-    let again = Checkpoint::of_bundle(&Bundle::open(&bundle).unwrap()).unwrap();
+    });
+    let again = Checkpoint::of_bundle(&bundle).unwrap();
     let graphs = |model: &Checkpoint| model.export(Precision::F32).unwrap().files;
     assert!(graphs(&again) == graphs(&original));
+}
+
+/// The first block's queries, keys and values side by side; what they were is zeros afterwards, so that
+/// nothing but the one is read.
+fn join(constants: &mut [TensorProto], part: &str) -> TensorProto {
+    let mut parts = Vec::new();
+    let mut joined = TensorProto::default();
+    for which in ["q", "k", "v"] {
+        let name = format!("image.blocks.0.attn.{which}.{part}");
+        let own = constants.iter_mut().find(|t| t.name == name).unwrap();
+        let bytes = own.raw_data.clone().unwrap();
+        own.raw_data = Some(vec![0; bytes.len()]);
+        joined = own.clone();
+        parts.push(bytes);
+    }
+    let rows = match part {
+        "weight" => joined.dims[0] as usize,
+        _ => 1,
+    };
+    let row = parts[0].len() / rows;
+    let row_of = |i: usize| parts.iter().flat_map(move |p| p[i * row..][..row].to_vec());
+    joined.raw_data = Some((0..rows).flat_map(row_of).collect());
+    *joined.dims.last_mut().unwrap() *= 3;
+    joined.name = format!("image.blocks.0.attn.qkv.{part}");
+    joined
 }
 
 #[test]
@@ -165,39 +173,23 @@ fn weights_that_are_not_there_are_named() {
     let checkpoint = dir.path().join("run");
     fixture::write_checkpoint(&checkpoint, 3);
     let original = Checkpoint::open(&checkpoint).unwrap().named("mine");
+    let bias = "image.blocks.0.mlp.fc2.bias";
     for (change, expected) in [("gone", "is not in the graphs"), ("cut", "has shape [17]")] {
-        let mut all = original.export(Precision::F32).unwrap();
-        let graph = all
-            .files
-            .iter_mut()
-            .find(|(n, _)| n == "image.onnx")
-            .unwrap();
-        let mut model = ModelProto::decode(&graph.1[..]).unwrap();
-        let inner = model.graph.as_mut().unwrap();
-        let bias = "image.blocks.0.mlp.fc2.bias";
-        let tensor = inner
-            .initializer
-            .iter_mut()
-            .find(|t| t.name == bias)
-            .unwrap();
-        match change {
-            "gone" => {
-                tensor.name = "other".into();
-                let users = inner.node.iter_mut().flat_map(|n| &mut n.input);
-                users
-                    .filter(|input| *input == bias)
-                    .for_each(|i| *i = "other".into());
-            }
-            _ => {
+        let bundle = edited(&original, &dir.path().join(change), |graph| {
+            let mut constants = graph.initializer.iter_mut();
+            let tensor = constants.find(|t| t.name == bias).unwrap();
+            if change == "cut" {
                 tensor.dims = vec![17];
                 tensor.raw_data = Some(vec![0; 17 * 4]);
+                return;
             }
-        }
-        graph.1 = model.encode_to_vec();
-        let bundle = dir.path().join(change);
-        let parts: Vec<(&str, &[u8])> = all.files.iter().map(|(n, b)| (&n[..], &b[..])).collect();
-        bundle::write(&bundle, all.manifest, &parts).unwrap();
-        let error = Checkpoint::of_bundle(&Bundle::open(&bundle).unwrap()).unwrap_err();
+            tensor.name = "other".into();
+            let users = graph.node.iter_mut().flat_map(|n| &mut n.input);
+            users
+                .filter(|input| *input == bias)
+                .for_each(|input| *input = "other".into());
+        });
+        let error = Checkpoint::of_bundle(&bundle).unwrap_err();
         assert!(
             matches!(&error, Error::Weights { tensor, .. } if tensor == bias),
             "{error}"
