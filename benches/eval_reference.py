@@ -3,9 +3,9 @@
     cargo build --release --features cli,builtin-model --bin satmip
     python benches/eval_reference.py DATA [-m MODEL] [--set eurosat_rgb] [--satmip target/release/satmip]
 
-DATA holds the set's .tar and .csv (path, label, split). Needs numpy and scikit-learn. kNN is DINO's in float64, the lower row first of equal
-neighbours; the probe is scikit-learn's logistic regression on standardised features, its C the one that `satmip eval` chose on the validation split
-and, chosen anew, scikit-learn's own. Exits with 1 where the kNN of any item or k differs, or the probe by more than 0.1 points
+DATA holds the set's .tar and .csv (columns file, label, split). Needs numpy and scikit-learn. kNN is DINO's in float64, the lower row first of equal
+neighbours; the probe is scikit-learn's logistic regression on standardised features; each side chooses its C from the same grid on the validation
+split. Exits with 1 where the kNN of any item or k differs, or the probe by more than 0.1 points
 (one item, where there are so few that one is more).
 """
 

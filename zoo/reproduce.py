@@ -21,7 +21,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-# Step time over SimCLR's, of `--stage cost` (two digits).
+# Step time over SimCLR's, of `--stage cost`; 0.99 and 1.49 are rounded, and a batch twice as large is taken to cost twice as much.
 COST = {
     "simclr": 1.0,
     "satmip-text": 0.56,
