@@ -229,12 +229,14 @@ pub enum Error {
     },
 
     /// A source of chips has none of the split that was asked for.
-    #[error("`{origin}` has no chip of the split `{split}`")]
+    #[error("`{origin}` has no chip of the split `{split}`{}", only_of(.others))]
     EmptySplit {
         /// The archive, folder or table.
         origin: String,
         /// The split, for example `val`.
         split: String,
+        /// The splits that it has chips of, where that is known.
+        others: Vec<String>,
     },
 
     /// Features cannot be evaluated.
@@ -331,6 +333,14 @@ pub enum ImageFault {
     Unreadable(String),
 }
 
+/// The end of a sentence about a split that is not there.
+fn only_of(others: &[String]) -> String {
+    match others {
+        [] => String::new(),
+        others => format!(", only of `{}`", others.join("`, `")),
+    }
+}
+
 impl Error {
     /// What a person can do about it, where there is something; a sentence without full stop.
     pub fn hint(&self) -> Option<String> {
@@ -350,7 +360,8 @@ impl Error {
                 ..
             } => Some("raise the limit (`--max-pixels`) or cut the image into tiles".into()),
             Error::EmptySplit { .. } => Some(
-                "put `{split}` into the names of its files, or a column `split` into its table"
+                "put `{split}` into the names of its files or a column `split` into its table, or draw a split (`--split random`, \
+                 `--split blocks`)"
                     .into(),
             ),
             Error::Checksum { .. } => Some(

@@ -52,7 +52,10 @@ fn open(root: &Path, text: &str) -> satmip::Result<DataSet> {
 }
 
 fn features(data: &DataSet, encoder: Encoder<'_>, kind: FeatureKind) -> Extracted {
-    extract(data, encoder, kind, &mut |_| ControlFlow::Continue(())).unwrap()
+    extract(data, encoder, kind, &Split::ALL, &mut |_| {
+        ControlFlow::Continue(())
+    })
+    .unwrap()
 }
 
 fn about() -> FeatureSummary {
@@ -172,7 +175,14 @@ fn a_model_gives_the_same_features_as_its_stored_vectors() {
     write_bundle(&alone, 3, false);
     let alone = Embedder::from_bundle(Bundle::open(&alone).unwrap(), Default::default()).unwrap();
     let mut go = |_| ControlFlow::Continue(());
-    let error = extract(&data, Encoder::Features(&alone), FeatureKind::Both, &mut go).unwrap_err();
+    let error = extract(
+        &data,
+        Encoder::Features(&alone),
+        FeatureKind::Both,
+        &Split::ALL,
+        &mut go,
+    )
+    .unwrap_err();
     assert!(matches!(error, Error::Unsupported { .. }), "{error}");
 }
 
@@ -247,7 +257,14 @@ fn chips_that_cannot_be_read_are_left_out_and_named() {
             .any(|n| n.contains("1 of 30 chips") && n.contains("sea/003.png"))
     );
     let stop = &mut |_| ControlFlow::Break(());
-    let error = extract(&data, Encoder::Raw(FieldSet::ALL), FeatureKind::Image, stop).unwrap_err();
+    let error = extract(
+        &data,
+        Encoder::Raw(FieldSet::ALL),
+        FeatureKind::Image,
+        &Split::ALL,
+        stop,
+    )
+    .unwrap_err();
     assert!(matches!(error, Error::Interrupted));
 }
 
@@ -260,6 +277,27 @@ fn values_and_partners_are_asked_of_a_model() {
     let data = open(root.path(), DESCRIPTION).unwrap();
     let model = Embedder::from_bundle(Bundle::open(&bundle).unwrap(), Default::default()).unwrap();
     let found = features(&data, Encoder::Embeds(&model), FeatureKind::Both);
+    // Nothing is asked about labels, nor about other chips.
+    fs::write(
+        root.path().join("chips.csv"),
+        fs::read_to_string(root.path().join("chips.csv"))
+            .unwrap()
+            .replacen("label", "colour", 1),
+    )
+    .unwrap();
+    let description = Description::parse(DESCRIPTION, "test").unwrap();
+    let unlabelled = DataSet::open_unlabelled(&description, root.path()).unwrap();
+    let alone = extract(
+        &unlabelled,
+        Encoder::Embeds(&model),
+        FeatureKind::Both,
+        &[Split::Test],
+        &mut |_| ControlFlow::Continue(()),
+    )
+    .unwrap();
+    assert_eq!(alone.rows.len(), 6);
+    let bare = retrieval(&unlabelled, &alone, Split::Test, about()).unwrap();
+    assert!(retrieval(&unlabelled, &alone, Split::Val, about()).is_err());
     let ranks = retrieval(&data, &found, Split::Test, about()).unwrap();
     for score in &ranks.scores {
         let value = |name: &str| score.metrics.iter().find(|m| m.name == name).unwrap().value;
@@ -271,6 +309,11 @@ fn values_and_partners_are_asked_of_a_model() {
         );
         assert_eq!(value("of"), 6.0);
     }
+    let values = |report: &satmip::eval::Report| -> Vec<f64> {
+        let metrics = report.scores.iter().flat_map(|score| &score.metrics);
+        metrics.map(|metric| metric.value).collect()
+    };
+    assert_eq!(values(&bare), values(&ranks));
     let asked = ["country_code", "gsd"].map(|f| f.parse::<Asked>().unwrap());
     let report = zero_shot(&data, &found, &model, &asked, Split::Test, about()).unwrap();
     let value = |score: usize, name: &str| {

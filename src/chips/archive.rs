@@ -10,6 +10,7 @@ use crate::error::Result;
 /// Reads the index and the archive's headers; chips come in the archive's order.
 pub(super) fn open(draft: &mut Draft, archive: &Path, index: &Path, split: &str) -> Result<()> {
     let mut index = Index::read(index, split, None)?;
+    draft.others.clone_from(&index.others);
     let file = TarFile::open(archive.to_owned(), true)?;
     let number = draft.archives.len();
     let damage = file.members(&mut |member| {

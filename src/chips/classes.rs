@@ -25,6 +25,7 @@ pub(super) fn open(
     let empty = || Error::EmptySplit {
         origin: root.display().to_string(),
         split: split.to_owned(),
+        others: Vec::new(),
     };
     if (table.is_none() && all != split) || (in_names && !root.is_dir()) {
         return Err(empty());
@@ -33,6 +34,9 @@ pub(super) fn open(
         Some(table) => Some(Index::read(table, split, Some(all))?),
         None => None,
     };
+    if let Some(index) = &index {
+        draft.others.clone_from(&index.others);
+    }
     for class in entries(&root)? {
         let path = root.join(&class);
         if !path.is_dir() {

@@ -42,6 +42,7 @@ pub(super) fn open(draft: &mut Draft, root: &Path, context: f64, split: &str) ->
         return Err(Error::EmptySplit {
             origin: root.display().to_string(),
             split: split.to_owned(),
+            others: Vec::new(),
         });
     }
     let mut pictures = Vec::new();

@@ -13,9 +13,9 @@ const LOOKED_FOR: usize = 100;
 /// Reads the table; chips come in its order, and pictures that it does not name are left aside.
 pub(super) fn open(draft: &mut Draft, folder: &Path, table: &Path, split: &str) -> Result<()> {
     std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))?;
-    let rows: Vec<_> = Index::read(table, split, Some("train"))?
-        .into_rows()
-        .collect();
+    let index = Index::read(table, split, Some("train"))?;
+    draft.others.clone_from(&index.others);
+    let rows: Vec<_> = index.into_rows().collect();
     let there = |key: &str| stays_within(key) && folder.join(key).is_file();
     if !rows.iter().take(LOOKED_FOR).any(|row| there(&row.key)) {
         return Err(Error::Data {

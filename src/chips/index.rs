@@ -1,12 +1,15 @@
 //! The table of a source: which chips a split has, with their labels and metadata.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::metadata::Metadata;
 use crate::metadata::read::ColumnMap;
 use crate::metadata::read::table::{MAX_TABLE_ROWS, keyed_rows};
+
+/// Most names of other splits that are kept.
+const MOST_OTHERS: usize = 16;
 
 /// A row of the split that was asked for.
 pub(super) struct IndexRow {
@@ -21,6 +24,8 @@ pub(super) struct Index {
     rows: Vec<Option<IndexRow>>,
     /// All rows by key; none for those of other splits.
     keys: HashMap<String, Option<usize>>,
+    /// How many rows each other split has, of the first [`MOST_OTHERS`] that came.
+    pub(super) others: BTreeMap<String, usize>,
 }
 
 /// Whether a key has a row.
@@ -50,6 +55,7 @@ impl Index {
         let mut index = Index {
             rows: Vec::new(),
             keys: HashMap::new(),
+            others: BTreeMap::new(),
         };
         for row in keyed_rows(path, &map)? {
             let mut row = row?;
@@ -62,8 +68,12 @@ impl Index {
                     }
                 }
             }
-            let wanted = part.as_deref().or(all) == Some(split);
+            let part = part.as_deref().or(all).unwrap_or_default();
+            let wanted = part == split;
             let place = wanted.then_some(index.rows.len());
+            if !wanted {
+                index.count_other(part);
+            }
             if index.keys.len() >= MAX_TABLE_ROWS {
                 let reason = format!("the table has more than {MAX_TABLE_ROWS} rows");
                 return Err(fail(None, reason));
@@ -84,9 +94,18 @@ impl Index {
             return Err(Error::EmptySplit {
                 origin: path.display().to_string(),
                 split: split.to_owned(),
+                others: index.others.into_keys().collect(),
             });
         }
         Ok(index)
+    }
+
+    fn count_other(&mut self, split: &str) {
+        if let Some(rows) = self.others.get_mut(split) {
+            *rows += 1;
+        } else if self.others.len() < MOST_OTHERS {
+            self.others.insert(split.to_owned(), 1);
+        }
     }
 
     /// The row of the first of these keys that has one.

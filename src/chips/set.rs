@@ -1,6 +1,6 @@
 //! One split of a source, opened: names, labels and metadata in memory, pixels on demand.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -27,6 +27,7 @@ pub struct ChipSet {
     items: Vec<Item>,
     labels: Vec<String>,
     archives: Vec<TarFile>,
+    others: BTreeMap<String, usize>,
     limits: DecodeLimits,
 }
 
@@ -82,6 +83,7 @@ impl ChipSet {
                 return Err(Error::EmptySplit {
                     origin: source.name(),
                     split: (*split).to_owned(),
+                    others: draft.others.into_keys().collect(),
                 });
             }
         }
@@ -106,6 +108,12 @@ impl ChipSet {
     /// What errors and logs call a chip: its path in the archive or folder.
     pub fn name(&self, chip: usize) -> &str {
         &self.items[chip].name
+    }
+
+    /// How many rows of its table belong to splits other than the last that was opened, by their names (16 at
+    /// most); empty without a table.
+    pub fn other_splits(&self) -> &BTreeMap<String, usize> {
+        &self.others
     }
 
     /// The label; empty where the source has none.
@@ -199,6 +207,8 @@ pub(super) struct Draft {
     labels: Vec<String>,
     numbers: HashMap<String, usize>,
     pub(super) archives: Vec<TarFile>,
+    /// Rows of the table that belong to other splits than the last that was read.
+    pub(super) others: BTreeMap<String, usize>,
 }
 
 impl Draft {
@@ -270,6 +280,7 @@ impl Draft {
             items: self.items,
             labels: self.labels,
             archives: self.archives,
+            others: self.others,
             limits: DecodeLimits::default(),
         })
     }

@@ -51,6 +51,7 @@ pub(super) fn open(
     let empty = || Error::EmptySplit {
         origin: patterns.join(", ").replace("{split}", split),
         split: split.to_owned(),
+        others: Vec::new(),
     };
     if table.is_none() && all != split {
         return Err(empty());
@@ -59,6 +60,9 @@ pub(super) fn open(
         Some(table) => Some(Index::read(table, split, Some(all))?),
         None => None,
     };
+    if let Some(index) = &index {
+        draft.others.clone_from(&index.others);
+    }
     let mut shards = Vec::new();
     for pattern in patterns {
         for name in expand(&pattern.replace("{split}", split))? {

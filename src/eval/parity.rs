@@ -72,6 +72,7 @@ impl Sample {
                 return Err(Error::EmptySplit {
                     split: split.name().to_owned(),
                     origin: data.name().to_owned(),
+                    others: Vec::new(),
                 });
             }
             if split == Split::Train {

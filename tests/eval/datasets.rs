@@ -85,6 +85,27 @@ fn labels_may_be_named_and_several() {
 }
 
 #[test]
+fn chips_of_other_splits_and_without_labels_are_counted() {
+    let root = tempfile::tempdir().unwrap();
+    write_set(root.path(), 10);
+    table(root.path(), |text| {
+        text.replacen(",sea,train,", ",sea,Train,", 2)
+            .replacen(",town,train,", ",,train,", 1)
+    });
+    let data = open(root.path(), DESCRIPTION).unwrap();
+    assert_eq!(Split::ALL.map(|split| data.rows(split).len()), [15, 6, 6]);
+    let notes = data.notes(Split::Test).join("; ");
+    for part in ["2 chips of the split `Train`", "1 chips without a label"] {
+        assert!(notes.contains(part), "{notes}");
+    }
+    let description = Description::parse(DESCRIPTION, "test").unwrap();
+    let data = DataSet::open_unlabelled(&description, root.path()).unwrap();
+    assert_eq!(data.len(), 28);
+    let bare = (0..data.len()).filter(|row| data.labels(*row).is_empty());
+    assert_eq!(bare.count(), 1);
+}
+
+#[test]
 fn what_cannot_be_evaluated_is_refused_by_name() {
     let root = tempfile::tempdir().unwrap();
     write_set(root.path(), 10);
@@ -117,11 +138,20 @@ fn what_cannot_be_evaluated_is_refused_by_name() {
         &|t| t.replacen("sea/001.png", "sea/000.png", 1),
         "`sea/000.png` occurs twice",
     );
-    // Without labels there is nothing to tell apart.
     with(
-        &|t| t.replacen("label", "colour", 1),
-        "no chip of the split `train`",
+        &|t| {
+            t.replace(",val,", ",dev,")
+                .replace(",train,", ",learn,")
+                .replace(",test,", ",dev,")
+        },
+        "no chip of the split `train`, only of `dev`, `learn`",
     );
+    with(
+        &|t| t.replace(",sea,", ",town,").replace(",forest,", ",town,"),
+        "all chips are of the class `town`",
+    );
+    // Without labels there is nothing to tell apart.
+    with(&|t| t.replacen("label", "colour", 1), "no chip has a label");
     fs::write(root.path().join("chips.csv"), &whole).unwrap();
     refused(
         root.path(),

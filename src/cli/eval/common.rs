@@ -90,7 +90,19 @@ pub(in crate::cli) fn describe(data: &str) -> Result<(Description, PathBuf)> {
 }
 
 impl CommonArgs {
+    /// The labelled data set.
     pub(super) fn open(&self) -> Result<DataSet> {
+        let (description, folder) = self.describe()?;
+        DataSet::open(&description, &folder)
+    }
+
+    /// The data set with chips that have no label.
+    pub(super) fn open_unlabelled(&self) -> Result<DataSet> {
+        let (description, folder) = self.describe()?;
+        DataSet::open_unlabelled(&description, &folder)
+    }
+
+    fn describe(&self) -> Result<(Description, PathBuf)> {
         let (mut description, folder) = describe(&self.data)?;
         let seed = self.split_seed;
         match self.split {
@@ -99,7 +111,7 @@ impl CommonArgs {
             Some(SplitArg::Random) => description.split = SplitRule::random(seed),
             Some(SplitArg::Blocks) => description.split = SplitRule::blocks(seed),
         }
-        DataSet::open(&description, self.root.as_deref().unwrap_or(&folder))
+        Ok((description, self.root.clone().unwrap_or(folder)))
     }
 
     /// The model: a bundle, or a checkpoint that is exported in memory.
@@ -145,11 +157,14 @@ impl CommonArgs {
         } else {
             let (data, features) = (&report.data, &report.features);
             let [train, val, test] = data.chips;
+            let classes = match data.classes.len() {
+                0 => String::new(),
+                classes => format!(" {classes} classes;"),
+            };
             terminal.say(&format!(
-                "{} ({}): {train} train, {val} val, {test} test; {} classes; {} of {} {}, {} wide",
+                "{} ({}): {train} train, {val} val, {test} test;{classes} {} of {} {}, {} wide",
                 data.name,
                 data.split,
-                data.classes.len(),
                 features.encoder,
                 features.kind,
                 features.model,

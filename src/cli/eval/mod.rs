@@ -18,7 +18,7 @@ use crate::eval::probe::Sgd;
 use crate::eval::report::FeatureSummary;
 use crate::eval::{
     Asked, DataSet, Encoder, Evaluation, Extracted, FeatureKind, LinearConfig, Report, Solver,
-    extract, read_stored, retrieval, zero_shot,
+    Split, extract, read_stored, retrieval, zero_shot,
 };
 use crate::metadata::FieldSet;
 
@@ -170,15 +170,19 @@ pub(super) fn run(args: EvalArgs, terminal: &Terminal) -> Result<Exit> {
         }),
         TaskArgs::Summary(args) => summary::run(&args, terminal),
         TaskArgs::Zeroshot { field, common } => {
-            let (data, model) = (common.open()?, common.load(EncoderArg::Trained, terminal)?);
-            let found = run_encoder(&data, Encoder::Embeds(&model), FeatureKind::Image, terminal)?;
+            let data = common.open_unlabelled()?;
+            let model = common.load(EncoderArg::Trained, terminal)?;
+            let (encoder, splits) = (Encoder::Embeds(&model), [Split::Train, common.on]);
+            let found = run_encoder(&data, encoder, FeatureKind::Image, &splits, terminal)?;
             let about = about(EncoderArg::Trained, &model.manifest().id);
             let report = zero_shot(&data, &found, &model, &field, common.on, about)?;
             common.show(report, found.bad.len(), terminal)
         }
         TaskArgs::Retrieval { common } => {
-            let (data, model) = (common.open()?, common.load(EncoderArg::Trained, terminal)?);
-            let found = run_encoder(&data, Encoder::Embeds(&model), FeatureKind::Both, terminal)?;
+            let data = common.open_unlabelled()?;
+            let model = common.load(EncoderArg::Trained, terminal)?;
+            let (encoder, splits) = (Encoder::Embeds(&model), [common.on]);
+            let found = run_encoder(&data, encoder, FeatureKind::Both, &splits, terminal)?;
             let about = about(EncoderArg::Trained, &model.manifest().id);
             let report = retrieval(&data, &found, common.on, about)?;
             common.show(report, found.bad.len(), terminal)
@@ -206,12 +210,18 @@ fn classify(
         }
         (None, EncoderArg::Raw) => {
             let encoder = Encoder::Raw(FieldSet::ALL);
-            let found = run_encoder(&data, encoder, args.features, terminal)?;
+            let found = run_encoder(&data, encoder, args.features, &Split::ALL, terminal)?;
             (found, about(args.encoder, ""))
         }
         (None, encoder) => {
             let model = common.load(encoder, terminal)?;
-            let found = run_encoder(&data, Encoder::Features(&model), args.features, terminal)?;
+            let found = run_encoder(
+                &data,
+                Encoder::Features(&model),
+                args.features,
+                &Split::ALL,
+                terminal,
+            )?;
             (found, about(encoder, &model.manifest().id))
         }
     };
@@ -225,13 +235,16 @@ fn run_encoder(
     data: &DataSet,
     encoder: Encoder<'_>,
     kind: FeatureKind,
+    splits: &[Split],
     terminal: &Terminal,
 ) -> Result<Extracted> {
     let mut meter = terminal.meter_of("chips");
-    let found = extract(data, encoder, kind, &mut |done| {
+    let total = splits.iter().map(|split| data.rows(*split).len() as u64);
+    let total = Some(total.sum());
+    let found = extract(data, encoder, kind, splits, &mut |done| {
         meter.update(&Progress {
             items: done as u64,
-            total: Some(data.len() as u64),
+            total,
             ..Progress::default()
         });
         ControlFlow::Continue(())

@@ -14,8 +14,8 @@ use crate::metadata::Metadata;
 /// A data set that something can be evaluated on.
 ///
 /// Every class has a chip in the training split, no chip is in two splits, and no label occurs only
-/// once in all. Chips without a label, and those that no list of the split names, are left out with
-/// a note.
+/// once in all. Chips without a label, those of another split than the three, and those that no list of the
+/// split names, are left out with a note.
 #[derive(Debug)]
 pub struct DataSet {
     name: String,
@@ -33,7 +33,7 @@ struct Chip {
     set: usize,
     number: usize,
     split: Split,
-    /// Places in the classes, ascending; one where there is one label for each chip.
+    /// Places in the classes, ascending; one where there is one label for each chip, none where none is asked for.
     labels: Vec<usize>,
 }
 
@@ -45,6 +45,27 @@ impl DataSet {
     /// training or test split, a chip that is in two splits, a class that the training split lacks and a
     /// label that occurs once.
     pub fn open(description: &Description, folder: &Path) -> Result<Self> {
+        let mut found = Self::open_unlabelled(description, folder)?;
+        let bare = found.chips.iter().filter(|c| c.labels.is_empty()).count();
+        if bare == found.len() {
+            return Err(found.refuse("no chip has a label".into()));
+        }
+        if bare > 0 {
+            let note = format!("{bare} chips without a label are left out");
+            found.notes.push(note);
+            found.chips.retain(|chip| !chip.labels.is_empty());
+        }
+        found.check()?;
+        Ok(found)
+    }
+
+    /// As [`DataSet::open`] for what asks about no label, as retrieval does: chips without one stay, and labels and
+    /// splits are as they are.
+    ///
+    /// # Errors
+    /// [`Error::Data`] and [`Error::EmptySplit`] for a source or list that cannot be read, a source without a chip
+    /// of any split, and a chip that is in two splits.
+    pub fn open_unlabelled(description: &Description, folder: &Path) -> Result<Self> {
         let mut sets = Vec::new();
         let mut first = None;
         let names = match &description.split {
@@ -87,24 +108,30 @@ impl DataSet {
             notes: Vec::new(),
         };
         found.label(&description.labels, &all, &splits);
-        found.check()?;
+        found.note_others(&names);
         Ok(found)
+    }
+
+    /// Says which rows of a table belong to none of these splits.
+    fn note_others(&mut self, names: &[&str]) {
+        let Some(set) = self.sets.first() else { return };
+        let others = set.other_splits().iter();
+        for (name, rows) in others.filter(|(name, _)| !names.contains(&name.as_str())) {
+            let note = format!("{rows} chips of the split `{name}` are left out");
+            self.notes.push(note);
+        }
     }
 
     /// Gives each chip with a split its labels.
     fn label(&mut self, rule: &LabelRule, all: &[(usize, usize)], splits: &[Option<Split>]) {
         let mut labelled = Vec::new();
-        let (mut unlisted, mut bare) = (0usize, 0usize);
+        let mut unlisted = 0usize;
         for ((set, chip), split) in all.iter().zip(splits) {
             let Some(split) = split else {
                 unlisted += 1;
                 continue;
             };
             let names = names(rule, self.sets[*set].label(*chip));
-            if names.is_empty() {
-                bare += 1;
-                continue;
-            }
             labelled.push((*set, *chip, *split, names));
         }
         let mut classes: BTreeMap<&str, usize> = BTreeMap::new();
@@ -129,21 +156,20 @@ impl DataSet {
             })
             .collect();
         self.classes = classes.into_keys().map(str::to_owned).collect();
-        for (count, why) in [(unlisted, "that no list names"), (bare, "without a label")] {
-            if count > 0 {
-                self.notes.push(format!("{count} chips {why} are left out"));
-            }
+        if unlisted > 0 {
+            let note = format!("{unlisted} chips that no list names are left out");
+            self.notes.push(note);
         }
     }
 
     fn check(&self) -> Result<()> {
         for split in [Split::Train, Split::Test] {
             if self.rows(split).is_empty() {
-                return Err(Error::EmptySplit {
-                    origin: self.name.clone(),
-                    split: split.name().into(),
-                });
+                return Err(self.lacks(split));
             }
+        }
+        if let [class] = &self.classes[..] {
+            return Err(self.refuse(format!("all chips are of the class `{class}`")));
         }
         let mut counts = vec![(0usize, 0usize, 0usize); self.classes.len()];
         for (row, chip) in self.chips.iter().enumerate() {
@@ -163,12 +189,27 @@ impl DataSet {
                 ),
                 _ => continue,
             };
-            return Err(Error::Data {
-                reason: format!("`{}`: {reason}", self.name),
-                source: None,
-            });
+            return Err(self.refuse(reason));
         }
         Ok(())
+    }
+
+    /// The error for a split without a chip.
+    pub(in crate::eval) fn lacks(&self, split: Split) -> Error {
+        let there = |split: &Split| !self.rows(*split).is_empty();
+        let others = Split::ALL.into_iter().filter(there);
+        Error::EmptySplit {
+            origin: self.name.clone(),
+            split: split.name().into(),
+            others: others.map(|split| split.name().into()).collect(),
+        }
+    }
+
+    fn refuse(&self, reason: String) -> Error {
+        Error::Data {
+            reason: format!("`{}`: {reason}", self.name),
+            source: None,
+        }
     }
 
     /// Name of the description.
@@ -227,7 +268,7 @@ impl DataSet {
         self.chips[row].split
     }
 
-    /// A chip's classes, at least one.
+    /// A chip's classes; at least one unless the set was opened without regard to labels.
     pub fn labels(&self, row: usize) -> &[usize] {
         &self.chips[row].labels
     }

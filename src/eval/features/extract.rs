@@ -50,7 +50,7 @@ struct Batch {
     made: Result<Vec<Array2<f32>>>,
 }
 
-/// Features of all chips of a data set.
+/// Features of all chips of these splits of a data set.
 ///
 /// A model sees the metadata of what it is shown: they follow a chip through its fit to the input size.
 /// Chips that cannot be read are left out and named. `progress` is told how many chips are done, and may
@@ -58,11 +58,12 @@ struct Batch {
 ///
 /// # Errors
 /// [`Error::Unsupported`] for a model without the side that is asked for, [`Error::Engine`],
-/// [`Error::Interrupted`], and [`Error::Data`] where no chip of a split can be read.
+/// [`Error::Interrupted`], and [`Error::Data`] where no chip of one of the splits can be read.
 pub fn extract(
     data: &DataSet,
     encoder: Encoder<'_>,
     kind: FeatureKind,
+    splits: &[Split],
     progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Extracted> {
     if let Encoder::Features(model) | Encoder::Embeds(model) = encoder
@@ -78,7 +79,8 @@ pub fn extract(
         Encoder::Features(model) | Encoder::Embeds(model) => model.batch_size(),
         Encoder::Raw(_) => RAW_BATCH,
     };
-    let all: Vec<usize> = (0..data.len()).collect();
+    let wanted = |row: &usize| splits.contains(&data.split(*row));
+    let all: Vec<usize> = (0..data.len()).filter(wanted).collect();
     let mut found = Extracted {
         blocks: Vec::new(),
         rows: Vec::with_capacity(all.len()),
@@ -119,8 +121,9 @@ pub fn extract(
             return Err(Error::Interrupted);
         }
     }
-    for split in [Split::Train, Split::Test] {
-        if !found.rows.iter().any(|row| data.split(*row) == split) {
+    for split in splits {
+        let of = |row: &usize| data.split(*row) == *split;
+        if all.iter().any(of) && !found.rows.iter().any(of) {
             return Err(Error::Data {
                 reason: format!(
                     "`{}`: no chip of the split `{}` can be read",

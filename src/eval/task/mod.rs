@@ -59,6 +59,7 @@ impl<'a> Evaluation<'a> {
                 return Err(Error::EmptySplit {
                     origin: data.name().to_owned(),
                     split: split.name().into(),
+                    others: Vec::new(),
                 });
             }
         }

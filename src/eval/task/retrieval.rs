@@ -28,10 +28,7 @@ pub fn retrieval(
     };
     let places = super::places(data, &extracted.rows, asked);
     if places.is_empty() {
-        return Err(Error::EmptySplit {
-            origin: data.name().to_owned(),
-            split: asked.name().into(),
-        });
+        return Err(data.lacks(asked));
     }
     let dim = images.rows.ncols();
     let images = images.rows.select(Axis(0), &places);
