@@ -85,6 +85,9 @@ RUNS = {
     "four-location": ("nano-satmips-tabular", "satmips", "four", [*TABULAR, *FOUR, 'fields=["location"]']),
 }
 
+# Random weights: the towers of which runs.
+UNTRAINED = {"untrained-tabular": "satmips-tabular", "untrained-text": "satmips-text"}
+
 # Data set, its options, features, tasks. The probe chooses its C on `val`, so that it has nothing to say there.
 BOTH = ("knn", "probe")
 QUESTIONS = [
@@ -292,18 +295,17 @@ def main():
         return (question[0], *question[1], question[2], task)
 
     rows = {}
-    for label, arguments in [("colours and raw metadata", ["--encoder", "raw"]), ("untrained", ["--encoder", "untrained"])]:
-        rows[label] = {column(*pair): [evaluate(options, label.split()[0], arguments, *pair)] for pair in asked}
+    rows["colours and raw metadata"] = {column(*pair): [evaluate(options, "colours", ["--encoder", "raw"], *pair)] for pair in asked}
     train_all(options, names, seeds)
-    runs = []
-    for seed in seeds:
-        for name in names:
-            run = run_folder(options, name, seed)
-            runs.append(paced(options, name, seed))
-            row = rows.setdefault(name, {})
+    runs = [paced(options, name, seed) for seed in seeds for name in names]
+    random = {label: (name, ["--encoder", "untrained"]) for label, name in UNTRAINED.items() if name in names}
+    for label, (name, arguments) in {**random, **{name: (name, []) for name in names}}.items():
+        row = rows[label] = {}
+        for seed in seeds:
+            model = ["-m", run_folder(options, name, seed), "--seed", seed, *arguments]
             for pair in asked:
                 if pair[0][2] == "image" or "simclr" not in name:
-                    value = evaluate(options, f"{name}-s{seed}", ["-m", run], *pair)
+                    value = evaluate(options, f"{label}-s{seed}", model, *pair)
                     row.setdefault(column(*pair), []).append(value)
 
     columns = [column(*pair) for pair in asked]
