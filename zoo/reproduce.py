@@ -94,6 +94,7 @@ QUESTIONS = [
     ("eurosat-rgb", [], "image", BOTH),
     ("eurosat-rgb", [], "metadata", BOTH),
     ("eurosat-rgb", [], "both", BOTH),
+    ("eurosat-rgb", [], "both", ("retrieval",)),
     ("eurosat-rgb", ["--on", "val"], "image", ("knn",)),
     ("eurosat-rgb", ["--split", "random"], "image", ("knn",)),
     ("shipsnet", [], "image", BOTH),
@@ -102,7 +103,10 @@ QUESTIONS = [
 TASKS = {
     "knn": ["knn", "-k", "20"],
     "probe": ["linear", "--grid", "0.003,0.01,0.03,0.1,0.3,1"],
+    "retrieval": ["retrieval"],
 }
+# What a report is about, if not the accuracy: where a chip's own place comes among those of all test chips.
+FIGURE = {"retrieval": "median rank"}
 
 
 def coarse_places(options):
@@ -210,21 +214,28 @@ def evaluate(options, label, arguments, question, task):
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         command = [options.satmip, "eval", *TASKS[task], "-q", "--json", "--data", data, "--root", options.data, *extra]
-        command += ["--features", features, *arguments]
+        command += [*([] if task == "retrieval" else ["--features", features]), *arguments]
         done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, check=True)
         path.write_bytes(done.stdout)
-    report = json.loads(path.read_text())
-    return report["scores"][report["headline"]]["metrics"][0]["value"]
+    return figure(json.loads(path.read_text()))["value"]
+
+
+def figure(report):
+    """The metric of a report that it is about."""
+    metrics = report["scores"][report["headline"]]["metrics"]
+    name = FIGURE.get(report["task"])
+    return next(metric for metric in metrics if name in (None, metric["name"]))
 
 
 def write_figures(out, scale):
     """figures.jsonl: the headline of each report with its interval, and what each finished run took."""
     lines = []
     for path in sorted((out / "reports").glob("*.json")):
-        report = json.loads(path.read_text())
-        best = report["scores"][report["headline"]]["metrics"][0]
-        interval = [round(bound, 2) for bound in best["interval"]]
-        lines.append({"scale": scale, "report": path.stem, "accuracy": round(best["value"], 2), "interval": interval})
+        best = figure(json.loads(path.read_text()))
+        line = {"scale": scale, "report": path.stem, best["name"]: round(best["value"], 2)}
+        if best["interval"]:
+            line["interval"] = [round(bound, 2) for bound in best["interval"]]
+        lines.append(line)
     for path in sorted((out / "runs").glob("*/summary.json")):
         run = json.loads(path.read_text())
         lines.append({"scale": scale, "run": path.parent.name, "steps": run["steps"], "seconds": round(run["seconds"]), "loss": round(run["loss"], 3)})
@@ -295,7 +306,8 @@ def main():
         return (question[0], *question[1], question[2], task)
 
     rows = {}
-    rows["colours and raw metadata"] = {column(*pair): [evaluate(options, "colours", ["--encoder", "raw"], *pair)] for pair in asked}
+    raw = [pair for pair in asked if pair[1] != "retrieval"]
+    rows["colours and raw metadata"] = {column(*pair): [evaluate(options, "colours", ["--encoder", "raw"], *pair)] for pair in raw}
     train_all(options, names, seeds)
     runs = [paced(options, name, seed) for seed in seeds for name in names]
     random = {label: (name, ["--encoder", "untrained"]) for label, name in UNTRAINED.items() if name in names}
