@@ -11,8 +11,8 @@ use fixture::{fields, run, satmip, write_bundle};
 use satmip::eval::probe::Sgd;
 use satmip::eval::report::FeatureSummary;
 use satmip::eval::{
-    Asked, DataSet, Description, Encoder, Evaluation, Extracted, FeatureKind, LinearConfig, Solver,
-    Split, extract, read_stored, retrieval, zero_shot,
+    Asked, DataSet, Description, Encoder, Evaluation, Extracted, Extraction, FeatureKind,
+    LinearConfig, Solver, Split, extract, read_stored, retrieval, zero_shot,
 };
 use satmip::{Bundle, Embedder, Error, FieldSet};
 
@@ -52,7 +52,7 @@ fn open(root: &Path, text: &str) -> satmip::Result<DataSet> {
 }
 
 fn features(data: &DataSet, encoder: Encoder<'_>, kind: FeatureKind) -> Extracted {
-    extract(data, encoder, kind, &Split::ALL, &mut |_| {
+    extract(data, encoder, &Extraction::of(kind), &mut |_| {
         ControlFlow::Continue(())
     })
     .unwrap()
@@ -91,7 +91,7 @@ fn every_classifier_tells_colours_and_places_apart() {
             evaluation.knn(&[5, 20, 1000]).unwrap(),
             evaluation.linear(&LinearConfig::default()).unwrap(),
             evaluation.linear(&sgd).unwrap(),
-            evaluation.few_shot(&[1, 5], 3).unwrap(),
+            evaluation.few_shot(&[1, 5], 0, 3).unwrap(),
         ] {
             let best = report.scores[report.headline].metrics[0].value;
             assert_eq!(best, 100.0, "{kind} {:?}", report.task);
@@ -111,7 +111,7 @@ fn every_classifier_tells_colours_and_places_apart() {
         knn.notes
     );
     let few = evaluation(&data, FeatureKind::Image)
-        .few_shot(&[16], 2)
+        .few_shot(&[16], 0, 2)
         .unwrap_err();
     assert!(few.to_string().contains("`forest` of `drawn`"), "{few}");
     assert!(evaluation(&data, FeatureKind::Image).knn(&[]).is_err());
@@ -170,6 +170,35 @@ fn a_model_gives_the_same_features_as_its_stored_vectors() {
             assert!(a.name == b.name && most < 1e-5, "{} {most}", a.name);
         }
     }
+    // The first chip has no metadata; nothing but metadata is asked for.
+    let table = fs::read_to_string(root.path().join("chips.csv")).unwrap();
+    let fewer = table.lines().filter(|line| !line.starts_with("forest/000"));
+    let fewer: String = fewer.flat_map(|line| [line, "\n"]).collect();
+    fs::write(root.path().join("fewer.csv"), fewer).unwrap();
+    for out in ["fewer.npy", "fewer.parquet", "fewer"] {
+        let out = root.path().join(out);
+        let (_, _, said) = run(satmip()
+            .current_dir(root.path())
+            .args(["embed", "forest", "sea", "town", "--metadata", "fewer.csv"])
+            .args(["-q", "--features", "features", "-m"])
+            .arg(&bundle)
+            .arg("-o")
+            .arg(&out));
+        for kind in [FeatureKind::Metadata, FeatureKind::Both] {
+            let stored = read_stored(&data, &out, kind).unwrap();
+            assert_eq!(stored.rows, direct.rows[1..], "{said}");
+            assert_eq!(stored.bad[0].0, "forest/000.png");
+            let (found, expected) = (stored.blocks.last().unwrap(), &direct.blocks[1]);
+            let most = (&found.rows - &expected.rows.slice(ndarray::s![1.., ..]))
+                .iter()
+                .fold(0.0f32, |m, d| m.max(d.abs()));
+            assert!(
+                found.name == "metadata" && most < 1e-5,
+                "{}: {most}",
+                out.display()
+            );
+        }
+    }
     // A model of images alone has no metadata to offer.
     let alone = root.path().join("alone");
     write_bundle(&alone, 3, false);
@@ -178,8 +207,7 @@ fn a_model_gives_the_same_features_as_its_stored_vectors() {
     let error = extract(
         &data,
         Encoder::Features(&alone),
-        FeatureKind::Both,
-        &Split::ALL,
+        &Extraction::of(FeatureKind::Both),
         &mut go,
     )
     .unwrap_err();
@@ -223,9 +251,13 @@ fn stored_vectors_that_do_not_fit_are_refused() {
     write(&["sea/000.png"], 1, 2);
     let found = read_stored(&data, &base, FeatureKind::Image).unwrap();
     assert_eq!((found.rows.len(), found.bad.len()), (1, 29));
-    let error =
-        Evaluation::new(&data, found, FeatureKind::Image, Split::Test, about()).unwrap_err();
-    assert!(matches!(error, Error::EmptySplit { .. }), "{error}");
+    let about = FeatureSummary {
+        model: "a.npy".into(),
+        ..about()
+    };
+    let error = Evaluation::new(&data, found, FeatureKind::Image, Split::Test, about).unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("has features of `a.npy`"), "{error}");
     fs::write(&base, b"no array").unwrap();
     refused("no array of rows");
     fs::write(root.path().join("b.parquet"), b"PAR1").unwrap();
@@ -260,8 +292,7 @@ fn chips_that_cannot_be_read_are_left_out_and_named() {
     let error = extract(
         &data,
         Encoder::Raw(FieldSet::ALL),
-        FeatureKind::Image,
-        &Split::ALL,
+        &Extraction::of(FeatureKind::Image),
         stop,
     )
     .unwrap_err();
@@ -290,8 +321,10 @@ fn values_and_partners_are_asked_of_a_model() {
     let alone = extract(
         &unlabelled,
         Encoder::Embeds(&model),
-        FeatureKind::Both,
-        &[Split::Test],
+        &Extraction {
+            splits: vec![Split::Test],
+            ..Extraction::of(FeatureKind::Both)
+        },
         &mut |_| ControlFlow::Continue(()),
     )
     .unwrap();
@@ -322,6 +355,20 @@ fn values_and_partners_are_asked_of_a_model() {
     };
     assert!((value(0, "chance") - 100.0 / 3.0).abs() < 1e-9 && value(1, "chance") == 50.0);
     assert!((value(1, "most frequent") - 200.0 / 3.0).abs() < 1e-9);
+    // Always the same answer: the most frequent value of the training chips, not of those that are asked about.
+    let table = fs::read_to_string(root.path().join("chips.csv")).unwrap();
+    let swapped = table.lines().map(|line| match line.contains(",test,") {
+        true if line.ends_with(",10") => line.replace(",10", ",3") + "\n",
+        true => line.replace(",3", ",10") + "\n",
+        false => line.to_owned() + "\n",
+    });
+    fs::write(root.path().join("chips.csv"), swapped.collect::<String>()).unwrap();
+    let other = DataSet::open_unlabelled(&description, root.path()).unwrap();
+    let found = features(&other, Encoder::Embeds(&model), FeatureKind::Image);
+    let report = zero_shot(&other, &found, &model, &asked[1..], Split::Test, about()).unwrap();
+    let metrics = &report.scores[0].metrics;
+    let most = metrics.iter().find(|m| m.name == "most frequent").unwrap();
+    assert!((most.value - 100.0 / 3.0).abs() < 1e-9, "{}", most.value);
     let none = zero_shot(
         &data,
         &found,
@@ -410,8 +457,63 @@ fn the_program_reports_for_people_and_machines() {
     let (code, _, said) = run(satmip().args(["eval", "knn", "--data", "imagenet"]));
     assert_eq!(code, 2);
     assert!(said.contains("none of eurosat,"), "{said}");
-    let (code, ..) = run(satmip()
-        .args(["eval", "knn", "--encoder", "raw", "--on", "train", "--data"])
-        .arg(path("drawn.toml")));
-    assert_eq!(code, 2);
+    // A split with names of its own is drawn from as a whole.
+    let table = fs::read_to_string(path("chips.csv")).unwrap();
+    fs::write(
+        path("chips.csv"),
+        table
+            .replace(",val,", ",dev,")
+            .replace(",train,", ",learn,"),
+    )
+    .unwrap();
+    let text = "split = { kind = \"given\", train = \"learn\", val = \"dev\" }\n";
+    fs::write(path("named.toml"), format!("{DESCRIPTION}{text}")).unwrap();
+    for (rule, counts) in [
+        ("given", "45 train, 15 val, 15 test"),
+        ("random", "52 train, 12 val, 11 test"),
+    ] {
+        let (code, _, said) = run(satmip()
+            .args(["eval", "knn", "--encoder", "raw", "--split", rule, "--data"])
+            .arg(path("named.toml")));
+        assert!(code == 0 && said.contains(counts), "{said}");
+    }
+    // The figure cannot be written; what was found is told all the same.
+    let (code, stdout, said) = run(satmip()
+        .args(["eval", "knn", "--encoder", "raw", "--data"])
+        .arg(path("named.toml"))
+        .arg("--figure")
+        .arg(path("none/k.svg")));
+    assert!(
+        code == 1 && stdout.contains("100.00") && said.contains("none/k.svg"),
+        "{said}"
+    );
+    for (usage, part) in [
+        (&["knn", "--on", "train"][..], "`val` or `test`"),
+        (&["linear", "--solver", "sgd", "--grid", "1"], "no penalty"),
+        (&["linear", "--epochs", "7"], "--solver sgd"),
+        (&["linear", "--seeds", "7"], "--solver sgd"),
+        (&["fewshot", "--seeds", "18446744073709551615"], "1000"),
+        (&["fewshot", "--confusion", "a.svg"], "--confusion"),
+    ] {
+        let (code, _, said) = run(satmip()
+            .args(["eval", usage[0], "--encoder", "raw", "--data"])
+            .arg(path("named.toml"))
+            .args(&usage[1..]));
+        assert!(code == 2 && said.contains(part), "{usage:?} {code}: {said}");
+    }
+    let (code, _, said) = run(satmip()
+        .args([
+            "eval",
+            "knn",
+            "--encoder",
+            "raw",
+            "--max-pixels",
+            "399",
+            "--data",
+        ])
+        .arg(path("named.toml")));
+    assert!(
+        code == 1 && said.contains("can be read: ") && said.contains(".png"),
+        "{said}"
+    );
 }

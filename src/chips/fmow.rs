@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::parallel::each;
+use super::parallel::{each, threads_for};
 use super::set::{Draft, Place};
 use crate::error::{Error, Result};
 use crate::image::{Geometry, Region};
@@ -48,7 +48,8 @@ pub(super) fn open(draft: &mut Draft, root: &Path, context: f64, split: &str) ->
     let mut pictures = Vec::new();
     collect(&root.join(split), split, "", DEEPEST, &mut pictures)?;
     pictures.sort_unstable_by(|a: &Picture, b| a.name.cmp(&b.name));
-    each(&mut pictures, |picture| {
+    let threads = threads_for(pictures.len());
+    each(&mut pictures, threads, |picture| {
         picture.boxes = chips(&picture.path, &picture.class, context);
     })?;
     for picture in pictures {

@@ -18,6 +18,6 @@ mod tar;
 /// Endings of pictures, in lower case.
 const PICTURES: [&str; 6] = ["jpg", "jpeg", "png", "webp", "tif", "tiff"];
 
-pub(crate) use parallel::each;
+pub(crate) use parallel::{cores, each};
 pub use set::ChipSet;
 pub use source::{ChipSource, FMOW_CONTEXT};

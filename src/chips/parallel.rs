@@ -1,19 +1,36 @@
-//! The same work for many things, on all cores.
+//! The same work for many things, on several cores.
 
 use std::thread;
 
 use crate::error::{Error, Result};
 
-/// Fewer things than this are not worth a thread.
+/// Fewer small things than this are not worth a thread.
 const FEW: usize = 64;
 
-/// Calls `work` for each item, in no order that anything may depend on.
+/// Number of cores.
+pub(crate) fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Threads for so many things that take microseconds each.
+pub(crate) fn threads_for(items: usize) -> usize {
+    match items < FEW {
+        true => 1,
+        false => cores(),
+    }
+}
+
+/// Calls `work` for each item on so many threads, in no order that anything may depend on.
 ///
 /// # Errors
 /// When a thread cannot be started.
-pub(crate) fn each<T: Send>(items: &mut [T], work: impl Fn(&mut T) + Sync) -> Result<()> {
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    if items.len() < FEW || threads == 1 {
+pub(crate) fn each<T: Send>(
+    items: &mut [T],
+    threads: usize,
+    work: impl Fn(&mut T) + Sync,
+) -> Result<()> {
+    let threads = threads.min(items.len());
+    if threads <= 1 {
         items.iter_mut().for_each(work);
         return Ok(());
     }
@@ -21,7 +38,7 @@ pub(crate) fn each<T: Send>(items: &mut [T], work: impl Fn(&mut T) + Sync) -> Re
     thread::scope(|scope| {
         for part in items.chunks_mut(share) {
             thread::Builder::new()
-                .name("satmip-index".into())
+                .name("satmip-chips".into())
                 .spawn_scoped(scope, move || part.iter_mut().for_each(work))
                 .map_err(|e| Error::Data {
                     reason: "cannot start a thread to read the data".into(),
@@ -30,4 +47,25 @@ pub(crate) fn each<T: Send>(items: &mut [T], work: impl Fn(&mut T) + Sync) -> Re
         }
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn a_few_things_have_as_many_threads_as_were_asked_for() {
+        for (asked, items, expected) in [(1, 5, 1), (3, 2, 2), (2, 5, 2), (4, 0, 0)] {
+            let mut seen = vec![None; items];
+            each(&mut seen, asked, |slot| {
+                *slot = Some(thread::current().id())
+            })
+            .unwrap();
+            let threads: HashSet<_> = seen.into_iter().map(Option::unwrap).collect();
+            assert_eq!(threads.len(), expected, "{asked} {items}");
+        }
+        assert_eq!((threads_for(FEW - 1), threads_for(FEW)), (1, cores()));
+    }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::ChipSource;
-use super::parallel::each;
+use super::parallel::{each, threads_for};
 use super::tar::TarFile;
 use super::{archive, classes, fmow, folder, shards};
 use crate::arch::ResizeFilter;
@@ -108,6 +108,19 @@ impl ChipSet {
     /// What errors and logs call a chip: its path in the archive or folder.
     pub fn name(&self, chip: usize) -> &str {
         &self.items[chip].name
+    }
+
+    /// Why a chip can never be read, where that is known already: its file or metadata are broken.
+    pub fn fault(&self, chip: usize) -> Option<&str> {
+        match &self.items[chip].place {
+            Place::Fault(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// The set with other limits for pictures.
+    pub fn with_limits(self, limits: DecodeLimits) -> Self {
+        Self { limits, ..self }
     }
 
     /// How many rows of its table belong to splits other than the last that was opened, by their names (16 at
@@ -272,7 +285,8 @@ impl Draft {
     }
 
     fn finish(mut self, source: &ChipSource) -> Result<ChipSet> {
-        each(&mut self.items, |item| {
+        let threads = threads_for(self.items.len());
+        each(&mut self.items, threads, |item| {
             item.metadata = item.metadata.derive_missing();
         })?;
         Ok(ChipSet {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::PICTURES;
 use super::index::{Found, Index};
-use super::parallel::each;
+use super::parallel::{cores, each};
 use super::set::{Draft, Place};
 use super::source::expand;
 use super::tar::{Member, TarFile};
@@ -74,7 +74,7 @@ pub(super) fn open(
         return Err(empty());
     }
     let keep = shards.len() <= MOST_OPEN;
-    each(&mut shards, |shard| {
+    each(&mut shards, cores(), |shard| {
         shard.read = Some(read(&shard.path, keep, index.is_none()));
     })?;
     let last = shards.last().map(|shard| shard.path.clone());

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::Exit;
+use super::report::write_whole;
 use super::terminal::Terminal;
 use crate::error::{Error, Result};
 use crate::train::{accuracy_over_time_svg, compare_svg, curves_svg, read_metrics};
@@ -47,7 +48,7 @@ pub(super) fn run(args: CurvesArgs, terminal: &Terminal) -> Result<Exit> {
         [(_, lines)] => curves_svg(lines)?,
         runs => compare_svg(runs)?,
     };
-    fs::write(&args.output, svg).map_err(|e| Error::io(&args.output, e))?;
+    write_whole(&args.output, &svg)?;
     terminal.say(&format!("curves in `{}`", args.output.display()));
     Ok(Exit::Done)
 }

@@ -14,8 +14,8 @@ mod task;
 
 pub use data::{DESCRIPTIONS, DataSet, Description, LabelRule, Split, SplitRule};
 pub use features::{
-    Block, Encoder, Extracted, FeatureKind, Features, colour_means, extract, raw_metadata,
-    read_stored,
+    Block, Encoder, Extracted, Extraction, FeatureKind, Features, colour_means, extract,
+    raw_metadata, read_stored,
 };
 pub use parity::{Sample, SampleOutputs, agreement};
 pub use report::Report;

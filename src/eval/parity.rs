@@ -5,7 +5,7 @@ use ndarray::{Array2, Array4, ArrayView2, Axis, concatenate, s};
 use super::probe::Knn;
 use super::{DataSet, Split};
 use crate::bundle::{Agreement, KnnChange, Parity};
-use crate::chips::each;
+use crate::chips::{cores, each};
 use crate::embedder::{Embedder, TowerOutput};
 use crate::error::{Error, Result};
 use crate::image::{fit, fitted_geometry};
@@ -100,7 +100,7 @@ impl Sample {
             .map(|(pictures, records)| (pictures, records, None))
             .collect();
         let has_metadata = !model.fields().is_empty();
-        each(&mut batches, |(pictures, records, made)| {
+        each(&mut batches, cores(), |(pictures, records, made)| {
             let image = model.embed_prepared(pictures.view());
             let metadata = has_metadata.then(|| model.metadata_output(records));
             *made = Some((image, metadata));

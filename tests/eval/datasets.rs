@@ -81,7 +81,7 @@ fn labels_may_be_named_and_several() {
             report.task
         );
     }
-    assert!(evaluation.few_shot(&[1], 1).is_err());
+    assert!(evaluation.few_shot(&[1], 0, 1).is_err());
 }
 
 #[test]
@@ -103,6 +103,41 @@ fn chips_of_other_splits_and_without_labels_are_counted() {
     assert_eq!(data.len(), 28);
     let bare = (0..data.len()).filter(|row| data.labels(*row).is_empty());
     assert_eq!(bare.count(), 1);
+}
+
+#[test]
+fn a_broken_chip_is_named_and_costs_no_other() {
+    let root = tempfile::tempdir().unwrap();
+    write_set(root.path(), 10);
+    fs::copy(
+        root.path().join("sea/000.png"),
+        root.path().join("sea/extra.png"),
+    )
+    .unwrap();
+    let text = "name = \"drawn\"\nsource = { classes = \".\", table = \"chips.csv\" }\n";
+    let data = open(root.path(), text).unwrap();
+    assert_eq!(Split::ALL.map(|split| data.rows(split).len()), [18, 6, 6]);
+    let found = features(&data, Encoder::Raw(fields()), FeatureKind::Image);
+    assert_eq!((found.rows.len(), found.bad.len()), (30, 1));
+    let evaluation = Evaluation::new(&data, found, FeatureKind::Image, Split::Test, about());
+    let notes = evaluation.unwrap().knn(&[5]).unwrap().notes.join("; ");
+    for part in ["1 of 31 chips", "`sea/extra.png`", "no row"] {
+        assert!(notes.contains(part), "{notes}");
+    }
+    // Nothing but broken chips.
+    fs::write(
+        root.path().join("empty.csv"),
+        "file,split\nsea/000.png,train\n",
+    )
+    .unwrap();
+    for class in ["sea", "town", "forest"] {
+        for i in 0..10 {
+            let _ = fs::remove_file(root.path().join(format!("{class}/{i:03}.png")));
+        }
+    }
+    fs::write(root.path().join("sea/000.png"), "").unwrap();
+    let text = text.replace("chips.csv", "empty.csv");
+    refused(root.path(), &text, "no chip of the split `test`");
 }
 
 #[test]

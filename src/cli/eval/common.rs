@@ -1,13 +1,12 @@
 //! What every evaluation has: data, model, and where its report goes.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
 use crate::cli::Exit;
 use crate::cli::model::ModelArgs;
-use crate::cli::report::Report as Output;
+use crate::cli::report::{Report as Output, write_whole};
 use crate::cli::terminal::Terminal;
 use crate::embedder::Embedder;
 use crate::error::{Error, Result};
@@ -29,7 +28,7 @@ pub(super) struct CommonArgs {
     /// Seed of a split that is drawn
     #[arg(long, default_value_t = 0, value_name = "N", requires = "split")]
     split_seed: u64,
-    /// Split that figures are about: test or val
+    /// Split that figures are about: test or val, or train where nothing is learned from it
     #[arg(long, default_value = "test", value_name = "SPLIT")]
     pub(super) on: Split,
     /// Seed of random weights and draws
@@ -40,12 +39,25 @@ pub(super) struct CommonArgs {
     /// The report as JSON
     #[arg(long)]
     json: bool,
-    /// Figure of the scores over k or shots (SVG)
-    #[arg(long, value_name = "SVG")]
-    figure: Option<PathBuf>,
-    /// Figure of the confusion matrix (SVG)
-    #[arg(long, value_name = "SVG")]
-    confusion: Option<PathBuf>,
+}
+
+/// Figures of a report.
+#[derive(Debug, Default)]
+pub(super) struct Figures<'a> {
+    pub(super) scores: Option<&'a Path>,
+    pub(super) confusion: Option<&'a Path>,
+}
+
+impl Figures<'_> {
+    fn write(&self, report: &Report) -> Result<()> {
+        if let Some(path) = self.scores {
+            write_whole(path, &scores_svg(std::slice::from_ref(report))?)?;
+        }
+        if let Some(path) = self.confusion {
+            write_whole(path, &confusion_svg(report)?)?;
+        }
+        Ok(())
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -90,16 +102,22 @@ pub(in crate::cli) fn describe(data: &str) -> Result<(Description, PathBuf)> {
 }
 
 impl CommonArgs {
+    pub(super) fn workers(&self) -> usize {
+        self.model.workers()
+    }
+
     /// The labelled data set.
     pub(super) fn open(&self) -> Result<DataSet> {
         let (description, folder) = self.describe()?;
-        DataSet::open(&description, &folder)
+        let data = DataSet::open(&description, &folder)?;
+        Ok(data.with_limits(self.model.limits()))
     }
 
     /// The data set with chips that have no label.
     pub(super) fn open_unlabelled(&self) -> Result<DataSet> {
         let (description, folder) = self.describe()?;
-        DataSet::open_unlabelled(&description, &folder)
+        let data = DataSet::open_unlabelled(&description, &folder)?;
+        Ok(data.with_limits(self.model.limits()))
     }
 
     fn describe(&self) -> Result<(Description, PathBuf)> {
@@ -107,9 +125,16 @@ impl CommonArgs {
         let seed = self.split_seed;
         match self.split {
             None => {}
-            Some(SplitArg::Given) => description.split = SplitRule::default(),
-            Some(SplitArg::Random) => description.split = SplitRule::random(seed),
-            Some(SplitArg::Blocks) => description.split = SplitRule::blocks(seed),
+            Some(SplitArg::Given) => match description.split {
+                SplitRule::Given { .. } => {}
+                _ => description.split = SplitRule::default(),
+            },
+            Some(SplitArg::Random) => {
+                description.split = SplitRule::random(seed).with_names_of(&description.split);
+            }
+            Some(SplitArg::Blocks) => {
+                description.split = SplitRule::blocks(seed).with_names_of(&description.split);
+            }
         }
         Ok((description, self.root.clone().unwrap_or(folder)))
     }
@@ -142,15 +167,14 @@ impl CommonArgs {
         self.model.load_bundle(bundle)
     }
 
-    pub(super) fn show(&self, report: Report, bad: usize, terminal: &Terminal) -> Result<Exit> {
-        let write =
-            |path: &Path, text: String| fs::write(path, text).map_err(|e| Error::io(path, e));
-        if let Some(path) = &self.figure {
-            write(path, scores_svg(std::slice::from_ref(&report))?)?;
-        }
-        if let Some(path) = &self.confusion {
-            write(path, confusion_svg(&report)?)?;
-        }
+    /// Prints the report, then draws its figures.
+    pub(super) fn show(
+        &self,
+        report: Report,
+        figures: &Figures<'_>,
+        bad: usize,
+        terminal: &Terminal,
+    ) -> Result<Exit> {
         let mut out = Output::open();
         if self.json {
             out.json(&report)?;
@@ -176,6 +200,7 @@ impl CommonArgs {
         for note in &report.notes {
             terminal.say(&format!("note: {note}"));
         }
+        figures.write(&report)?;
         Ok(Exit::of(bad as u64))
     }
 }

@@ -9,20 +9,26 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 pub(in crate::cli) use self::common::describe;
-use self::common::{CommonArgs, EncoderArg};
+use self::common::{CommonArgs, EncoderArg, Figures};
 use super::Exit;
 use super::terminal::Terminal;
 use crate::embed::Progress;
-use crate::error::Result;
+use crate::embedder::Embedder;
+use crate::error::{Error, Result};
 use crate::eval::probe::Sgd;
 use crate::eval::report::FeatureSummary;
 use crate::eval::{
-    Asked, DataSet, Encoder, Evaluation, Extracted, FeatureKind, LinearConfig, Report, Solver,
-    Split, extract, read_stored, retrieval, zero_shot,
+    Asked, DataSet, Encoder, Evaluation, Extracted, Extraction, FeatureKind, LinearConfig, Report,
+    Solver, Split, extract, read_stored, retrieval, zero_shot,
 };
 use crate::metadata::FieldSet;
 
+/// Most draws of an evaluation.
+const MOST_DRAWS: usize = 1000;
+
 /// Measure what a representation is worth on labelled chips
+///
+/// Retrieval and zero-shot questions need no labels.
 ///
 /// DATA is the name of a known data set or a description file (TOML: source, split, labels). Classifiers
 /// learn from its split `train`; figures are about `test`.
@@ -40,6 +46,12 @@ enum TaskArgs {
         #[arg(short, value_delimiter = ',', default_values_t = [10, 20, 100, 200], value_name = "K",
               value_parser = positive)]
         k: Vec<usize>,
+        /// Figure of the scores over k (SVG)
+        #[arg(long, value_name = "SVG")]
+        figure: Option<PathBuf>,
+        /// Figure of the confusion matrix (SVG)
+        #[arg(long, value_name = "SVG")]
+        confusion: Option<PathBuf>,
         #[command(flatten)]
         features: FeatureArgs,
         #[command(flatten)]
@@ -50,20 +62,18 @@ enum TaskArgs {
         /// How it is fitted
         #[arg(long, value_enum, default_value_t = SolverArg::Lbfgs, value_name = "SOLVER")]
         solver: SolverArg,
-        /// Values of C to choose from [default: 1e-4 to 1e2 in half decades]
-        #[arg(
-            long,
-            value_delimiter = ',',
-            value_name = "C",
-            conflicts_with = "epochs"
-        )]
+        /// Values of C to choose from, of L-BFGS [default: 1e-4 to 1e2 in half decades]
+        #[arg(long, value_delimiter = ',', value_name = "C")]
         grid: Option<Vec<f64>>,
-        /// Epochs of SGD
-        #[arg(long, default_value_t = Sgd::default().epochs, value_name = "N")]
-        epochs: usize,
-        /// Seeds of SGD
-        #[arg(long, default_value_t = 1, value_name = "N", value_parser = positive)]
-        seeds: usize,
+        /// Epochs of SGD [default: 90]
+        #[arg(long, value_name = "N")]
+        epochs: Option<usize>,
+        /// Seeds of SGD [default: 1]
+        #[arg(long, value_name = "N", value_parser = draws)]
+        seeds: Option<usize>,
+        /// Figure of the confusion matrix (SVG)
+        #[arg(long, value_name = "SVG")]
+        confusion: Option<PathBuf>,
         #[command(flatten)]
         features: FeatureArgs,
         #[command(flatten)]
@@ -76,8 +86,11 @@ enum TaskArgs {
               value_parser = positive)]
         shots: Vec<usize>,
         /// Draws
-        #[arg(long, default_value_t = 5, value_name = "N", value_parser = positive)]
+        #[arg(long, default_value_t = 5, value_name = "N", value_parser = draws)]
         seeds: usize,
+        /// Figure of the scores over shots (SVG)
+        #[arg(long, value_name = "SVG")]
+        figure: Option<PathBuf>,
         #[command(flatten)]
         features: FeatureArgs,
         #[command(flatten)]
@@ -130,74 +143,146 @@ fn positive(text: &str) -> Result<usize, String> {
     }
 }
 
+fn draws(text: &str) -> Result<usize, String> {
+    match positive(text)? {
+        draws @ ..=MOST_DRAWS => Ok(draws),
+        _ => Err(format!("must be {MOST_DRAWS} at most")),
+    }
+}
+
+/// The solver of a probe; options of the other one are refused.
+fn solver(
+    solver: SolverArg,
+    grid: Option<Vec<f64>>,
+    epochs: Option<usize>,
+    seeds: Option<usize>,
+) -> Result<Solver> {
+    let refuse = |what: &'static str, reason: &str| {
+        Err(Error::Argument {
+            what,
+            reason: reason.into(),
+        })
+    };
+    match solver {
+        SolverArg::Sgd if grid.is_some() => refuse("grid", "SGD has no penalty to choose"),
+        SolverArg::Sgd => Ok(Solver::Sgd(Sgd {
+            epochs: epochs.unwrap_or(Sgd::default().epochs),
+            ..Sgd::default()
+        })),
+        SolverArg::Lbfgs if epochs.is_some() => {
+            refuse("epochs", "L-BFGS has none; they are of `--solver sgd`")
+        }
+        SolverArg::Lbfgs if seeds.is_some() => {
+            refuse("seeds", "L-BFGS draws nothing; they are of `--solver sgd`")
+        }
+        SolverArg::Lbfgs => Ok(Solver::Lbfgs { grid }),
+    }
+}
+
 pub(super) fn run(args: EvalArgs, terminal: &Terminal) -> Result<Exit> {
     match args.task {
         TaskArgs::Knn {
             k,
-            features,
-            common,
-        } => classify(&features, common, terminal, |e, _| e.knn(&k)),
-        TaskArgs::Linear {
-            solver,
-            grid,
-            epochs,
-            seeds,
+            figure,
+            confusion,
             features,
             common,
         } => {
-            let solver = match solver {
-                SolverArg::Lbfgs => Solver::Lbfgs { grid },
-                SolverArg::Sgd => Solver::Sgd(Sgd {
-                    epochs,
-                    ..Sgd::default()
-                }),
+            let figures = Figures {
+                scores: figure.as_deref(),
+                confusion: confusion.as_deref(),
             };
-            classify(&features, common, terminal, |evaluation, seed| {
+            classify(&features, &figures, common, terminal, |e, _| e.knn(&k))
+        }
+        TaskArgs::Linear {
+            solver: method,
+            grid,
+            epochs,
+            seeds,
+            confusion,
+            features,
+            common,
+        } => {
+            let solver = solver(method, grid, epochs, seeds)?;
+            let figures = Figures {
+                confusion: confusion.as_deref(),
+                ..Figures::default()
+            };
+            classify(&features, &figures, common, terminal, |evaluation, seed| {
                 evaluation.linear(&LinearConfig {
-                    solver: solver.clone(),
+                    solver,
                     seed,
-                    seeds,
+                    seeds: seeds.unwrap_or(1),
                 })
             })
         }
         TaskArgs::Fewshot {
             shots,
             seeds,
+            figure,
             features,
             common,
-        } => classify(&features, common, terminal, |e, _| {
-            e.few_shot(&shots, seeds)
-        }),
+        } => {
+            let figures = Figures {
+                scores: figure.as_deref(),
+                ..Figures::default()
+            };
+            classify(&features, &figures, common, terminal, |e, seed| {
+                e.few_shot(&shots, seed, seeds)
+            })
+        }
         TaskArgs::Summary(args) => summary::run(&args, terminal),
         TaskArgs::Zeroshot { field, common } => {
-            let data = common.open_unlabelled()?;
-            let model = common.load(EncoderArg::Trained, terminal)?;
-            let (encoder, splits) = (Encoder::Embeds(&model), [Split::Train, common.on]);
-            let found = run_encoder(&data, encoder, FeatureKind::Image, &splits, terminal)?;
+            let splits = [Split::Train, common.on];
+            let (data, model, found) = embed(&common, FeatureKind::Image, &splits, terminal)?;
             let about = about(EncoderArg::Trained, &model.manifest().id);
             let report = zero_shot(&data, &found, &model, &field, common.on, about)?;
-            common.show(report, found.bad.len(), terminal)
+            common.show(report, &Figures::default(), found.bad.len(), terminal)
         }
         TaskArgs::Retrieval { common } => {
-            let data = common.open_unlabelled()?;
-            let model = common.load(EncoderArg::Trained, terminal)?;
-            let (encoder, splits) = (Encoder::Embeds(&model), [common.on]);
-            let found = run_encoder(&data, encoder, FeatureKind::Both, &splits, terminal)?;
+            let splits = [common.on];
+            let (data, model, found) = embed(&common, FeatureKind::Both, &splits, terminal)?;
             let about = about(EncoderArg::Trained, &model.manifest().id);
             let report = retrieval(&data, &found, common.on, about)?;
-            common.show(report, found.bad.len(), terminal)
+            common.show(report, &Figures::default(), found.bad.len(), terminal)
         }
     }
+}
+
+/// Unit rows of some splits, labels or not.
+fn embed(
+    common: &CommonArgs,
+    kind: FeatureKind,
+    splits: &[Split],
+    terminal: &Terminal,
+) -> Result<(DataSet, Embedder, Extracted)> {
+    let data = common.open_unlabelled()?;
+    let model = common.load(EncoderArg::Trained, terminal)?;
+    let wanted = Extraction {
+        kind,
+        splits: splits.into(),
+        workers: common.workers(),
+    };
+    let found = run_encoder(&data, Encoder::Embeds(&model), &wanted, terminal)?;
+    Ok((data, model, found))
 }
 
 /// Extracts features and asks about them.
 fn classify(
     args: &FeatureArgs,
+    figures: &Figures<'_>,
     common: CommonArgs,
     terminal: &Terminal,
     ask: impl FnOnce(&Evaluation<'_>, u64) -> Result<Report>,
 ) -> Result<Exit> {
     let data = common.open()?;
+    if data.rows(common.on).is_empty() {
+        return Err(data.lacks(common.on));
+    }
+    let wanted = Extraction {
+        workers: common.workers(),
+        ..Extraction::of(args.features)
+    };
     let (found, about) = match (&args.embeddings, args.encoder) {
         (Some(path), _) => {
             let found = read_stored(&data, path, args.features)?;
@@ -210,38 +295,34 @@ fn classify(
         }
         (None, EncoderArg::Raw) => {
             let encoder = Encoder::Raw(FieldSet::ALL);
-            let found = run_encoder(&data, encoder, args.features, &Split::ALL, terminal)?;
+            let found = run_encoder(&data, encoder, &wanted, terminal)?;
             (found, about(args.encoder, ""))
         }
         (None, encoder) => {
             let model = common.load(encoder, terminal)?;
-            let found = run_encoder(
-                &data,
-                Encoder::Features(&model),
-                args.features,
-                &Split::ALL,
-                terminal,
-            )?;
+            let found = run_encoder(&data, Encoder::Features(&model), &wanted, terminal)?;
             (found, about(encoder, &model.manifest().id))
         }
     };
     let bad = found.bad.len();
     let evaluation = Evaluation::new(&data, found, args.features, common.on, about)?;
     let report = ask(&evaluation, common.seed)?;
-    common.show(report, bad, terminal)
+    common.show(report, figures, bad, terminal)
 }
 
 fn run_encoder(
     data: &DataSet,
     encoder: Encoder<'_>,
-    kind: FeatureKind,
-    splits: &[Split],
+    wanted: &Extraction,
     terminal: &Terminal,
 ) -> Result<Extracted> {
     let mut meter = terminal.meter_of("chips");
-    let total = splits.iter().map(|split| data.rows(*split).len() as u64);
+    let total = wanted
+        .splits
+        .iter()
+        .map(|split| data.rows(*split).len() as u64);
     let total = Some(total.sum());
-    let found = extract(data, encoder, kind, splits, &mut |done| {
+    let found = extract(data, encoder, wanted, &mut |done| {
         meter.update(&Progress {
             items: done as u64,
             total,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::Exit;
-use crate::cli::report::Report as Output;
+use crate::cli::report::{Report as Output, write_whole};
 use crate::cli::terminal::Terminal;
 use crate::error::{Error, Result};
 use crate::eval::Report;
@@ -37,13 +37,13 @@ pub(super) fn run(args: &SummaryArgs, terminal: &Terminal) -> Result<Exit> {
     }
     let block = card_block(&reports)?;
     if let Some(path) = &args.figure {
-        fs::write(path, scores_svg(&reports)?).map_err(|e| Error::io(path, e))?;
+        write_whole(path, &scores_svg(&reports)?)?;
         terminal.say(&format!("figure in `{}`", path.display()));
     }
     match &args.card {
         Some(path) => {
             let card = fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-            fs::write(path, replace_block(&card, &block)?).map_err(|e| Error::io(path, e))?;
+            write_whole(path, &replace_block(&card, &block)?)?;
             terminal.say(&format!("table in `{}`", path.display()));
         }
         None => {

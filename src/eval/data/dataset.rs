@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::split::{Split, Unplaced, assign, leakage};
-use super::{Description, LabelRule, SplitRule};
+use super::{Description, LabelRule};
 use crate::chips::ChipSet;
-use crate::error::{Error, Result};
-use crate::image::RgbImage;
+use crate::error::{Error, ImageFault, Result};
+use crate::image::{DecodeLimits, RgbImage};
 use crate::metadata::Metadata;
 
 /// A data set that something can be evaluated on.
@@ -25,6 +25,8 @@ pub struct DataSet {
     classes: Vec<String>,
     multi_label: bool,
     notes: Vec<String>,
+    /// Chips that can never be read, and why.
+    faults: Vec<(String, String)>,
 }
 
 /// A chip of a set.
@@ -46,6 +48,9 @@ impl DataSet {
     /// label that occurs once.
     pub fn open(description: &Description, folder: &Path) -> Result<Self> {
         let mut found = Self::open_unlabelled(description, folder)?;
+        if let (true, Some((name, reason))) = (found.is_empty(), found.faults.first()) {
+            return Err(found.refuse(format!("no chip can be read, `{name}` first: {reason}")));
+        }
         let bare = found.chips.iter().filter(|c| c.labels.is_empty()).count();
         if bare == found.len() {
             return Err(found.refuse("no chip has a label".into()));
@@ -66,16 +71,12 @@ impl DataSet {
     /// [`Error::Data`] and [`Error::EmptySplit`] for a source or list that cannot be read, a source without a chip
     /// of any split, and a chip that is in two splits.
     pub fn open_unlabelled(description: &Description, folder: &Path) -> Result<Self> {
-        let mut sets = Vec::new();
+        let mut sets: Vec<(&str, ChipSet)> = Vec::new();
         let mut first = None;
-        let names = match &description.split {
-            SplitRule::Given { train, val, test } => [train, val, test].map(String::as_str),
-            _ => Split::ALL.map(Split::name),
-        };
-        let known = Split::ALL.into_iter().zip(names);
-        for (split, name) in known.filter(|(_, name)| !name.is_empty()) {
+        let names: Vec<&str> = description.split.names().collect();
+        for name in &names {
             match ChipSet::open(&description.source, folder, name) {
-                Ok(set) => sets.push((split, set)),
+                Ok(set) => sets.push((name, set)),
                 Err(error @ Error::EmptySplit { .. }) => first = first.or(Some(error)),
                 Err(error) => return Err(error),
             }
@@ -83,21 +84,31 @@ impl DataSet {
         if let (true, Some(error)) = (sets.is_empty(), first) {
             return Err(error);
         }
-        let all: Vec<(usize, usize)> = sets
-            .iter()
-            .enumerate()
-            .flat_map(|(set, (_, chips))| (0..chips.len()).map(move |chip| (set, chip)))
-            .collect();
+        let (mut all, mut faults) = (Vec::new(), BTreeMap::new());
+        for (number, (_, set)) in sets.iter().enumerate() {
+            for chip in 0..set.len() {
+                match set.fault(chip) {
+                    // A broken chip is in every split that is opened.
+                    Some(reason) => {
+                        faults.insert(set.name(chip).to_owned(), reason.to_owned());
+                    }
+                    None => all.push((number, chip)),
+                }
+            }
+        }
+        distinct(all.iter().map(|(set, chip)| {
+            let (split, set) = &sets[*set];
+            (set.name(*chip), *split)
+        }))?;
         let unplaced: Vec<Unplaced<'_>> = all
             .iter()
             .map(|(set, chip)| Unplaced {
                 name: sets[*set].1.name(*chip),
                 location: sets[*set].1.metadata(*chip).location(),
-                given: sets[*set].0,
+                given: description.split.given(sets[*set].0),
             })
             .collect();
-        let once = distinct(&unplaced);
-        let splits = once.and_then(|()| assign(&description.split, &unplaced, folder))?;
+        let splits = assign(&description.split, &unplaced, folder)?;
         let mut found = Self {
             name: description.name.clone(),
             split: description.split.text(),
@@ -106,6 +117,7 @@ impl DataSet {
             classes: Vec::new(),
             multi_label: description.labels.separator.is_some(),
             notes: Vec::new(),
+            faults: faults.into_iter().collect(),
         };
         found.label(&description.labels, &all, &splits);
         found.note_others(&names);
@@ -195,7 +207,7 @@ impl DataSet {
     }
 
     /// The error for a split without a chip.
-    pub(in crate::eval) fn lacks(&self, split: Split) -> Error {
+    pub(crate) fn lacks(&self, split: Split) -> Error {
         let there = |split: &Split| !self.rows(*split).is_empty();
         let others = Split::ALL.into_iter().filter(there);
         Error::EmptySplit {
@@ -240,6 +252,23 @@ impl DataSet {
     /// Whether a chip may have several labels.
     pub fn is_multi_label(&self) -> bool {
         self.multi_label
+    }
+
+    /// The set with other limits for pictures.
+    pub fn with_limits(mut self, limits: DecodeLimits) -> Self {
+        let sets = self.sets.into_iter();
+        self.sets = sets.map(|set| set.with_limits(limits)).collect();
+        self
+    }
+
+    /// Chips that can never be read, as their file or metadata are broken, and what is wrong with each. They belong
+    /// to no split.
+    pub fn faults(&self) -> impl Iterator<Item = (String, Error)> + '_ {
+        self.faults.iter().map(|(name, reason)| {
+            let fault = ImageFault::Unreadable(reason.clone());
+            let item = name.clone();
+            (name.clone(), Error::Image { item, fault })
+        })
     }
 
     /// A chip's path in its archive or folder.
@@ -304,17 +333,14 @@ fn names(rule: &LabelRule, label: &str) -> Vec<String> {
     named.map(str::to_owned).collect()
 }
 
-/// Refuses chips of one name in two splits.
-fn distinct(chips: &[Unplaced<'_>]) -> Result<()> {
-    let mut seen: HashMap<&str, Split> = HashMap::with_capacity(chips.len());
-    for chip in chips {
-        if let Some(before) = seen.insert(chip.name, chip.given) {
+/// Refuses chips of one name in two of the source's splits.
+fn distinct<'a>(chips: impl ExactSizeIterator<Item = (&'a str, &'a str)>) -> Result<()> {
+    let mut seen: HashMap<&str, &str> = HashMap::with_capacity(chips.len());
+    for (name, split) in chips {
+        if let Some(before) = seen.insert(name, split) {
             return Err(Error::Data {
                 reason: format!(
-                    "the chip `{}` is in the split `{}` and again in `{}`: that would leak",
-                    chip.name,
-                    before.name(),
-                    chip.given.name()
+                    "the chip `{name}` is in the split `{before}` and again in `{split}`: that would leak"
                 ),
                 source: None,
             });

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::Split;
 use crate::chips::ChipSource;
 use crate::error::{Error, Result};
 
@@ -73,6 +74,9 @@ pub enum SplitRule {
         /// Share of the test split.
         #[serde(default = "share")]
         test: f64,
+        /// What the source calls its splits; the chips of all of them are drawn from.
+        #[serde(default = "splits")]
+        of: Vec<String>,
     },
     /// By chance, block by block of a grid of longitude and latitude.
     Blocks {
@@ -88,6 +92,9 @@ pub enum SplitRule {
         /// Share of the test split.
         #[serde(default = "share")]
         test: f64,
+        /// What the source calls its splits; the chips of all of them are drawn from.
+        #[serde(default = "splits")]
+        of: Vec<String>,
     },
     /// By lists of names, one a line: a chip's path or the last part of it.
     Lists {
@@ -133,6 +140,10 @@ fn test() -> String {
     "test".into()
 }
 
+fn splits() -> Vec<String> {
+    [train(), val(), test()].into()
+}
+
 fn share() -> f64 {
     0.15
 }
@@ -148,6 +159,7 @@ impl SplitRule {
             seed,
             val: share(),
             test: share(),
+            of: splits(),
         }
     }
 
@@ -158,6 +170,36 @@ impl SplitRule {
             seed,
             val: share(),
             test: share(),
+            of: splits(),
+        }
+    }
+
+    /// The same rule for a source whose splits have the names that `other` knows.
+    pub fn with_names_of(mut self, other: &SplitRule) -> Self {
+        if let SplitRule::Random { of, .. } | SplitRule::Blocks { of, .. } = &mut self {
+            *of = other.names().map(str::to_owned).collect();
+        }
+        self
+    }
+
+    /// What the source calls its splits.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let names: Vec<&str> = match self {
+            SplitRule::Given { train, val, test } => vec![train, val, test],
+            SplitRule::Random { of, .. } | SplitRule::Blocks { of, .. } => {
+                of.iter().map(String::as_str).collect()
+            }
+            SplitRule::Lists { .. } => Split::ALL.map(Split::name).into(),
+        };
+        names.into_iter().filter(|name| !name.is_empty())
+    }
+
+    /// The split that the source's split of this name is; of a rule that does not ask the source, any.
+    pub(super) fn given(&self, name: &str) -> Split {
+        match self {
+            SplitRule::Given { val, .. } if val == name => Split::Val,
+            SplitRule::Given { test, .. } if test == name => Split::Test,
+            _ => Split::Train,
         }
     }
 
@@ -175,6 +217,9 @@ impl SplitRule {
 
     fn check(&self) -> Result<(), String> {
         let (val, test) = match self {
+            SplitRule::Random { of, .. } | SplitRule::Blocks { of, .. } if of.is_empty() => {
+                return Err("`of` names no split of the source".into());
+            }
             SplitRule::Random { val, test, .. } | SplitRule::Blocks { val, test, .. } => {
                 (*val, *test)
             }

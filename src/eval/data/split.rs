@@ -59,7 +59,7 @@ impl std::str::FromStr for Split {
 pub(super) struct Unplaced<'a> {
     pub(super) name: &'a str,
     pub(super) location: Option<Location>,
-    /// What the source says.
+    /// What the source says, where its splits are taken.
     pub(super) given: Split,
 }
 
@@ -71,7 +71,9 @@ pub(super) fn assign(
 ) -> Result<Vec<Option<Split>>> {
     match rule {
         SplitRule::Given { .. } => Ok(chips.iter().map(|chip| Some(chip.given)).collect()),
-        SplitRule::Random { seed, val, test } => {
+        SplitRule::Random {
+            seed, val, test, ..
+        } => {
             // By name, so that the order of the files changes nothing.
             let groups = chips.iter().map(|chip| chip.name.to_owned());
             Ok(draw(groups, *seed, *val, *test))
@@ -81,6 +83,7 @@ pub(super) fn assign(
             seed,
             val,
             test,
+            ..
         } => {
             let groups: Result<Vec<_>> = chips
                 .iter()
@@ -227,6 +230,7 @@ mod tests {
             seed,
             val: 0.1,
             test: 0.2,
+            of: vec!["train".into()],
         };
         let here = Path::new(".");
         let all = chips(&names);
@@ -257,6 +261,7 @@ mod tests {
             seed: 0,
             val: 0.15,
             test: 0.15,
+            of: vec!["train".into()],
         };
         let apart = places(assign(&blocks, &all, here).unwrap());
         assert_eq!(leakage(&apart, Split::Test), None);
@@ -271,6 +276,7 @@ mod tests {
             seed: 0,
             val: 0.15,
             test: 0.15,
+            of: vec!["train".into()],
         };
         let mixed = places(assign(&random, &all, here).unwrap());
         assert_eq!(leakage(&mixed, Split::Train), None);
@@ -293,6 +299,7 @@ mod tests {
             seed: 0,
             val: 0.1,
             test: 0.1,
+            of: vec!["train".into()],
         };
         let error = assign(&rule, &[chip], Path::new(".")).unwrap_err();
         assert!(error.to_string().contains("a.png"), "{error}");

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use ndarray::{Array2, Array4, s};
 
 use super::{Block, FeatureKind, colour_means, raw_metadata};
-use crate::chips::each;
+use crate::chips::{cores, each};
 use crate::embedder::{Embedder, TowerOutput};
 use crate::error::{Error, Result};
 use crate::eval::{DataSet, Split};
@@ -41,6 +41,28 @@ pub struct Extracted {
     pub bad: Vec<(String, Error)>,
 }
 
+/// What is made of which chips.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extraction {
+    /// The sides.
+    pub kind: FeatureKind,
+    /// The splits.
+    pub splits: Vec<Split>,
+    /// Threads that decode and embed.
+    pub workers: usize,
+}
+
+impl Extraction {
+    /// Of all splits, with a thread for each core.
+    pub fn of(kind: FeatureKind) -> Self {
+        Self {
+            kind,
+            splits: Split::ALL.into(),
+            workers: cores(),
+        }
+    }
+}
+
 /// A batch of chips on its way.
 struct Batch {
     rows: Vec<usize>,
@@ -50,7 +72,7 @@ struct Batch {
     made: Result<Vec<Array2<f32>>>,
 }
 
-/// Features of all chips of these splits of a data set.
+/// Features of the chips of a data set.
 ///
 /// A model sees the metadata of what it is shown: they follow a chip through its fit to the input size.
 /// Chips that cannot be read are left out and named. `progress` is told how many chips are done, and may
@@ -62,10 +84,10 @@ struct Batch {
 pub fn extract(
     data: &DataSet,
     encoder: Encoder<'_>,
-    kind: FeatureKind,
-    splits: &[Split],
+    wanted: &Extraction,
     progress: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Extracted> {
+    let kind = wanted.kind;
     if let Encoder::Features(model) | Encoder::Embeds(model) = encoder
         && kind.has_metadata()
         && model.fields().is_empty()
@@ -79,13 +101,13 @@ pub fn extract(
         Encoder::Features(model) | Encoder::Embeds(model) => model.batch_size(),
         Encoder::Raw(_) => RAW_BATCH,
     };
-    let wanted = |row: &usize| splits.contains(&data.split(*row));
-    let all: Vec<usize> = (0..data.len()).filter(wanted).collect();
+    let of = |row: &usize| wanted.splits.contains(&data.split(*row));
+    let all: Vec<usize> = (0..data.len()).filter(of).collect();
     let mut found = Extracted {
         blocks: Vec::new(),
         rows: Vec::with_capacity(all.len()),
         records: Vec::with_capacity(all.len()),
-        bad: Vec::new(),
+        bad: data.faults().collect(),
     };
     let mut parts: Vec<Vec<Array2<f32>>> = Vec::new();
     let mut done = 0;
@@ -99,7 +121,7 @@ pub fn extract(
                 made: Ok(Vec::new()),
             })
             .collect();
-        each(&mut batches, |batch| {
+        each(&mut batches, wanted.workers, |batch| {
             batch.made = run(data, encoder, kind, batch);
         })?;
         for batch in batches {
@@ -121,12 +143,14 @@ pub fn extract(
             return Err(Error::Interrupted);
         }
     }
-    for split in splits {
+    for split in &wanted.splits {
         let of = |row: &usize| data.split(*row) == *split;
         if all.iter().any(of) && !found.rows.iter().any(of) {
+            let first = found.bad.first();
+            let first = first.map_or(String::new(), |(_, error)| format!(": {error}"));
             return Err(Error::Data {
                 reason: format!(
-                    "`{}`: no chip of the split `{}` can be read",
+                    "`{}`: no chip of the split `{}` can be read{first}",
                     data.name(),
                     split.name()
                 ),

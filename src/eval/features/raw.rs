@@ -2,13 +2,15 @@
 
 use ndarray::{Array2, s};
 
-use crate::arch::{ResizeFilter, TabularColumns};
-use crate::error::Result;
+use crate::arch::{CategoryColumn, ResizeFilter, TabularColumns};
+use crate::error::{Error, Result};
 use crate::image::{Region, RgbImage, resize};
 use crate::metadata::{FieldSet, Metadata};
 
 /// Cells of the colour means along a side (our choice).
 const CELLS: u32 = 8;
+/// Most values of a category (our choice): each is a column.
+const MOST_VALUES: usize = 1000;
 /// Grey that colours are measured from (our choice; the sets' means are near 100 of 255).
 const GREY: f32 = 100.0;
 
@@ -31,7 +33,7 @@ pub fn colour_means(picture: &RgbImage) -> Result<Vec<f32>> {
 /// vocabularies are of the records `train`.
 ///
 /// # Errors
-/// Without a field.
+/// Without a field, and [`Error::Evaluation`] for a category of over 1000 values.
 pub fn raw_metadata(
     records: &[Metadata],
     train: &[usize],
@@ -39,6 +41,16 @@ pub fn raw_metadata(
 ) -> Result<Array2<f32>> {
     let known: Vec<Metadata> = train.iter().map(|row| records[*row].clone()).collect();
     let columns = TabularColumns::fit(&known, fields)?;
+    let values = |c: &&CategoryColumn| c.vocabulary.len() > MOST_VALUES;
+    if let Some(column) = columns.categories.iter().find(values) {
+        return Err(Error::Evaluation {
+            reason: format!(
+                "`{}` has {} values; raw metadata have a column for each of {MOST_VALUES} at most",
+                column.name,
+                column.vocabulary.len()
+            ),
+        });
+    }
     let batch = columns.encode(records, fields)?;
     let numbers = batch.numbers.ncols();
     let values: Vec<usize> = columns
@@ -67,6 +79,24 @@ pub fn raw_metadata(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_category_of_too_many_values_is_named() {
+        let record = |i: usize| {
+            Metadata::new()
+                .with_sensor_platform(&format!("S{i}"))
+                .unwrap()
+        };
+        let records: Vec<Metadata> = (0..=MOST_VALUES).map(record).collect();
+        let train: Vec<usize> = (0..records.len()).collect();
+        let of = |train: &[usize]| raw_metadata(&records, train, FieldSet::ALL);
+        assert!(of(&train[1..]).is_ok());
+        let error = of(&train).unwrap_err().to_string();
+        assert!(
+            error.contains("`sensor_platform` has 1001 values"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn colours_are_means_of_cells() {

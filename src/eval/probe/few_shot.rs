@@ -18,18 +18,15 @@ pub struct FewShot {
     pub accuracies: Vec<f64>,
 }
 
-impl FewShot {
-    /// The mean of the accuracies.
-    pub fn mean(&self) -> f64 {
-        self.accuracies.iter().sum::<f64>() / self.accuracies.len() as f64
-    }
-
-    /// The sample standard deviation (over one less than the draws); none with one draw.
-    pub fn standard_deviation(&self) -> Option<f64> {
-        let (mean, draws) = (self.mean(), self.accuracies.len());
-        let squares: f64 = self.accuracies.iter().map(|a| (a - mean).powi(2)).sum();
-        (draws > 1).then(|| (squares / (draws - 1) as f64).sqrt())
-    }
+/// The mean of some values, and their sample standard deviation (over one less than there are), none of one value.
+pub fn mean_and_deviation(values: &[f64]) -> (f64, Option<f64>) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
+    (
+        mean,
+        (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt()),
+    )
 }
 
 /// For each seed draws `shots` rows of each class from `train`, fits a regression to them and measures its
@@ -153,23 +150,17 @@ mod tests {
         let of = |shots| few_shot(train, test, 3, shots, &Logistic::default(), &seeds).unwrap();
         let (one, many) = (of(1), of(50));
         assert_eq!((one.shots, one.accuracies.len()), (1, 5));
-        assert!(many.mean() > one.mean() + 0.1, "{one:?} {many:?}");
-        assert!(many.standard_deviation() < one.standard_deviation());
+        let [(few, wide), (better, narrow)] =
+            [one, many].map(|f| mean_and_deviation(&f.accuracies));
+        assert!(better > few + 0.1, "{few} {better}");
+        assert!(narrow < wide);
     }
 
     #[test]
     fn mean_and_deviation_by_hand() {
-        let found = FewShot {
-            shots: 1,
-            accuracies: vec![0.5, 0.7, 0.9],
-        };
-        assert!((found.mean() - 0.7).abs() < 1e-15);
-        assert!((found.standard_deviation().unwrap() - 0.2).abs() < 1e-15);
-        let one = FewShot {
-            shots: 1,
-            accuracies: vec![0.5],
-        };
-        assert_eq!(one.standard_deviation(), None);
+        let (mean, deviation) = mean_and_deviation(&[0.5, 0.7, 0.9]);
+        assert!((mean - 0.7).abs() < 1e-15 && (deviation.unwrap() - 0.2).abs() < 1e-15);
+        assert_eq!(mean_and_deviation(&[0.5]), (0.5, None));
     }
 
     #[test]

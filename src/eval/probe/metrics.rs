@@ -29,11 +29,6 @@ impl Confusion {
         Ok(Confusion { counts })
     }
 
-    /// From counts `[classes, classes]`.
-    pub(super) fn from_counts(counts: Array2<u64>) -> Self {
-        Confusion { counts }
-    }
-
     /// Counts `[classes, classes]`: a row for each true class, a column for each predicted one.
     pub fn counts(&self) -> ArrayView2<'_, u64> {
         self.counts.view()
@@ -41,25 +36,69 @@ impl Confusion {
 
     /// Share of the items that are classified rightly, 0 to 1.
     pub fn accuracy(&self) -> f64 {
-        self.counts.diag().sum() as f64 / self.counts.sum() as f64
+        self.tally().accuracy()
     }
 
     /// F1 of each class, `2 tp / (2 tp + fp + fn)`; none for a class that is neither in the truth nor
     /// predicted.
     pub fn f1(&self) -> Vec<Option<f64>> {
-        let one = |class: usize| {
-            let right = self.counts[[class, class]];
-            let sum = self.counts.row(class).sum() + self.counts.column(class).sum();
-            (sum > 0).then(|| 2.0 * right as f64 / sum as f64)
-        };
-        (0..self.counts.nrows()).map(one).collect()
+        self.tally().f1().collect()
     }
 
     /// The mean of [`Confusion::f1`] over the classes that have one, 0 to 1. This is scikit-learn's
     /// `f1_score(average="macro", zero_division=0)`.
     pub fn macro_f1(&self) -> f64 {
-        let of_classes: Vec<f64> = self.f1().into_iter().flatten().collect();
-        of_classes.iter().sum::<f64>() / of_classes.len() as f64
+        self.tally().macro_f1()
+    }
+
+    fn tally(&self) -> Tally {
+        Tally {
+            right: self.counts.diag().to_vec(),
+            all: (self.counts.rows().into_iter())
+                .zip(self.counts.columns())
+                .map(|(truth, found)| truth.sum() + found.sum())
+                .collect(),
+        }
+    }
+}
+
+/// What accuracy and F1 need of a confusion matrix, in a row for each class.
+pub(super) struct Tally {
+    /// How often it was found rightly.
+    right: Vec<u64>,
+    /// How often it was the truth, and how often it was found.
+    all: Vec<u64>,
+}
+
+impl Tally {
+    pub(super) fn new(classes: usize) -> Self {
+        Tally {
+            right: vec![0; classes],
+            all: vec![0; classes],
+        }
+    }
+
+    /// Counts an item; both classes are below those of [`Tally::new`].
+    pub(super) fn count(&mut self, truth: usize, predicted: usize) {
+        self.right[truth] += u64::from(truth == predicted);
+        self.all[truth] += 1;
+        self.all[predicted] += 1;
+    }
+
+    pub(super) fn accuracy(&self) -> f64 {
+        let (right, all): (u64, u64) = (self.right.iter().sum(), self.all.iter().sum());
+        2.0 * right as f64 / all as f64
+    }
+
+    fn f1(&self) -> impl Iterator<Item = Option<f64>> + '_ {
+        let of = |(right, all): (&u64, &u64)| (*all > 0).then(|| 2.0 * *right as f64 / *all as f64);
+        self.right.iter().zip(&self.all).map(of)
+    }
+
+    pub(super) fn macro_f1(&self) -> f64 {
+        let (sum, count) =
+            (self.f1().flatten()).fold((0.0, 0.0), |(sum, n), f1| (sum + f1, n + 1.0));
+        sum / count
     }
 }
 

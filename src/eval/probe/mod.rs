@@ -25,7 +25,7 @@ pub use bootstrap::{
     Interval, RESAMPLES, accuracy_interval, macro_f1_interval, mean_average_precision_interval,
 };
 pub use choose::{Chosen, choose_c, choose_c_labels, default_grid};
-pub use few_shot::{FewShot, few_shot};
+pub use few_shot::{FewShot, few_shot, mean_and_deviation};
 pub use knn::{Knn, LabelKnn};
 pub use linear::LinearModel;
 pub use logistic::{Fit, Logistic};

@@ -5,8 +5,8 @@ use ndarray::{Array2, ArrayView2, Axis};
 use super::{check_features, reason};
 use crate::error::Result;
 
-/// Deviations are not taken for smaller than this (our choice): a column that is constant but for rounding
-/// becomes small and not noise of size 1. It is taken times `1 + |mean|`.
+/// A column whose deviation is smaller than this times `1 + |mean|` (our choice) is constant but for rounding: its
+/// deviation is taken for 1, as in scikit-learn, so that neither noise nor another value elsewhere is blown up.
 const LEAST_DEVIATION: f64 = 1e-6;
 
 /// Means and standard deviations of the training rows' columns.
@@ -39,9 +39,11 @@ impl Standardise {
             }
         }
         for (sum, mean) in deviation.iter_mut().zip(&mean) {
-            *sum = (*sum / count)
-                .sqrt()
-                .max(LEAST_DEVIATION * (1.0 + mean.abs()));
+            let found = (*sum / count).sqrt();
+            *sum = match found > LEAST_DEVIATION * (1.0 + mean.abs()) {
+                true => found,
+                false => 1.0,
+            };
         }
         Ok(Standardise { mean, deviation })
     }
@@ -93,8 +95,9 @@ mod tests {
             assert!((found[[row, 0]] - centred / 3.5f32.sqrt()).abs() < 1e-6);
             assert_eq!(found[[row, 1]], 0.0);
         }
-        let other = of.apply(array![[3.0, -5.0]].view()).unwrap();
-        assert_eq!(other, array![[0.0, 0.0]]);
+        // What training knows one value of is taken as it is elsewhere.
+        let other = of.apply(array![[3.0, -4.5]].view()).unwrap();
+        assert_eq!(other, array![[0.0, 0.5]]);
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub struct DataSummary {
     pub split: String,
     /// Split that was asked about: `test` or `val`.
     pub evaluated: String,
-    /// Chips in the training, validation and test split.
+    /// Chips of the training, validation and test split that features were made of.
     pub chips: [usize; 3],
     /// Classes, in the order of the confusion matrix.
     pub classes: Vec<String>,
@@ -68,7 +68,7 @@ pub struct FeatureSummary {
 /// What one setting gave.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Score {
-    /// Name of the setting's quantity: `k`, `shots`, `field`, `direction`, `l2`.
+    /// Name of the setting's quantity: `k`, `C`, `epochs`, `shots`, `field`, `direction`.
     pub setting: String,
     /// Its value.
     pub value: String,

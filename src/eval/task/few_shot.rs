@@ -7,14 +7,14 @@ use crate::eval::probe::{self, Logistic, Standardise};
 use crate::eval::report::{Report, Score, Task};
 
 impl Evaluation<'_> {
-    /// For each number of shots and each seed below `seeds`, draws so many training chips of each class and fits
+    /// For each number of shots and each of `seeds` seeds from `seed` on, draws so many training chips of each class and fits
     /// logistic regression with C = 1 (our choice) to them. Features are standardised by all training chips,
     /// which needs no label.
     ///
     /// # Errors
     /// [`Error::Evaluation`] without shots or seeds, for a class with fewer chips than shots, and for chips with
     /// several labels.
-    pub fn few_shot(&self, shots: &[usize], seeds: usize) -> Result<Report> {
+    pub fn few_shot(&self, shots: &[usize], seed: u64, seeds: usize) -> Result<Report> {
         if self.data.is_multi_label() {
             return Err(Error::Evaluation {
                 reason: "few shots are of one label a chip".into(),
@@ -33,7 +33,7 @@ impl Evaluation<'_> {
             features: queries.view(),
             labels: &truth,
         };
-        let seeds: Vec<u64> = (0..seeds as u64).collect();
+        let seeds: Vec<u64> = (0..seeds as u64).map(|i| seed.wrapping_add(i)).collect();
         let classes = self.data.classes();
         let mut scores = Vec::with_capacity(shots.len());
         for shots in shots {

@@ -37,7 +37,7 @@ impl Evaluation<'_> {
                 metrics.push(measures::of_classes(&truth, found, classes)?);
             }
             if let Some(found) = found.get(headline) {
-                confusion = Some(measures::confusion(&truth, found, classes)?);
+                confusion = measures::confusion(&truth, found, classes)?;
             }
         }
         let scores = ks.iter().zip(metrics).map(|(k, metrics)| Score {

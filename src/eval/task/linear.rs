@@ -117,7 +117,13 @@ impl Evaluation<'_> {
                 .map(|model| model.predict(asked.rows.view()))
                 .collect();
             let found = found?;
-            confusion = Some(measures::confusion(&truth, &found[0], classes)?);
+            confusion = measures::confusion(&truth, &found[0], classes)?;
+            if found.len() > 1 {
+                notes.push(format!(
+                    "the confusion matrix is of seed {} alone",
+                    config.seed
+                ));
+            }
             match &found[..] {
                 [one] => measures::of_classes(&truth, one, classes)?,
                 several => {

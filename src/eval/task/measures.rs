@@ -10,6 +10,8 @@ use crate::eval::report::{Confusion, Metric};
 
 /// Seed of the bootstrap's resamples (our choice).
 const SEED: u64 = 0;
+/// Most classes of a confusion matrix (our choice).
+const MOST_CLASSES: usize = 1000;
 
 /// A share between 0 and 1 as a metric in percent.
 pub(super) fn share(name: &str, found: Interval) -> Metric {
@@ -21,14 +23,12 @@ pub(super) fn share(name: &str, found: Interval) -> Metric {
 
 /// A share in percent, over several seeds.
 pub(super) fn over_seeds(name: &str, values: &[f64]) -> Metric {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
+    let (mean, deviation) = probe::mean_and_deviation(values);
     Metric {
         name: name.into(),
         value: 100.0 * mean,
         interval: None,
-        deviation: (values.len() > 1).then(|| 100.0 * (squares / (n - 1.0)).sqrt()),
+        deviation: deviation.map(|deviation| 100.0 * deviation),
         seeds: values.len(),
     }
 }
@@ -50,11 +50,18 @@ pub(super) fn of_labels(
     Ok(vec![share("mAP", found)])
 }
 
-/// Counts of (truth, answer).
-pub(super) fn confusion(truth: &[usize], found: &[usize], classes: usize) -> Result<Confusion> {
+/// Counts of (truth, answer); none of over [`MOST_CLASSES`].
+pub(super) fn confusion(
+    truth: &[usize],
+    found: &[usize],
+    classes: usize,
+) -> Result<Option<Confusion>> {
+    if classes > MOST_CLASSES {
+        return Ok(None);
+    }
     let counted = probe::Confusion::new(truth, found, classes)?;
     let counts = counted.counts();
-    Ok(Confusion {
+    Ok(Some(Confusion {
         counts: counts.rows().into_iter().map(|row| row.to_vec()).collect(),
-    })
+    }))
 }

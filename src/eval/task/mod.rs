@@ -34,8 +34,8 @@ impl<'a> Evaluation<'a> {
     /// from the split `train`, figures are about the split `asked`, `val` or `test`.
     ///
     /// # Errors
-    /// As [`Features::join`]; [`Error::EmptySplit`] where no chip of a split has features; [`Error::Argument`] where
-    /// `asked` is the training split.
+    /// As [`Features::join`]; [`Error::EmptySplit`] and [`Error::Evaluation`] where a split has no chip, or none with features;
+    /// [`Error::Argument`] where `asked` is the training split.
     pub fn new(
         data: &'a DataSet,
         extracted: Extracted,
@@ -53,26 +53,13 @@ impl<'a> Evaluation<'a> {
         let Extracted {
             blocks, rows, bad, ..
         } = extracted;
-        let of = |split: Split| places(data, &rows, split);
         for split in [Split::Train, asked] {
-            if of(split).is_empty() {
-                return Err(Error::EmptySplit {
-                    origin: data.name().to_owned(),
-                    split: split.name().into(),
-                    others: Vec::new(),
-                });
-            }
+            check_split(data, &rows, split, &about)?;
         }
         let id = |place: usize| data.id(rows[place]).to_owned();
-        let features = Features::join(kind, blocks, &of(Split::Train), id)?;
-        let mut notes = data.notes(asked);
-        if let Some((name, error)) = bad.first() {
-            notes.push(format!(
-                "{} of {} chips are left out, `{name}` first: {error}",
-                bad.len(),
-                data.len()
-            ));
-        }
+        let train = places(data, &rows, Split::Train);
+        let features = Features::join(kind, blocks, &train, id)?;
+        let mut notes = notes(data, &bad, asked);
         if kind == super::FeatureKind::Both {
             notes.push(
                 "image and metadata are standardised by the training chips, divided by the root of their width, and \
@@ -129,6 +116,37 @@ impl<'a> Evaluation<'a> {
 fn places(data: &DataSet, rows: &[usize], split: Split) -> Vec<usize> {
     let of = |place: &usize| data.split(rows[*place]) == split;
     (0..rows.len()).filter(of).collect()
+}
+
+/// Refuses a split without a chip, and one of whose chips none has features.
+fn check_split(data: &DataSet, rows: &[usize], split: Split, about: &FeatureSummary) -> Result<()> {
+    if data.rows(split).is_empty() {
+        return Err(data.lacks(split));
+    }
+    if places(data, rows, split).is_empty() {
+        let of = match about.model.as_str() {
+            "" => String::new(),
+            model => format!(" of `{model}`"),
+        };
+        let (split, name) = (split.name(), data.name());
+        return Err(Error::Evaluation {
+            reason: format!("no chip of the split `{split}` of `{name}` has features{of}"),
+        });
+    }
+    Ok(())
+}
+
+/// What a reader must know of the data and of the chips that could not be read.
+fn notes(data: &DataSet, bad: &[(String, Error)], asked: Split) -> Vec<String> {
+    let mut notes = data.notes(asked);
+    if let Some((name, error)) = bad.first() {
+        notes.push(format!(
+            "{} of {} chips are left out, `{name}` first: {error}",
+            bad.len(),
+            data.len() + data.faults().count()
+        ));
+    }
+    notes
 }
 
 /// These rows of a data set, as a report tells of them.

@@ -26,10 +26,8 @@ pub fn retrieval(
             reason: "retrieval needs pictures and metadata".into(),
         });
     };
+    super::check_split(data, &extracted.rows, asked, &about)?;
     let places = super::places(data, &extracted.rows, asked);
-    if places.is_empty() {
-        return Err(data.lacks(asked));
-    }
     let dim = images.rows.ncols();
     let images = images.rows.select(Axis(0), &places);
     let metadata = metadata.rows.select(Axis(0), &places);
@@ -60,6 +58,6 @@ pub fn retrieval(
         ],
         headline: 0,
         confusion: None,
-        notes: data.notes(asked),
+        notes: super::notes(data, &extracted.bad, asked),
     })
 }

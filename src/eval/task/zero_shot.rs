@@ -79,11 +79,11 @@ impl FromStr for Asked {
 
 /// Zero-shot inference of metadata: each picture of the split gets the value that fits it best
 /// ([`Embedder::query`]) of those that training chips have. `extracted` holds unit rows of pictures
-/// ([`Encoder::Embeds`](crate::eval::Encoder::Embeds)). One score for each field, with what always answering the most
-/// frequent value would give, and what guessing would.
+/// ([`Encoder::Embeds`](crate::eval::Encoder::Embeds)). One score for each field, with what always answering the
+/// training chips' most frequent value would give, and what guessing would.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for a field that the model does not read, [`Error::Evaluation`] where fewer than two
+/// [`Error::EmptySplit`], [`Error::Unsupported`] for a field that the model does not read, [`Error::Evaluation`] where fewer than two
 /// values are known of the training chips, or no chip of the split has one of them.
 pub fn zero_shot(
     data: &DataSet,
@@ -98,9 +98,12 @@ pub fn zero_shot(
             reason: "zero-shot inference needs pictures".into(),
         });
     };
-    let mut notes = data.notes(asked);
+    let mut notes = super::notes(data, &extracted.bad, asked);
     let mut scores = Vec::with_capacity(fields.len());
     let of = |split: Split| places(data, &extracted.rows, split);
+    for split in [Split::Train, asked] {
+        super::check_split(data, &extracted.rows, split, &about)?;
+    }
     for field in fields {
         let refuse = |reason: &str| Error::Evaluation {
             reason: format!("`{field}` of `{}`: {reason}", data.name()),
@@ -139,7 +142,8 @@ pub fn zero_shot(
         let mut metrics = measures::of_classes(&truth, &found, values.len())?;
         let mut counts = vec![0u64; values.len()];
         truth.iter().for_each(|at| counts[*at] += 1);
-        let most = counts.iter().max().copied().unwrap_or(0) as f64 / truth.len() as f64;
+        // The first is the most frequent one of the training chips.
+        let most = counts[0] as f64 / truth.len() as f64;
         metrics.push(Metric::plain("most frequent", 100.0 * most));
         metrics.push(Metric::plain("chance", 100.0 / values.len() as f64));
         let left = of(asked).len() - places.len();

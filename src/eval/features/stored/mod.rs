@@ -8,18 +8,21 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array2, ArrayView2, Axis, s};
+use ndarray::{Array2, Axis, concatenate};
 
 use super::{Block, Extracted, FeatureKind};
 use crate::error::{Error, Result};
 use crate::eval::DataSet;
 
-/// Stored vectors of one side: an id for each, in their order.
+/// Most folders of an id that may stand in front of a chip's path.
+const DEEPEST: usize = 64;
+
+/// Stored vectors of one side.
 struct Stored {
     ids: Vec<String>,
+    /// The row of each id's vector; metadata may lack some.
+    places: Vec<Option<usize>>,
     rows: Array2<f32>,
-    /// Whether the row has a vector; metadata may lack some.
-    present: Vec<bool>,
 }
 
 /// Reads the features of a data set's chips from files.
@@ -27,8 +30,9 @@ struct Stored {
 /// `path` is a Parquet file with a text column `id` and `image_features` or `image_embedding`,
 /// `metadata_features` or `metadata_embedding` (lists of numbers; features are taken where both are
 /// there); a NumPy array `[n, width]` of 32- or 64-bit numbers `BASE.npy` with its ids in `BASE.ids.jsonl`
-/// (`{"id": ..}` a line), where both sides are asked for with `BASE.metadata_features.npy` or
-/// `BASE.metadata_embedding.npy` beside it; or a folder of such parts. An id is a chip's path in its archive
+/// (`{"id": ..}` a line), the metadata in `BASE.metadata_features.npy` or `BASE.metadata_embedding.npy` beside
+/// it (where there is no such file and pictures are not asked for, `BASE.npy` is taken for the metadata); or a
+/// folder of such parts. An id is a chip's path in its archive
 /// or folder; more folders in front, as `satmip embed` has them, do not matter.
 ///
 /// Chips without a stored vector are left out: `bad` names them.
@@ -49,7 +53,7 @@ pub fn read_stored(data: &DataSet, path: &Path, kind: FeatureKind) -> Result<Ext
     for side in &sides {
         let read: Vec<Stored> = parts
             .iter()
-            .map(|part| read(part, side, sides[0]))
+            .map(|part| read(part, side, sides.len() == 1))
             .collect::<Result<_>>()?;
         found.push(join(path, read)?);
     }
@@ -61,16 +65,13 @@ pub fn read_stored(data: &DataSet, path: &Path, kind: FeatureKind) -> Result<Ext
         blocks: Vec::new(),
         rows: Vec::new(),
         records: Vec::new(),
-        bad: Vec::new(),
+        bad: data.faults().collect(),
     };
     let mut chosen: Vec<Vec<usize>> = vec![Vec::new(); sides.len()];
     for row in 0..data.len() {
         let id = data.id(row);
-        let of = |(stored, places): (&Stored, &HashMap<&str, usize>)| {
-            places
-                .get(id)
-                .copied()
-                .filter(|place| stored.present[*place])
+        let of = |(stored, numbers): (&Stored, &HashMap<&str, usize>)| {
+            numbers.get(id).and_then(|number| stored.places[*number])
         };
         match found
             .iter()
@@ -139,9 +140,9 @@ fn parts(path: &Path) -> Result<Vec<PathBuf>> {
     }
 }
 
-fn read(path: &Path, side: &'static str, first: &str) -> Result<Stored> {
+fn read(path: &Path, side: &'static str, alone: bool) -> Result<Stored> {
     match path.extension().and_then(|e| e.to_str()) {
-        Some("npy") => npy::read(path, side, first),
+        Some("npy") => npy::read(path, side, alone),
         #[cfg(feature = "parquet")]
         Some("parquet") => parquet::read(path, side),
         #[cfg(not(feature = "parquet"))]
@@ -153,26 +154,29 @@ fn read(path: &Path, side: &'static str, first: &str) -> Result<Stored> {
     }
 }
 
+/// The parts one behind the other; parts without a vector have no say in the width.
 fn join(path: &Path, parts: Vec<Stored>) -> Result<Stored> {
-    let width = parts.first().map_or(0, |part| part.rows.ncols());
-    let total = parts.iter().map(|part| part.ids.len()).sum();
     let mut all = Stored {
-        ids: Vec::with_capacity(total),
-        rows: Array2::zeros((total, width)),
-        present: Vec::with_capacity(total),
+        ids: Vec::new(),
+        places: Vec::new(),
+        rows: Array2::zeros((0, 0)),
     };
+    let filled: Vec<_> = parts.iter().filter(|part| part.rows.nrows() > 0).collect();
+    let width = filled.first().map_or(0, |part| part.rows.ncols());
+    if let Some(other) = filled.iter().find(|part| part.rows.ncols() != width) {
+        let widths = format!("vectors of {width} and of {} numbers", other.rows.ncols());
+        return Err(refuse(path, widths));
+    }
+    let rows: Vec<_> = filled.iter().map(|part| part.rows.view()).collect();
+    if !rows.is_empty() {
+        all.rows = concatenate(Axis(0), &rows).map_err(|e| refuse(path, e.to_string()))?;
+    }
+    let mut start = 0;
     for part in parts {
-        if part.rows.ncols() != width {
-            let widths = format!("vectors of {width} and of {} numbers", part.rows.ncols());
-            return Err(refuse(path, widths));
-        }
-        let start = all.ids.len();
-        let rows: ArrayView2<'_, f32> = part.rows.view();
-        all.rows
-            .slice_mut(s![start..start + rows.nrows(), ..])
-            .assign(&rows);
+        let moved = part.places.iter().map(|place| Some((*place)? + start));
+        all.places.extend(moved);
         all.ids.extend(part.ids);
-        all.present.extend(part.present);
+        start += part.rows.nrows();
     }
     Ok(all)
 }
@@ -187,7 +191,7 @@ fn index<'a>(path: &Path, ids: &'a [String]) -> Result<HashMap<&'a str, usize>> 
     }
     let mut shorter: HashMap<&str, Option<usize>> = HashMap::new();
     for (place, id) in ids.iter().enumerate() {
-        for (slash, _) in id.match_indices('/') {
+        for (slash, _) in id.rmatch_indices('/').take(DEEPEST) {
             let only = shorter.entry(&id[slash + 1..]).and_modify(|p| *p = None);
             only.or_insert(Some(place));
         }
@@ -203,5 +207,21 @@ fn index<'a>(path: &Path, ids: &'a [String]) -> Result<HashMap<&'a str, usize>> 
 fn refuse(path: &Path, reason: String) -> Error {
     Error::Evaluation {
         reason: format!("embeddings `{}`: {reason}", path.display()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_known_without_their_first_folders() {
+        let deep = "/".repeat(100_000) + "c.png";
+        let ids = ["a/x/b.png".to_owned(), "a/y/b.png".to_owned(), deep];
+        let places = index(Path::new("stored"), &ids).unwrap();
+        assert_eq!(places.get("x/b.png"), Some(&0));
+        assert_eq!(places.get("y/b.png"), Some(&1));
+        assert_eq!(places.get("b.png"), None);
+        assert_eq!(places.get("c.png"), Some(&2));
     }
 }

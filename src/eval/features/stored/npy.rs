@@ -16,26 +16,26 @@ struct Line {
     id: String,
 }
 
-/// Reads one side. The side that is asked for first is the array itself, the other one lies beside.
-pub(super) fn read(path: &Path, side: &str, first: &str) -> Result<Stored> {
+/// Reads one side. Pictures are the array itself, metadata an array beside it; an array alone is what is asked for.
+pub(super) fn read(path: &Path, side: &str, alone: bool) -> Result<Stored> {
     let base = path.with_extension("");
     let beside = |ending: &str| {
         let mut name = base.clone().into_os_string();
         name.push(ending);
         std::path::PathBuf::from(name)
     };
-    let array = match side == first {
-        true => path.to_owned(),
-        false => {
-            let endings = ["features", "embedding"].map(|kind| format!(".{side}_{kind}.npy"));
-            let found = endings.iter().map(|e| beside(e)).find(|p| p.exists());
-            found.ok_or_else(|| {
-                refuse(
-                    path,
-                    format!("there is no `{}` beside it", beside(&endings[0]).display()),
-                )
-            })?
-        }
+    let array = if side == "image" {
+        path.to_owned()
+    } else {
+        let endings = ["features", "embedding"].map(|kind| format!(".{side}_{kind}.npy"));
+        let found = endings.iter().map(|e| beside(e)).find(|p| p.exists());
+        let array = found.or_else(|| alone.then(|| path.to_owned()));
+        array.ok_or_else(|| {
+            refuse(
+                path,
+                format!("there is no `{}` beside it", beside(&endings[0]).display()),
+            )
+        })?
     };
     let rows = numbers(&array)?;
     let list = beside(".ids.jsonl");
@@ -56,12 +56,11 @@ pub(super) fn read(path: &Path, side: &str, first: &str) -> Result<Stored> {
         return Err(refuse(&list, reason));
     }
     // What lacks a vector is NaN from end to end.
-    let present = rows
-        .rows()
-        .into_iter()
-        .map(|row| !row.iter().all(|v| v.is_nan()))
-        .collect();
-    Ok(Stored { ids, rows, present })
+    let there = |(place, row): (usize, ndarray::ArrayView1<'_, f32>)| {
+        (!row.iter().all(|v| v.is_nan())).then_some(place)
+    };
+    let places = rows.rows().into_iter().enumerate().map(there).collect();
+    Ok(Stored { ids, places, rows })
 }
 
 /// A two-dimensional array of 32- or 64-bit numbers. The file's length is checked against its header

@@ -42,7 +42,7 @@ fn columns(path: &Path, side: &str) -> Result<Stored> {
         .with_projection(mask)
         .build()
         .map_err(|e| fail(e.to_string()))?;
-    let (mut ids, mut present, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ids, mut places, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
     let mut width = None;
     for batch in batches {
         let batch = batch.map_err(|e| fail(e.to_string()))?;
@@ -52,23 +52,30 @@ fn columns(path: &Path, side: &str) -> Result<Stored> {
             &batch,
             id,
             list,
-            (&mut ids, &mut present, &mut numbers),
+            (&mut ids, &mut places, &mut numbers),
             &mut width,
         )
         .map_err(fail)?;
     }
-    let rows = Array2::from_shape_vec((ids.len(), width.unwrap_or(0)), numbers);
+    let width = width.unwrap_or(0);
+    let vectors = places.iter().flatten().count();
+    let rows = Array2::from_shape_vec((vectors, width), numbers);
     let rows = rows.map_err(|e| fail(e.to_string()))?;
-    Ok(Stored { ids, rows, present })
+    Ok(Stored { ids, places, rows })
 }
 
-type Into<'a> = (&'a mut Vec<String>, &'a mut Vec<bool>, &'a mut Vec<f32>);
+/// Ids, which vector each has, and the vectors.
+type Into<'a> = (
+    &'a mut Vec<String>,
+    &'a mut Vec<Option<usize>>,
+    &'a mut Vec<f32>,
+);
 
 fn push(
     batch: &RecordBatch,
     id: usize,
     list: usize,
-    (ids, present, numbers): Into<'_>,
+    (ids, places, numbers): Into<'_>,
     width: &mut Option<usize>,
 ) -> Result<(), String> {
     let texts = arrow_cast::cast(batch.column(id), &DataType::Utf8).map_err(|e| e.to_string())?;
@@ -79,20 +86,19 @@ fn push(
     );
     let lists = lists.map_err(|e| format!("its vectors: {e}"))?;
     let lists = lists.as_list::<i32>();
+    let mut vectors = places.iter().flatten().count();
     for row in 0..batch.num_rows() {
         if texts.is_null(row) {
             return Err(format!("row {} has no id", ids.len() + 1));
         }
         ids.push(texts.value(row).to_owned());
-        present.push(!lists.is_null(row));
-        let value = (!lists.is_null(row)).then(|| lists.value(row));
-        let Some(value) = value else {
-            numbers.extend(std::iter::repeat_n(f32::NAN, width.unwrap_or(0)));
-            if width.is_none() {
-                return Err("the first row has no vector, so that their width is unknown".into());
-            }
+        if lists.is_null(row) {
+            places.push(None);
             continue;
-        };
+        }
+        places.push(Some(vectors));
+        vectors += 1;
+        let value = lists.value(row);
         let value = value.as_primitive::<Float32Type>();
         if *width.get_or_insert(value.len()) != value.len() {
             return Err(format!(
