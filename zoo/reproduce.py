@@ -42,7 +42,7 @@ TEXT = [*IMAGE, "metadata.dim=64"]
 TABULAR = [*IMAGE, 'metadata.tokens="field"']
 # The views of nano-satmip.
 ALONE = ['method="satmip"', "views.crop_area=[0.5,1.0]", "views.jitter=0.0", "views.grey=0.0"]
-# EuroSAT has a location and nothing else that varies. Its towers drop nothing out: they see each place two or three times.
+# EuroSAT has a location and nothing else that varies. Its towers drop nothing out: they see each place a few times.
 EUROSAT = ['data=[{archive="eurosat_rgb.tar",index="eurosat_rgb.csv"}]']
 PLACE = [*EUROSAT, 'fields=["location"]', "field_dropout=0.0"]
 PLACES = [*PLACE, "metadata.attention_dropout=0.0", "metadata.hidden_dropout=0.0"]
