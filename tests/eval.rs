@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use fixture::{fields, run, satmip, write_bundle};
+use ndarray::ArrayView2;
 use satmip::eval::probe::Sgd;
 use satmip::eval::report::FeatureSummary;
 use satmip::eval::{
@@ -138,6 +139,21 @@ fn without_a_validation_split_training_chips_choose() {
     assert_eq!(report.scores[0].metrics[0].value, 100.0);
 }
 
+/// Embeds the set with the model in its folder `bundle`; the exit code and what was said.
+fn embed(root: &Path, table: &str, out: &Path) -> (i32, String) {
+    let (code, _, said) = run(satmip()
+        .current_dir(root)
+        .args(["embed", "forest", "sea", "town", "--metadata", table])
+        .args(["-q", "--features", "features", "-m", "bundle", "-o"])
+        .arg(out));
+    (code, said)
+}
+
+/// The largest difference of two arrays.
+fn apart(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> f32 {
+    (&a - &b).iter().fold(0.0, |most, d| most.max(d.abs()))
+}
+
 #[test]
 fn a_model_gives_the_same_features_as_its_stored_vectors() {
     let root = tempfile::tempdir().unwrap();
@@ -150,13 +166,7 @@ fn a_model_gives_the_same_features_as_its_stored_vectors() {
     assert_eq!(direct.rows.len(), 30);
     for out in ["stored.npy", "stored.parquet", "stored"] {
         let out = root.path().join(out);
-        let (code, _, said) = run(satmip()
-            .current_dir(root.path())
-            .args(["embed", "forest", "sea", "town", "--metadata", "chips.csv"])
-            .args(["-q", "--features", "features", "-m"])
-            .arg(&bundle)
-            .arg("-o")
-            .arg(&out));
+        let (code, said) = embed(root.path(), "chips.csv", &out);
         assert_eq!(code, 0, "{said}");
         let stored = read_stored(&data, &out, FeatureKind::Both).unwrap();
         assert_eq!(
@@ -166,9 +176,7 @@ fn a_model_gives_the_same_features_as_its_stored_vectors() {
             out.display()
         );
         for (a, b) in stored.blocks.iter().zip(&direct.blocks) {
-            let most = (&a.rows - &b.rows)
-                .iter()
-                .fold(0.0f32, |m, d| m.max(d.abs()));
+            let most = apart(a.rows.view(), b.rows.view());
             assert!(a.name == b.name && most < 1e-5, "{} {most}", a.name);
         }
     }
@@ -179,21 +187,14 @@ fn a_model_gives_the_same_features_as_its_stored_vectors() {
     fs::write(root.path().join("fewer.csv"), fewer).unwrap();
     for out in ["fewer.npy", "fewer.parquet", "fewer"] {
         let out = root.path().join(out);
-        let (_, _, said) = run(satmip()
-            .current_dir(root.path())
-            .args(["embed", "forest", "sea", "town", "--metadata", "fewer.csv"])
-            .args(["-q", "--features", "features", "-m"])
-            .arg(&bundle)
-            .arg("-o")
-            .arg(&out));
+        let (_, said) = embed(root.path(), "fewer.csv", &out);
         for kind in [FeatureKind::Metadata, FeatureKind::Both] {
             let stored = read_stored(&data, &out, kind).unwrap();
             assert_eq!(stored.rows, direct.rows[1..], "{said}");
             assert_eq!(stored.bad[0].0, "forest/000.png");
             let (found, expected) = (stored.blocks.last().unwrap(), &direct.blocks[1]);
-            let most = (&found.rows - &expected.rows.slice(ndarray::s![1.., ..]))
-                .iter()
-                .fold(0.0f32, |m, d| m.max(d.abs()));
+            let expected = expected.rows.slice(ndarray::s![1.., ..]);
+            let most = apart(found.rows.view(), expected);
             assert!(
                 found.name == "metadata" && most < 1e-5,
                 "{}: {most}",

@@ -311,8 +311,8 @@ def main():
         return (question[0], *question[1], question[2], task)
 
     rows = {}
-    raw = [pair for pair in asked if pair[1] != "retrieval"]
-    rows["colours and raw metadata"] = {column(*pair): [evaluate(options, "colours", ["--encoder", "raw"], *pair)] for pair in raw}
+    untrained = [pair for pair in asked if pair[1] != "retrieval"]
+    rows["colours and raw metadata"] = {column(*pair): [evaluate(options, "colours", ["--encoder", "raw"], *pair)] for pair in untrained}
     train_all(options, names, seeds)
     runs = [paced(options, name, seed) for seed in seeds for name in names]
     random = {label: (name, ["--encoder", "untrained"]) for label, name in UNTRAINED.items() if name in names}
@@ -320,7 +320,7 @@ def main():
         row = rows[label] = {}
         for seed in seeds:
             model = ["-m", run_folder(options, name, seed), "--seed", seed, *arguments]
-            for pair in asked:
+            for pair in untrained if arguments else asked:
                 if pair[0][2] == "image" or "simclr" not in name:
                     value = evaluate(options, f"{label}-s{seed}", model, *pair)
                     row.setdefault(column(*pair), []).append(value)

@@ -2,15 +2,14 @@
 
 use std::path::Path;
 
-use super::index::{Found, Index};
+use super::index::Found;
 use super::set::{Draft, Place};
 use super::tar::TarFile;
 use crate::error::Result;
 
 /// Reads the index and the archive's headers; chips come in the archive's order.
 pub(super) fn open(draft: &mut Draft, archive: &Path, index: &Path, split: &str) -> Result<()> {
-    let mut index = Index::read(index, split, None)?;
-    draft.others.clone_from(&index.others);
+    let mut index = draft.index(index, split, None)?;
     let file = TarFile::open(archive.to_owned(), true)?;
     let number = draft.archives.len();
     let damage = file.members(&mut |member| {

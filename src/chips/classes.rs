@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::PICTURES;
-use super::index::{Found, Index};
+use super::index::Found;
 use super::set::{Draft, Place};
 use crate::error::{Error, Result};
 use crate::metadata::Metadata;
@@ -31,12 +31,9 @@ pub(super) fn open(
         return Err(empty());
     }
     let mut index = match table {
-        Some(table) => Some(Index::read(table, split, Some(all))?),
+        Some(table) => Some(draft.index(table, split, Some(all))?),
         None => None,
     };
-    if let Some(index) = &index {
-        draft.others.clone_from(&index.others);
-    }
     for class in entries(&root)? {
         let path = root.join(&class);
         if !path.is_dir() {

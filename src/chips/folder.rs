@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use super::index::Index;
 use super::set::{Draft, Place};
 use super::source::stays_within;
 use crate::error::{Error, Result};
@@ -13,8 +12,7 @@ const LOOKED_FOR: usize = 100;
 /// Reads the table; chips come in its order, and pictures that it does not name are left aside.
 pub(super) fn open(draft: &mut Draft, folder: &Path, table: &Path, split: &str) -> Result<()> {
     std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))?;
-    let index = Index::read(table, split, Some("train"))?;
-    draft.others.clone_from(&index.others);
+    let index = draft.index(table, split, Some("train"))?;
     let rows: Vec<_> = index.into_rows().collect();
     let there = |key: &str| stays_within(key) && folder.join(key).is_file();
     if !rows.iter().take(LOOKED_FOR).any(|row| there(&row.key)) {

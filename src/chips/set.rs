@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::ChipSource;
+use super::index::Index;
 use super::parallel::{each, threads_for};
 use super::tar::TarFile;
 use super::{archive, classes, fmow, folder, shards};
@@ -258,6 +259,13 @@ impl Draft {
             }
         }
         Ok(())
+    }
+
+    /// Reads the source's table, and keeps what it says of other splits.
+    pub(super) fn index(&mut self, table: &Path, split: &str, all: Option<&str>) -> Result<Index> {
+        let mut index = Index::read(table, split, all)?;
+        self.others = std::mem::take(&mut index.others);
+        Ok(index)
     }
 
     /// Adds a chip.

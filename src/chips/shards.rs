@@ -57,12 +57,9 @@ pub(super) fn open(
         return Err(empty());
     }
     let mut index = match table {
-        Some(table) => Some(Index::read(table, split, Some(all))?),
+        Some(table) => Some(draft.index(table, split, Some(all))?),
         None => None,
     };
-    if let Some(index) = &index {
-        draft.others.clone_from(&index.others);
-    }
     let mut shards = Vec::new();
     for pattern in patterns {
         for name in expand(&pattern.replace("{split}", split))? {

@@ -18,7 +18,7 @@ use super::training::Training;
 use super::workers::Workers;
 use super::{Progress, Recipe, Summary, reason};
 use crate::arch::Arch;
-use crate::chips::ChipSet;
+use crate::chips::{ChipSet, cores};
 use crate::data::{Loader, LoaderConfig};
 use crate::error::Result;
 
@@ -158,10 +158,6 @@ pub fn pretrain(
         folder.finish(recipe, &training, &summary, &record.lines)?;
     }
     Ok(summary)
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// What the loader draws: two views, one for SatMIP alone, three without view coupling.

@@ -106,18 +106,18 @@ impl CommonArgs {
         self.model.workers()
     }
 
-    /// The labelled data set.
-    pub(super) fn open(&self) -> Result<DataSet> {
+    /// The data set, which has the split that is asked about; `open` is [`DataSet::open`] or
+    /// [`DataSet::open_unlabelled`].
+    pub(super) fn open(
+        &self,
+        open: impl Fn(&Description, &Path) -> Result<DataSet>,
+    ) -> Result<DataSet> {
         let (description, folder) = self.describe()?;
-        let data = DataSet::open(&description, &folder)?;
-        Ok(data.with_limits(self.model.limits()))
-    }
-
-    /// The data set with chips that have no label.
-    pub(super) fn open_unlabelled(&self) -> Result<DataSet> {
-        let (description, folder) = self.describe()?;
-        let data = DataSet::open_unlabelled(&description, &folder)?;
-        Ok(data.with_limits(self.model.limits()))
+        let data = open(&description, &folder)?;
+        match data.rows(self.on).is_empty() {
+            true => Err(data.lacks(self.on)),
+            false => Ok(data.with_limits(self.model.limits())),
+        }
     }
 
     fn describe(&self) -> Result<(Description, PathBuf)> {

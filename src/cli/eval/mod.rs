@@ -256,7 +256,7 @@ fn embed(
     splits: &[Split],
     terminal: &Terminal,
 ) -> Result<(DataSet, Embedder, Extracted)> {
-    let data = common.open_unlabelled()?;
+    let data = common.open(DataSet::open_unlabelled)?;
     let model = common.load(EncoderArg::Trained, terminal)?;
     let wanted = Extraction {
         kind,
@@ -275,10 +275,7 @@ fn classify(
     terminal: &Terminal,
     ask: impl FnOnce(&Evaluation<'_>, u64) -> Result<Report>,
 ) -> Result<Exit> {
-    let data = common.open()?;
-    if data.rows(common.on).is_empty() {
-        return Err(data.lacks(common.on));
-    }
+    let data = common.open(DataSet::open)?;
     let wanted = Extraction {
         workers: common.workers(),
         ..Extraction::of(args.features)

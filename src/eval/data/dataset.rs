@@ -73,7 +73,7 @@ impl DataSet {
     pub fn open_unlabelled(description: &Description, folder: &Path) -> Result<Self> {
         let mut sets: Vec<(&str, ChipSet)> = Vec::new();
         let mut first = None;
-        let names: Vec<&str> = description.split.names().collect();
+        let names = description.split.names();
         for name in &names {
             match ChipSet::open(&description.source, folder, name) {
                 Ok(set) => sets.push((name, set)),

@@ -177,21 +177,22 @@ impl SplitRule {
     /// The same rule for a source whose splits have the names that `other` knows.
     pub fn with_names_of(mut self, other: &SplitRule) -> Self {
         if let SplitRule::Random { of, .. } | SplitRule::Blocks { of, .. } = &mut self {
-            *of = other.names().map(str::to_owned).collect();
+            *of = other.names().into_iter().map(str::to_owned).collect();
         }
         self
     }
 
     /// What the source calls its splits.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        let names: Vec<&str> = match self {
+    pub(super) fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = match self {
             SplitRule::Given { train, val, test } => vec![train, val, test],
             SplitRule::Random { of, .. } | SplitRule::Blocks { of, .. } => {
                 of.iter().map(String::as_str).collect()
             }
             SplitRule::Lists { .. } => Split::ALL.map(Split::name).into(),
         };
-        names.into_iter().filter(|name| !name.is_empty())
+        names.retain(|name| !name.is_empty());
+        names
     }
 
     /// The split that the source's split of this name is; of a rule that does not ask the source, any.
@@ -216,10 +217,10 @@ impl SplitRule {
     }
 
     fn check(&self) -> Result<(), String> {
+        if self.names().is_empty() {
+            return Err("it names no split of the source".into());
+        }
         let (val, test) = match self {
-            SplitRule::Random { of, .. } | SplitRule::Blocks { of, .. } if of.is_empty() => {
-                return Err("`of` names no split of the source".into());
-            }
             SplitRule::Random { val, test, .. } | SplitRule::Blocks { val, test, .. } => {
                 (*val, *test)
             }

@@ -6,9 +6,10 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use super::draws::{Purpose, stream};
-use super::metrics::Tally;
+use super::metrics::{Tally, check_answers};
 use super::precision::{mean_over, rank_labels};
-use super::{check_classes, parallel, reason};
+use super::{parallel, reason};
+use crate::chips::cores;
 use crate::error::Result;
 
 /// Resamples of an interval (our choice).
@@ -83,11 +84,7 @@ fn of_confusion(
     seed: u64,
     measure: impl Fn(&Tally) -> f64 + Sync,
 ) -> Result<Interval> {
-    if truth.is_empty() {
-        return Err(reason("there are no items to measure"));
-    }
-    check_classes("the truth", truth.len(), truth, classes)?;
-    check_classes("the predictions", truth.len(), predicted, classes)?;
+    check_answers(truth, predicted, classes)?;
     let mut whole = Tally::new(classes);
     for (truth, predicted) in truth.iter().zip(predicted) {
         whole.count(*truth, *predicted);
@@ -112,7 +109,7 @@ fn interval(
     seed: u64,
     resample: impl Fn(&mut ChaCha8Rng) -> f64 + Sync,
 ) -> Result<Interval> {
-    let mut found = parallel::map(RESAMPLES, parallel::threads(), |index| {
+    let mut found = parallel::map(RESAMPLES, cores(), |index| {
         Ok(resample(&mut stream(seed, Purpose::Resample, index as u64)))
     })?;
     found.sort_unstable_by(f64::total_cmp);

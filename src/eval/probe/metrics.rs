@@ -17,11 +17,7 @@ impl Confusion {
     /// # Errors
     /// Without items, when there are not as many predictions, or when a class is not below `classes`.
     pub fn new(truth: &[usize], predicted: &[usize], classes: usize) -> Result<Self> {
-        if truth.is_empty() {
-            return Err(reason("there are no items to measure"));
-        }
-        check_classes("the truth", truth.len(), truth, classes)?;
-        check_classes("the predictions", truth.len(), predicted, classes)?;
+        check_answers(truth, predicted, classes)?;
         let mut counts = Array2::zeros((classes, classes));
         for (truth, predicted) in truth.iter().zip(predicted) {
             counts[[*truth, *predicted]] += 1;
@@ -60,6 +56,15 @@ impl Confusion {
                 .collect(),
         }
     }
+}
+
+/// Checks that there are items, as many predictions, and no other classes.
+pub(super) fn check_answers(truth: &[usize], predicted: &[usize], classes: usize) -> Result<()> {
+    if truth.is_empty() {
+        return Err(reason("there are no items to measure"));
+    }
+    check_classes("the truth", truth.len(), truth, classes)?;
+    check_classes("the predictions", truth.len(), predicted, classes)
 }
 
 /// What accuracy and F1 need of a confusion matrix, in a row for each class.

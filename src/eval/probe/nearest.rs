@@ -1,7 +1,8 @@
 //! The k nearest rows of a bank, exactly.
 
+use super::reason;
 use super::similarity::{Scan, UnitRows, error_bound, exact, scan};
-use super::{parallel, reason};
+use crate::chips::cores;
 use crate::error::Result;
 
 /// A row of the bank near a query.
@@ -43,7 +44,7 @@ impl Bank {
         k: usize,
         visit: impl Fn(&[Neighbour]) -> R + Sync,
     ) -> Result<Vec<R>> {
-        self.nearest_on(parallel::threads(), queries, k, visit)
+        self.nearest_on(cores(), queries, k, visit)
     }
 
     fn nearest_on<R: Send>(

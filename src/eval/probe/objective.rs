@@ -4,6 +4,7 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
 
 use super::{parallel, reason};
+use crate::chips::cores;
 use crate::error::Result;
 
 /// Rows that are multiplied at a time (our choice).
@@ -87,7 +88,7 @@ impl<'a> Objective<'a> {
             features,
             targets,
             penalty,
-            threads: if small { 1 } else { parallel::threads() },
+            threads: if small { 1 } else { cores() },
         }
     }
 

@@ -6,11 +6,6 @@ use std::thread;
 use super::reason;
 use crate::error::Result;
 
-/// How many threads work at a time: as many as there are cores.
-pub(super) fn threads() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
-}
-
 /// The results of `work` for `0..jobs`, in that order. The calling thread works too.
 ///
 /// # Errors

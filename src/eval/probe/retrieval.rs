@@ -2,8 +2,9 @@
 
 use ndarray::ArrayView2;
 
+use super::reason;
 use super::similarity::{Scan, UnitRows, error_bound, exact, scan};
-use super::{parallel, reason};
+use crate::chips::cores;
 use crate::error::Result;
 
 /// Where the own partners stand among all, one rank for each query.
@@ -58,7 +59,7 @@ pub fn retrieval(images: ArrayView2<f32>, metadata: ArrayView2<f32>) -> Result<R
     }
     let images = UnitRows::new("the images", images)?;
     let metadata = UnitRows::new("the metadata", metadata)?;
-    let threads = parallel::threads();
+    let threads = cores();
     Ok(Retrieval {
         image_to_metadata: ranks(&images, &metadata, threads)?,
         metadata_to_image: ranks(&metadata, &images, threads)?,

@@ -155,7 +155,10 @@ fn read(path: &Path, side: &'static str, alone: bool) -> Result<Stored> {
 }
 
 /// The parts one behind the other; parts without a vector have no say in the width.
-fn join(path: &Path, parts: Vec<Stored>) -> Result<Stored> {
+fn join(path: &Path, mut parts: Vec<Stored>) -> Result<Stored> {
+    if parts.len() == 1 {
+        return Ok(parts.remove(0));
+    }
     let mut all = Stored {
         ids: Vec::new(),
         places: Vec::new(),

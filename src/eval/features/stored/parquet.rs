@@ -42,75 +42,73 @@ fn columns(path: &Path, side: &str) -> Result<Stored> {
         .with_projection(mask)
         .build()
         .map_err(|e| fail(e.to_string()))?;
-    let (mut ids, mut places, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
-    let mut width = None;
+    let mut found = Columns::default();
     for batch in batches {
         let batch = batch.map_err(|e| fail(e.to_string()))?;
         // Columns keep the file's order.
         let (id, list) = if id < vectors { (0, 1) } else { (1, 0) };
-        push(
-            &batch,
-            id,
-            list,
-            (&mut ids, &mut places, &mut numbers),
-            &mut width,
-        )
-        .map_err(fail)?;
+        found.push(&batch, id, list).map_err(fail)?;
     }
-    let width = width.unwrap_or(0);
-    let vectors = places.iter().flatten().count();
-    let rows = Array2::from_shape_vec((vectors, width), numbers);
-    let rows = rows.map_err(|e| fail(e.to_string()))?;
-    Ok(Stored { ids, places, rows })
+    let shape = (found.vectors, found.width.unwrap_or(0));
+    let rows = Array2::from_shape_vec(shape, found.numbers).map_err(|e| fail(e.to_string()))?;
+    Ok(Stored {
+        ids: found.ids,
+        places: found.places,
+        rows,
+    })
 }
 
-/// Ids, which vector each has, and the vectors.
-type Into<'a> = (
-    &'a mut Vec<String>,
-    &'a mut Vec<Option<usize>>,
-    &'a mut Vec<f32>,
-);
+/// What was read of the two columns.
+#[derive(Default)]
+struct Columns {
+    ids: Vec<String>,
+    /// Which vector each id has.
+    places: Vec<Option<usize>>,
+    /// The vectors, one behind the other, their number and width.
+    numbers: Vec<f32>,
+    vectors: usize,
+    width: Option<usize>,
+}
 
-fn push(
-    batch: &RecordBatch,
-    id: usize,
-    list: usize,
-    (ids, places, numbers): Into<'_>,
-    width: &mut Option<usize>,
-) -> Result<(), String> {
-    let texts = arrow_cast::cast(batch.column(id), &DataType::Utf8).map_err(|e| e.to_string())?;
-    let texts = texts.as_string::<i32>();
-    let lists = arrow_cast::cast(
-        batch.column(list),
-        &DataType::new_list(DataType::Float32, true),
-    );
-    let lists = lists.map_err(|e| format!("its vectors: {e}"))?;
-    let lists = lists.as_list::<i32>();
-    let mut vectors = places.iter().flatten().count();
-    for row in 0..batch.num_rows() {
-        if texts.is_null(row) {
-            return Err(format!("row {} has no id", ids.len() + 1));
+impl Columns {
+    fn push(&mut self, batch: &RecordBatch, id: usize, list: usize) -> Result<(), String> {
+        let texts =
+            arrow_cast::cast(batch.column(id), &DataType::Utf8).map_err(|e| e.to_string())?;
+        let texts = texts.as_string::<i32>();
+        let lists = arrow_cast::cast(
+            batch.column(list),
+            &DataType::new_list(DataType::Float32, true),
+        );
+        let lists = lists.map_err(|e| format!("its vectors: {e}"))?;
+        let lists = lists.as_list::<i32>();
+        for row in 0..batch.num_rows() {
+            if texts.is_null(row) {
+                return Err(format!("row {} has no id", self.ids.len() + 1));
+            }
+            self.ids.push(texts.value(row).to_owned());
+            if lists.is_null(row) {
+                self.places.push(None);
+                continue;
+            }
+            self.places.push(Some(self.vectors));
+            self.vectors += 1;
+            let value = lists.value(row);
+            let value = value.as_primitive::<Float32Type>();
+            if *self.width.get_or_insert(value.len()) != value.len() {
+                return Err(format!(
+                    "row {} has a vector of {} numbers",
+                    self.ids.len(),
+                    value.len()
+                ));
+            }
+            if value.null_count() > 0 {
+                return Err(format!(
+                    "row {} has a number that is missing",
+                    self.ids.len()
+                ));
+            }
+            self.numbers.extend_from_slice(value.values());
         }
-        ids.push(texts.value(row).to_owned());
-        if lists.is_null(row) {
-            places.push(None);
-            continue;
-        }
-        places.push(Some(vectors));
-        vectors += 1;
-        let value = lists.value(row);
-        let value = value.as_primitive::<Float32Type>();
-        if *width.get_or_insert(value.len()) != value.len() {
-            return Err(format!(
-                "row {} has a vector of {} numbers",
-                ids.len(),
-                value.len()
-            ));
-        }
-        if value.null_count() > 0 {
-            return Err(format!("row {} has a number that is missing", ids.len()));
-        }
-        numbers.extend_from_slice(value.values());
+        Ok(())
     }
-    Ok(())
 }
