@@ -328,6 +328,9 @@ pub enum ImageFault {
     /// Truncated or damaged data.
     #[error("damaged or truncated: {0}")]
     Damaged(String),
+    /// The decoder panicked: damaged data, or a fault of the decoder.
+    #[error("the decoder panicked: {0}")]
+    DecoderPanicked(String),
     /// The file cannot be opened or read.
     #[error("{0}")]
     Unreadable(String),

@@ -71,6 +71,11 @@ pub mod eval;
 pub mod export;
 #[cfg(feature = "eval")]
 mod figure;
+#[cfg_attr(
+    not(any(feature = "serve", feature = "parquet")),
+    allow(dead_code, reason = "for engines, jobs and readers")
+)]
+mod guard;
 pub mod image;
 #[cfg(all(feature = "export", feature = "eval"))]
 pub mod import;

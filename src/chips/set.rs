@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use super::tar::TarFile;
 use super::{archive, classes, fmow, folder, shards};
 use crate::arch::ResizeFilter;
 use crate::error::{Error, ImageFault, Result};
+use crate::guard::guarded;
 use crate::image::{self, DecodeLimits, Region, RgbImage};
 use crate::metadata::Metadata;
 
@@ -152,8 +152,9 @@ impl ChipSet {
     pub fn image(&self, chip: usize) -> Result<Arc<RgbImage>> {
         let item = &self.items[chip];
         // Decoders of damaged pictures are the last place to trust.
-        let image = catch_unwind(AssertUnwindSafe(|| self.load(item)));
-        let image = image.unwrap_or_else(|_| Err(fault(item, "the decoder failed".into())))?;
+        let image = guarded(|| self.load(item));
+        let image = image
+            .unwrap_or_else(|said| Err(fault(item, format!("the decoder panicked: {said}"))))?;
         Ok(Arc::new(image))
     }
 

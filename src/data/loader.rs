@@ -1,7 +1,6 @@
 //! Batches of views, drawn ahead of the training step by several threads.
 
 use std::collections::{BTreeMap, HashSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -14,6 +13,7 @@ use super::piece::{Chip, ORDER, Piece};
 use super::{BadItem, Batch, DroppedField, LoaderConfig, rng_for};
 use crate::chips::ChipSet;
 use crate::error::{Error, Result};
+use crate::guard::guarded;
 use crate::metadata::Field;
 
 /// Chips of a piece: few enough that the last pieces of a batch end at about the same time.
@@ -286,9 +286,12 @@ impl Worker {
                 let (cache, config) = (&self.cache, &self.config);
                 Piece::draw(cache, config, job.step, first, &job.chips, &mut scratch)
             };
-            let piece = catch_unwind(AssertUnwindSafe(draw)).unwrap_or_else(|_| Piece {
+            let piece = guarded(draw).unwrap_or_else(|said| Piece {
                 failure: Some(Error::Training {
-                    reason: format!("the views of step {} cannot be drawn", job.step + 1),
+                    reason: format!(
+                        "drawing the views of step {} panicked: {said}",
+                        job.step + 1
+                    ),
                     source: None,
                 }),
                 ..Piece::default()

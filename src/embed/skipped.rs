@@ -23,6 +23,8 @@ pub enum SkipKind {
     TooLarge,
     /// Truncated or damaged data.
     Damaged,
+    /// The decoder panicked: damaged data, or a fault of the decoder.
+    DecoderPanicked,
     /// An earlier item has the same name.
     Duplicate,
     /// The metadata of this item are invalid; **its image was embedded** without them.
@@ -56,6 +58,7 @@ impl SkipKind {
             ImageFault::Unsupported(_) => SkipKind::Unsupported,
             ImageFault::TooLarge { .. } => SkipKind::TooLarge,
             ImageFault::Damaged(_) => SkipKind::Damaged,
+            ImageFault::DecoderPanicked(_) => SkipKind::DecoderPanicked,
             ImageFault::Unreadable(_) => SkipKind::Unreadable,
         };
         (kind, fault.to_string())

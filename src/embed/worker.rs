@@ -1,7 +1,6 @@
 //! What a worker does with a batch: read, decode, fit, and run the model's towers.
 
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ndarray::{Array2, ArrayView2, ArrayView4, Axis, concatenate};
 
@@ -12,6 +11,7 @@ use super::output::{ColumnSpec, ColumnValues, Rows};
 use super::skipped::{SkipKind, Skipped};
 use crate::arch::Preprocessing;
 use crate::error::{Error, ImageFault, Result};
+use crate::guard::guarded;
 use crate::image::{DecodeLimits, Geometry, decode, fit, fitted_geometry};
 use crate::metadata::Metadata;
 
@@ -149,17 +149,17 @@ impl Work<'_> {
         let id = item.id.clone();
         let bytes = input::read(item, self.limits.max_bytes())?;
         // A decoder's panic on a hostile file must cost one item, not the job.
-        let prepared = catch_unwind(AssertUnwindSafe(|| {
+        let prepared = guarded(|| {
             let preprocessing = self.model.preprocessing();
             let image = decode(&bytes, &id, &self.limits)?;
             let geometry = fitted_geometry(image.width(), image.height(), preprocessing)?;
             Ok((fit(&image, preprocessing)?, geometry))
-        }));
+        });
         prepared
-            .unwrap_or_else(|_| {
+            .unwrap_or_else(|said| {
                 Err(Error::Image {
                     item: id,
-                    fault: ImageFault::Damaged("the decoder failed on it".into()),
+                    fault: ImageFault::DecoderPanicked(said),
                 })
             })
             .map_err(|error| SkipKind::of(&error))

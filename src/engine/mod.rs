@@ -19,7 +19,6 @@ mod port;
 mod rten;
 
 use std::fmt::Debug;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 pub use device::Device;
@@ -129,18 +128,9 @@ fn guarded<R>(
         graph: graph.to_owned(),
         reason,
     };
-    match catch_unwind(AssertUnwindSafe(work)) {
+    match crate::guard::guarded(work) {
         Ok(result) => result.map_err(refuse),
-        Err(panic) => {
-            let text = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied());
-            Err(refuse(format!(
-                "it gave up: {}",
-                text.unwrap_or("no reason given")
-            )))
-        }
+        Err(said) => Err(refuse(format!("it gave up: {said}"))),
     }
 }
 

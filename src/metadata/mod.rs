@@ -25,6 +25,11 @@ mod caption;
 mod caption_parse;
 mod derive;
 mod field;
+#[cfg_attr(
+    not(feature = "geotiff"),
+    allow(dead_code, reason = "for readers of GeoTIFF")
+)]
+pub(crate) mod geotransform;
 mod place;
 mod quantity;
 pub mod read;

@@ -5,13 +5,13 @@
 //! with new threads in each step SatMIPS took 1.3 times the memory that it takes so.
 
 use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::reason;
 use crate::error::Result;
+use crate::guard::guarded;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -92,8 +92,8 @@ where
 {
     // burn asserts inside: where memory runs out, for one.
     let safely = move |lane: T| {
-        catch_unwind(AssertUnwindSafe(|| work(lane)))
-            .unwrap_or_else(|_| Err(reason("a tower's pass panicked".into())))
+        guarded(|| work(lane))
+            .unwrap_or_else(|said| Err(reason(format!("a tower's pass panicked: {said}"))))
     };
     let Some(workers) = workers.filter(|_| lanes.len() > 1) else {
         return lanes.into_iter().map(safely).collect();

@@ -28,6 +28,7 @@ use tiff::tags::Tag;
 use super::projection::Projection;
 use super::{caused, time_text, unreadable};
 use crate::error::{Error, Result};
+use crate::metadata::geotransform::GeoTransform;
 use crate::metadata::{Metadata, Timestamp};
 
 /// What is read from a GeoTIFF.
@@ -95,6 +96,15 @@ impl Tags {
             date_time: find(Tag::DateTime)?.and_then(|value| value.into_string().ok()),
         })
     }
+
+    fn transform(&self, pixel_is_point: bool) -> Result<Option<GeoTransform>, String> {
+        GeoTransform::from_tags(
+            self.transformation.as_deref(),
+            self.pixel_scale.as_deref(),
+            self.tiepoints.as_deref(),
+            pixel_is_point,
+        )
+    }
 }
 
 fn fields(tags: &Tags, options: &GeoTiffOptions) -> Result<Metadata, String> {
@@ -107,7 +117,7 @@ fn fields(tags: &Tags, options: &GeoTiffOptions) -> Result<Metadata, String> {
     let Some(keys) = tags.geo_keys.as_deref().map(GeoKeys::parse).transpose()? else {
         return Ok(metadata);
     };
-    let Some(affine) = Affine::of(tags, keys.pixel_is_point())? else {
+    let Some(affine) = tags.transform(keys.pixel_is_point())? else {
         return Ok(metadata);
     };
     let projection = keys.projection()?;
@@ -233,54 +243,6 @@ impl GeoKeys {
     }
 }
 
-/// Raster to model coordinates, with (0, 0) the outer corner of the first pixel:
-/// x = a column + b row + c, y = d column + e row + f.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Affine([f64; 6]);
-
-impl Affine {
-    fn of(tags: &Tags, pixel_is_point: bool) -> Result<Option<Self>, String> {
-        let numbers = match (&tags.transformation, &tags.pixel_scale, &tags.tiepoints) {
-            (Some(matrix), ..) => match matrix[..] {
-                [a, b, _, c, d, e, _, f, ..] if matrix.len() == 16 => [a, b, c, d, e, f],
-                _ => return Err("ModelTransformation has not 16 numbers".to_owned()),
-            },
-            (None, Some(scale), Some(tie)) => match (&scale[..], &tie[..]) {
-                ([sx, sy, ..], [column, row, _, x, y, _, ..]) => {
-                    [*sx, 0.0, x - column * sx, 0.0, -sy, y + row * sy]
-                }
-                _ => return Err("ModelPixelScale or ModelTiepoint is too short".to_owned()),
-            },
-            (None, None, Some(tie)) if tie.len() > 6 => {
-                return Err("ground control points without a grid are not supported".to_owned());
-            }
-            _ => return Ok(None),
-        };
-        let affine = Affine(numbers);
-        let (width, height) = affine.pixel_size();
-        if !numbers.iter().all(|n| n.is_finite()) || width <= 0.0 || height <= 0.0 {
-            return Err("the grid of the picture is degenerate".to_owned());
-        }
-        if !pixel_is_point {
-            return Ok(Some(affine));
-        }
-        let (x, y) = affine.at(-0.5, -0.5);
-        let [a, b, _, d, e, _] = numbers;
-        Ok(Some(Affine([a, b, x, d, e, y])))
-    }
-
-    fn at(&self, column: f64, row: f64) -> (f64, f64) {
-        let [a, b, c, d, e, f] = self.0;
-        (a * column + b * row + c, d * column + e * row + f)
-    }
-
-    /// Length of a step along a row and along a column.
-    fn pixel_size(&self) -> (f64, f64) {
-        let [a, b, _, d, e, _] = self.0;
-        (a.hypot(d), b.hypot(e))
-    }
-}
-
 /// Longitude and latitude in degrees.
 fn geographic(projection: Projection, (x, y): (f64, f64)) -> Result<(f64, f64), String> {
     // The inverse projections give numbers far outside of the ground that they map, too.
@@ -365,8 +327,8 @@ mod tests {
 
     #[test]
     fn pixel_is_point_moves_the_grid_by_half_a_pixel() {
-        let area = Affine::of(&tags(), false).unwrap().unwrap();
-        let point = Affine::of(&tags(), true).unwrap().unwrap();
+        let area = tags().transform(false).unwrap().unwrap();
+        let point = tags().transform(true).unwrap().unwrap();
         assert_eq!(area.at(0.0, 0.0), (500_000.0, 5_000_000.0));
         assert_eq!(point.at(0.5, 0.5), (500_000.0, 5_000_000.0));
         assert_eq!(point.pixel_size(), (10.0, 10.0));

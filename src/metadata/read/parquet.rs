@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -191,13 +190,16 @@ fn guarded<T, E>(origin: &str, step: impl FnOnce() -> Result<T, E>) -> Result<T>
 where
     E: std::error::Error + Send + Sync + 'static,
 {
-    match catch_unwind(AssertUnwindSafe(step)) {
+    match crate::guard::guarded(step) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(e)) => Err(caused(
             origin,
             format!("not a readable Parquet file: {e}"),
             e,
         )),
-        Err(_) => Err(unreadable(origin, "the Parquet file is damaged")),
+        Err(said) => Err(unreadable(
+            origin,
+            format!("the reader of Parquet panicked: {said}"),
+        )),
     }
 }

@@ -4,7 +4,6 @@ mod checkpoint;
 mod positions;
 
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use burn::module::Module;
@@ -219,9 +218,5 @@ fn some(names: impl ExactSizeIterator<Item = String>) -> String {
 
 /// A reader's result, or what it panicked with.
 fn caught<T>(action: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(action)).map_err(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or(panic.downcast_ref::<&str>().copied());
-        format!("the reader gave up: {}", text.unwrap_or("no reason"))
-    })
+    crate::guard::guarded(action).map_err(|said| format!("the reader gave up: {said}"))
 }

@@ -1,7 +1,6 @@
 //! Parquet with a column of ids and columns of lists.
 
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use arrow_array::cast::AsArray;
@@ -18,8 +17,8 @@ use crate::error::{Error, Result};
 /// Reads one side.
 pub(super) fn read(path: &Path, side: &str) -> Result<Stored> {
     // The decoder asserts inside, and the file may be anybody's.
-    catch_unwind(AssertUnwindSafe(|| columns(path, side)))
-        .unwrap_or_else(|_| Err(refuse(path, "the decoder failed".into())))
+    crate::guard::guarded(|| columns(path, side))
+        .unwrap_or_else(|said| Err(refuse(path, format!("the decoder panicked: {said}"))))
 }
 
 fn columns(path: &Path, side: &str) -> Result<Stored> {
