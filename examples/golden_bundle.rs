@@ -29,7 +29,7 @@ use satmip::arch::{
 use satmip::bundle::{self, Bundle, BundleManifest};
 use satmip::engine::EngineOptions;
 use satmip::export::{ExportOptions, Precision, Weights, export_image, export_metadata};
-use satmip::image::DecodeLimits;
+use satmip::image::ReadOptions;
 use satmip::metadata::CaptionTokenizer;
 use satmip::{Device, Embedder, Field, FieldSet, Metadata};
 use serde_json::{Map, Value, json};
@@ -333,7 +333,7 @@ fn values() -> satmip::Result<Vec<Value>> {
 
 /// Fingerprints of one picture, fitted in every way: u8 [size, size, 3], as Pillow gives it.
 fn fits(folder: &Path) -> satmip::Result<Vec<Value>> {
-    let picture = satmip::image::read(&folder.join(WIDE.0), &DecodeLimits::default())?;
+    let picture = satmip::image::read(&folder.join(WIDE.0), &ReadOptions::default())?.into_image();
     let mut fits = Vec::new();
     for (size, fit) in [(40, Fit::Crop), (90, Fit::Stretch)] {
         for filter in [

@@ -328,12 +328,62 @@ pub enum ImageFault {
     /// Truncated or damaged data.
     #[error("damaged or truncated: {0}")]
     Damaged(String),
+    /// Samples that are no picture by themselves, and nothing says what they mean.
+    #[error("{samples} samples, and neither the file nor an option says what they mean")]
+    NeedsScale {
+        /// The samples' type, for example `uint16`.
+        samples: String,
+    },
+    /// Bands of which nothing says which are red, green and blue.
+    #[error(
+        "{bands} bands, and neither the file nor an option says which are red, green and blue (the file says: {says})"
+    )]
+    NeedsBands {
+        /// How many there are.
+        bands: usize,
+        /// What the file says of each.
+        says: String,
+    },
+    /// An option, or what the file states, does not fit the file's bands or samples.
+    #[error("{0}")]
+    Option(String),
+    /// Fewer valid pixels than asked for.
+    #[error("{:.1} % of the pixels are valid, at least {:.1} % are asked for", 100.0 * valid, 100.0 * least)]
+    TooFewValid {
+        /// The share of valid pixels of what the model would see, 0 to 1.
+        valid: f32,
+        /// The least share that is asked for, 0 to 1.
+        least: f32,
+    },
     /// The decoder panicked: damaged data, or a fault of the decoder.
     #[error("the decoder panicked: {0}")]
     DecoderPanicked(String),
     /// The file cannot be opened or read.
     #[error("{0}")]
     Unreadable(String),
+}
+
+impl ImageFault {
+    /// What a person can do about it, where there is something; a sentence without full stop.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            ImageFault::TooLarge { .. } => {
+                "raise the limit (`--max-pixels`) or cut the image into tiles"
+            }
+            ImageFault::NeedsScale { .. } => {
+                "say what the samples mean: `--scale s2` (or s2-offset, s2-l1c, landsat-c2, planet-sr, full), or `--scale LO,HI` with \
+                 the sample values that become black and white, as `--scale 0,3000`"
+            }
+            ImageFault::NeedsBands { .. } => {
+                "name the bands of red, green and blue, counted from 1: `--bands 4,3,2`"
+            }
+            ImageFault::TooFewValid { .. } => {
+                "ask for fewer (`--min-valid 0.2`), or leave the image out"
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
 }
 
 /// The end of a sentence about a split that is not there.
@@ -358,10 +408,7 @@ impl Error {
                 "give the path of a bundle folder, or build with the feature `builtin-model`"
                     .into(),
             ),
-            Error::Image {
-                fault: ImageFault::TooLarge { .. },
-                ..
-            } => Some("raise the limit (`--max-pixels`) or cut the image into tiles".into()),
+            Error::Image { fault, .. } => fault.hint(),
             Error::EmptySplit { .. } => Some(
                 "put `{split}` into the names of its files or a column `split` into its table, or draw a split (`--split random`, \
                  `--split blocks`)"

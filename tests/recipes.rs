@@ -494,7 +494,7 @@ fn changes_are_applied_or_blamed() {
     let recipe = read(GOOD, &changes).unwrap();
     assert_eq!((recipe.steps, recipe.checkpoint.every), (7, 3));
     assert_eq!(recipe.optimizer.learning_rate, 2e-4);
-    assert_eq!(recipe.data[1].chips_per_epoch(), Some(5));
+    assert_eq!(recipe.data[1].chips_per_epoch, Some(5));
     assert_eq!((recipe.fields.len(), recipe.id.as_str()), (1, "other"));
     // A change may mend what the file lacks.
     read(&GOOD.replacen("steps = 40\n", "", 1), &["steps=9"]).unwrap();

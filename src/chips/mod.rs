@@ -20,4 +20,4 @@ const PICTURES: [&str; 6] = ["jpg", "jpeg", "png", "webp", "tif", "tiff"];
 
 pub(crate) use parallel::{cores, each};
 pub use set::ChipSet;
-pub use source::{ChipSource, FMOW_CONTEXT};
+pub use source::{ChipFiles, ChipSource, FMOW_CONTEXT};

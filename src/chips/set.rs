@@ -5,15 +5,15 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::ChipSource;
 use super::index::Index;
 use super::parallel::{each, threads_for};
 use super::tar::TarFile;
+use super::{ChipFiles, ChipSource};
 use super::{archive, classes, fmow, folder, shards};
 use crate::arch::ResizeFilter;
 use crate::error::{Error, ImageFault, Result};
 use crate::guard::guarded;
-use crate::image::{self, DecodeLimits, Region, RgbImage};
+use crate::image::{self, Picture, ReadOptions, Region, RgbImage};
 use crate::metadata::Metadata;
 
 /// One split of one source.
@@ -29,7 +29,7 @@ pub struct ChipSet {
     labels: Vec<String>,
     archives: Vec<TarFile>,
     others: BTreeMap<String, usize>,
-    limits: DecodeLimits,
+    reading: ReadOptions,
 }
 
 /// A chip.
@@ -119,9 +119,15 @@ impl ChipSet {
         }
     }
 
-    /// The set with other limits for pictures.
-    pub fn with_limits(self, limits: DecodeLimits) -> Self {
-        Self { limits, ..self }
+    /// The set with pictures read in another way than its source says.
+    ///
+    /// # Errors
+    /// That of `change`.
+    pub fn with_reading(self, change: impl Fn(ReadOptions) -> Result<ReadOptions>) -> Result<Self> {
+        Ok(Self {
+            reading: change(self.reading)?,
+            ..self
+        })
     }
 
     /// How many rows of its table belong to splits other than the last that was opened, by their names (16 at
@@ -158,22 +164,37 @@ impl ChipSet {
         Ok(Arc::new(image))
     }
 
+    /// The pixels of a picture that has enough valid ones: of all of it, because views are cut anywhere.
+    fn enough(&self, item: &Item, picture: Picture) -> Result<RgbImage> {
+        let whole = Region::whole(picture.image().width(), picture.image().height());
+        match picture.enough_valid(whole, self.reading.min_valid) {
+            Ok(_) => Ok(picture.into_image()),
+            Err(fault) => Err(Error::Image {
+                item: item.name.clone(),
+                fault,
+            }),
+        }
+    }
+
     fn load(&self, item: &Item) -> Result<RgbImage> {
         match &item.place {
             Place::Fault(reason) => Err(fault(item, reason.clone())),
-            Place::File(path) => named(item, image::read(path, &self.limits)),
+            Place::File(path) => {
+                named(item, image::read(path, &self.reading)).and_then(|p| self.enough(item, p))
+            }
             Place::Member {
                 archive,
                 offset,
                 size,
             } => {
                 let bytes = self.archives[*archive]
-                    .read(*offset, *size, self.limits.max_bytes())
+                    .read(*offset, *size, self.reading.limits.max_bytes())
                     .map_err(|reason| fault(item, reason))?;
-                image::decode(&bytes, &item.name, &self.limits)
+                self.enough(item, image::decode(&bytes, &item.name, &self.reading)?)
             }
             Place::Part(path, (width, height), region) => {
-                let whole = named(item, image::read(path, &self.limits))?;
+                let whole = named(item, image::read(path, &self.reading))?;
+                let whole = self.enough(item, whole)?;
                 if (whole.width(), whole.height()) != (*width, *height) {
                     let (w, h) = (whole.width(), whole.height());
                     let reason =
@@ -228,34 +249,31 @@ pub(super) struct Draft {
 
 impl Draft {
     fn read(&mut self, source: &ChipSource, folder: &Path, split: &str) -> Result<()> {
-        match source {
-            ChipSource::Archive { archive, index, .. } => {
+        match &source.files {
+            ChipFiles::Archive { archive, index } => {
                 archive::open(self, &folder.join(archive), &folder.join(index), split)?;
             }
-            ChipSource::Shards {
+            ChipFiles::Shards {
                 shards,
                 table,
                 split: only,
-                ..
             } => {
                 let table = table.as_ref().map(|table| folder.join(table));
                 shards::open(self, folder, shards, table.as_deref(), only, split)?;
             }
-            ChipSource::Folder {
+            ChipFiles::Folder {
                 folder: pictures,
                 table,
-                ..
             } => folder::open(self, &folder.join(pictures), &folder.join(table), split)?,
-            ChipSource::Classes {
+            ChipFiles::Classes {
                 classes: root,
                 table,
                 split: only,
-                ..
             } => {
                 let table = table.as_ref().map(|table| folder.join(table));
                 classes::open(self, folder, root, table.as_deref(), only, split)?;
             }
-            ChipSource::Fmow { fmow, context, .. } => {
+            ChipFiles::Fmow { fmow, context } => {
                 fmow::open(self, &folder.join(fmow), *context, split)?;
             }
         }
@@ -304,7 +322,7 @@ impl Draft {
             labels: self.labels,
             archives: self.archives,
             others: self.others,
-            limits: DecodeLimits::default(),
+            reading: source.reading,
         })
     }
 }

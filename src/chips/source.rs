@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::image::ReadOptions;
 
 /// Width of an fMoW crop over the longer side of its box (our choice; fMoW's own baseline adds 0.15 to
 /// 0.4 of a side).
@@ -16,7 +17,8 @@ const MOST_SHARDS: usize = 100_000;
 /// Where chips come from: a table of a recipe's `data`, whose kind its keys tell.
 ///
 /// Paths are relative to the data folder. `chips_per_epoch` is the most chips of the source that an
-/// epoch draws, all of them without it.
+/// epoch draws, all of them without it. `bands`, `scale` and `min_valid` say how pictures are read, as the
+/// options of the command line do ([`ReadOptions`]).
 ///
 /// ```toml
 /// [[data]]
@@ -30,6 +32,8 @@ const MOST_SHARDS: usize = 100_000;
 /// folder = "pictures"
 /// table = "pictures.parquet"
 /// chips_per_epoch = 5000
+/// bands = "4,3,2"
+/// scale = "s2"
 ///
 /// [[data]]
 /// classes = "UCMerced_LandUse/Images"
@@ -40,7 +44,19 @@ const MOST_SHARDS: usize = 100_000;
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Keys", into = "Keys")]
-pub enum ChipSource {
+#[non_exhaustive]
+pub struct ChipSource {
+    /// Where the pictures and what is known of them are.
+    pub files: ChipFiles,
+    /// Most chips of an epoch; none means all.
+    pub chips_per_epoch: Option<usize>,
+    /// How the pictures are read.
+    pub reading: ReadOptions,
+}
+
+/// The kinds of a [`ChipSource`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum ChipFiles {
     /// A tar archive of pictures and a table of them.
     Archive {
         /// Tar archive of pictures.
@@ -48,8 +64,6 @@ pub enum ChipSource {
         /// CSV or Parquet with the columns `file` (the path in the archive), `label` and `split`, and
         /// any of those that [`ColumnMap`](crate::metadata::read::ColumnMap) knows.
         index: PathBuf,
-        /// Most chips of an epoch.
-        chips_per_epoch: Option<usize>,
     },
     /// Tar archives of samples (WebDataset): files in a row whose names agree up to the first dot of
     /// the last part are one sample. `KEY.jpg`, `.jpeg`, `.png`, `.webp`, `.tif` or `.tiff` is the
@@ -65,8 +79,6 @@ pub enum ChipSource {
         /// The split that all samples belong to, `train` by default, where neither the names nor the
         /// table tell.
         split: String,
-        /// Most chips of an epoch.
-        chips_per_epoch: Option<usize>,
     },
     /// A folder of pictures and a table of them.
     Folder {
@@ -75,8 +87,6 @@ pub enum ChipSource {
         /// As the `index` of an archive, `file` being the path in the folder. Without a column `label`
         /// labels are empty, without `split` all chips are `train`.
         table: PathBuf,
-        /// Most chips of an epoch.
-        chips_per_epoch: Option<usize>,
     },
     /// A folder with a folder of pictures for each class.
     Classes {
@@ -88,8 +98,6 @@ pub enum ChipSource {
         /// The split that all pictures belong to, `train` by default, where neither the folder's name
         /// nor the table tell.
         split: String,
-        /// Most chips of an epoch.
-        chips_per_epoch: Option<usize>,
     },
     /// The layout of fMoW-RGB: `ROOT/SPLIT/CLASS/CLASS_N/CLASS_N_M_rgb.jpg` and its `.json`. Each
     /// bounding box is one chip, whose metadata are of the crop.
@@ -99,8 +107,6 @@ pub enum ChipSource {
         /// Side of the square around a box over the box's longer side; the part of the square that
         /// lies within the picture is the chip.
         context: f64,
-        /// Most chips of an epoch.
-        chips_per_epoch: Option<usize>,
     },
 }
 
@@ -128,6 +134,27 @@ struct Keys {
     context: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     chips_per_epoch: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bands: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scale: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_valid: Option<f32>,
+}
+
+impl Keys {
+    /// How pictures are read.
+    fn reading(&mut self) -> Result<ReadOptions, String> {
+        let mut options = ReadOptions::default();
+        if let Some(bands) = self.bands.take() {
+            options.bands = bands.parse().map_err(|e: Error| e.to_string())?;
+        }
+        if let Some(scale) = self.scale.take() {
+            options.scale = scale.parse().map_err(|e: Error| e.to_string())?;
+        }
+        let least = self.min_valid.take().unwrap_or(options.min_valid);
+        options.with_min_valid(least).map_err(|e| e.to_string())
+    }
 }
 
 /// One pattern or several.
@@ -143,6 +170,7 @@ impl TryFrom<Keys> for ChipSource {
 
     fn try_from(mut keys: Keys) -> Result<Self, String> {
         let chips_per_epoch = keys.chips_per_epoch.take();
+        let reading = keys.reading()?;
         let kinds = [
             ("archive", keys.archive.is_some()),
             ("shards", keys.shards.is_some()),
@@ -160,40 +188,35 @@ impl TryFrom<Keys> for ChipSource {
             });
         };
         let need = |key: &str| format!("`{kind}` needs `{key}` beside it");
-        let source = if let Some(archive) = keys.archive.take() {
-            ChipSource::Archive {
+        let files = if let Some(archive) = keys.archive.take() {
+            ChipFiles::Archive {
                 archive,
                 index: keys.index.take().ok_or_else(|| need("index"))?,
-                chips_per_epoch,
             }
         } else if let Some(shards) = keys.shards.take() {
-            ChipSource::Shards {
+            ChipFiles::Shards {
                 shards: match shards {
                     Patterns::One(pattern) => vec![pattern],
                     Patterns::Many(patterns) => patterns,
                 },
                 table: keys.table.take(),
                 split: keys.split.take().unwrap_or_else(|| "train".into()),
-                chips_per_epoch,
             }
         } else if let Some(folder) = keys.folder.take() {
-            ChipSource::Folder {
+            ChipFiles::Folder {
                 folder,
                 table: keys.table.take().ok_or_else(|| need("table"))?,
-                chips_per_epoch,
             }
         } else if let Some(classes) = keys.classes.take() {
-            ChipSource::Classes {
+            ChipFiles::Classes {
                 classes,
                 table: keys.table.take(),
                 split: keys.split.take().unwrap_or_else(|| "train".into()),
-                chips_per_epoch,
             }
         } else {
-            ChipSource::Fmow {
+            ChipFiles::Fmow {
                 fmow: keys.fmow.take().ok_or_else(|| need("fmow"))?,
                 context: keys.context.take().unwrap_or(FMOW_CONTEXT),
-                chips_per_epoch,
             }
         };
         let left = [
@@ -205,41 +228,47 @@ impl TryFrom<Keys> for ChipSource {
         if let Some((key, _)) = left.iter().find(|(_, there)| *there) {
             return Err(format!("`{key}` means nothing beside `{kind}`"));
         }
-        Ok(source)
+        Ok(ChipSource {
+            files,
+            chips_per_epoch,
+            reading,
+        })
     }
 }
 
 impl From<ChipSource> for Keys {
     fn from(source: ChipSource) -> Self {
+        let (reading, usual) = (source.reading, ReadOptions::default());
         let mut keys = Keys {
-            chips_per_epoch: source.chips_per_epoch(),
+            chips_per_epoch: source.chips_per_epoch,
+            bands: (reading.bands != usual.bands).then(|| reading.bands.to_string()),
+            scale: (reading.scale != usual.scale).then(|| reading.scale.to_string()),
+            min_valid: (reading.min_valid != usual.min_valid).then_some(reading.min_valid),
             ..Keys::default()
         };
-        match source {
-            ChipSource::Archive { archive, index, .. } => {
+        match source.files {
+            ChipFiles::Archive { archive, index } => {
                 (keys.archive, keys.index) = (Some(archive), Some(index));
             }
-            ChipSource::Shards {
+            ChipFiles::Shards {
                 shards,
                 table,
                 split,
-                ..
             } => {
                 keys.shards = Some(Patterns::Many(shards));
                 (keys.table, keys.split) = (table, Some(split));
             }
-            ChipSource::Folder { folder, table, .. } => {
+            ChipFiles::Folder { folder, table } => {
                 (keys.folder, keys.table) = (Some(folder), Some(table));
             }
-            ChipSource::Classes {
+            ChipFiles::Classes {
                 classes,
                 table,
                 split,
-                ..
             } => {
                 (keys.classes, keys.table, keys.split) = (Some(classes), table, Some(split));
             }
-            ChipSource::Fmow { fmow, context, .. } => {
+            ChipFiles::Fmow { fmow, context } => {
                 (keys.fmow, keys.context) = (Some(fmow), Some(context));
             }
         }
@@ -248,53 +277,32 @@ impl From<ChipSource> for Keys {
 }
 
 impl ChipSource {
-    /// Most chips of this source that an epoch draws; none means all.
-    pub fn chips_per_epoch(&self) -> Option<usize> {
-        match self {
-            ChipSource::Archive {
-                chips_per_epoch, ..
-            }
-            | ChipSource::Shards {
-                chips_per_epoch, ..
-            }
-            | ChipSource::Folder {
-                chips_per_epoch, ..
-            }
-            | ChipSource::Classes {
-                chips_per_epoch, ..
-            }
-            | ChipSource::Fmow {
-                chips_per_epoch, ..
-            } => *chips_per_epoch,
-        }
-    }
-
     /// Chips of this source that an epoch draws, when there are so many.
     pub fn of_epoch(&self, chips: usize) -> usize {
-        self.chips_per_epoch().map_or(chips, |most| most.min(chips))
+        self.chips_per_epoch.map_or(chips, |most| most.min(chips))
     }
 
     /// What errors and logs call the source: its archive, folder or first shard.
     pub fn name(&self) -> String {
-        match self {
-            ChipSource::Archive { archive, .. } => archive.display().to_string(),
-            ChipSource::Shards { shards, .. } => shards.first().cloned().unwrap_or_default(),
-            ChipSource::Folder { folder, .. } => folder.display().to_string(),
-            ChipSource::Classes { classes, .. } => classes.clone(),
-            ChipSource::Fmow { fmow, .. } => fmow.display().to_string(),
+        match &self.files {
+            ChipFiles::Archive { archive, .. } => archive.display().to_string(),
+            ChipFiles::Shards { shards, .. } => shards.first().cloned().unwrap_or_default(),
+            ChipFiles::Folder { folder, .. } => folder.display().to_string(),
+            ChipFiles::Classes { classes, .. } => classes.clone(),
+            ChipFiles::Fmow { fmow, .. } => fmow.display().to_string(),
         }
     }
 
     /// What serde cannot check: a recipe does, and a set when it is opened.
     pub(crate) fn check(&self) -> Result<(), String> {
-        if self.chips_per_epoch() == Some(0) {
+        if self.chips_per_epoch == Some(0) {
             return Err("`chips_per_epoch` must be above 0".into());
         }
-        match self {
-            ChipSource::Fmow { context, .. } if !(1.0..=100.0).contains(context) => {
+        match &self.files {
+            ChipFiles::Fmow { context, .. } if !(1.0..=100.0).contains(context) => {
                 Err(format!("`context` is {context}, outside 1 to 100"))
             }
-            ChipSource::Shards { shards, .. } if shards.is_empty() => {
+            ChipFiles::Shards { shards, .. } if shards.is_empty() => {
                 Err("`shards` names no file".into())
             }
             _ => Ok(()),
@@ -394,12 +402,13 @@ mod tests {
             "folder = \"f\"\ntable = \"f.csv\"\n",
             "split = \"train\"\nclasses = \"f\"\n",
             "fmow = \"f\"\ncontext = 1.5\n",
+            "folder = \"f\"\ntable = \"f.csv\"\nbands = \"4,3,2\"\nscale = \"s2\"\nmin_valid = 0.25\n",
         ] {
             let source: ChipSource = toml::from_str(text).unwrap();
             assert_eq!(toml::to_string(&source).unwrap(), text);
         }
         let one: ChipSource = toml::from_str("shards = \"a.tar\"").unwrap();
-        assert!(matches!(one, ChipSource::Shards { shards, .. } if shards == ["a.tar"]));
+        assert!(matches!(one.files, ChipFiles::Shards { shards, .. } if shards == ["a.tar"]));
     }
 
     #[test]
@@ -414,6 +423,9 @@ mod tests {
             ("fmow = \"c\"\ncontext = 0.5", "`context`"),
             ("fmow = \"c\"\nchips_per_epoch = 0", "`chips_per_epoch`"),
             ("shards = []", "no file"),
+            ("fmow = \"c\"\nbands = \"4,3\"", "2 bands"),
+            ("fmow = \"c\"\nscale = \"s3\"", "`s3`"),
+            ("fmow = \"c\"\nmin_valid = 2.0", "2 is no share"),
             ("shards = 3", "a name or a list"),
         ] {
             let read = toml::from_str::<ChipSource>(text).map_err(|e| e.to_string());

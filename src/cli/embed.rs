@@ -162,7 +162,7 @@ pub(super) fn run(args: EmbedArgs, terminal: &Terminal) -> Result<Exit> {
     config.workers = args.model.workers();
     config.batch_size = args.model.batch_size();
     config.rows_per_part = args.rows_per_part as usize;
-    config.limits = args.model.limits();
+    config.reading = args.model.reading()?;
     config.overwrite = args.overwrite;
     let embedder = args.model.load(terminal)?;
     tracing::info!(

@@ -28,7 +28,7 @@ pub(super) fn images(
     config.metadata = table;
     config.workers = model.workers();
     config.batch_size = model.batch_size();
-    config.limits = model.limits();
+    config.reading = model.reading()?;
     let mut meter = terminal.meter();
     let mut found = embed::gather(&config, embedder, &mut |progress| {
         meter.update(progress);

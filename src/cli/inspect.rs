@@ -10,13 +10,14 @@ use serde::Serialize;
 
 use super::Exit;
 use super::caption::RecordJson;
+use super::reading::ReadArgs;
 use super::report::Report;
 use super::terminal::Terminal;
 use super::zoo::ZooArgs;
 use crate::arch::{ImageTower, MetadataTower};
 use crate::bundle::BundleManifest;
 use crate::error::{Error, ImageFault, Result};
-use crate::image::{self, DecodeLimits};
+use crate::image::{self, Picture, Reading, Region};
 use crate::metadata::Metadata;
 use crate::metadata::read::{self, Record};
 
@@ -33,6 +34,8 @@ pub(super) struct InspectArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    reading: ReadArgs,
+    #[command(flatten)]
     zoo: ZooArgs,
 }
 
@@ -46,6 +49,10 @@ enum Found<'a> {
     Image {
         width: u32,
         height: u32,
+        /// The share of all pixels that are there.
+        valid: f32,
+        /// How its bands and samples become a picture, and why.
+        reading: &'a Reading,
         records: Vec<RecordJson<'a>>,
     },
     Onnx(Box<onnx::Onnx>),
@@ -78,7 +85,7 @@ pub(super) fn run(args: InspectArgs, terminal: &Terminal) -> Result<Exit> {
 
 fn file(args: &InspectArgs, out: &mut Report) -> Result<()> {
     let path = &args.what;
-    let picture = match image::read(path, &DecodeLimits::default()) {
+    let picture = match image::read(path, &args.reading.options()?) {
         Ok(picture) => Some(picture),
         Err(Error::Image {
             fault: ImageFault::UnknownFormat,
@@ -106,8 +113,10 @@ fn file(args: &InspectArgs, out: &mut Report) -> Result<()> {
             .collect();
         return out.json(&match &picture {
             Some(picture) => Found::Image {
-                width: picture.width(),
-                height: picture.height(),
+                width: picture.image().width(),
+                height: picture.image().height(),
+                valid: valid(picture),
+                reading: picture.reading(),
                 records: jsons,
             },
             None => Found::Metadata {
@@ -117,8 +126,9 @@ fn file(args: &InspectArgs, out: &mut Report) -> Result<()> {
         });
     }
     if let Some(picture) = &picture {
-        let (width, height) = (picture.width(), picture.height());
-        out.line(&format!("image of {width} x {height} pixels"))?;
+        let (width, height) = (picture.image().width(), picture.image().height());
+        let size = format!("{width} x {height} pixels");
+        out.table(&["image", &size], &picture_rows(picture))?;
     } else {
         let name = path.display();
         out.line(&format!(
@@ -135,6 +145,49 @@ fn file(args: &InspectArgs, out: &mut Report) -> Result<()> {
         out.line(&format!("\n{more}; `--records` shows them"))?;
     }
     Ok(())
+}
+
+fn valid(picture: &Picture) -> f32 {
+    let (width, height) = (picture.image().width(), picture.image().height());
+    picture.valid_share(Region::whole(width, height))
+}
+
+/// How a picture was read.
+fn picture_rows(picture: &Picture) -> Vec<Vec<String>> {
+    let reading = picture.reading();
+    let [red, green, blue] = reading.rgb;
+    let bands = format!("{red}, {green}, {blue} of {}", reading.bands);
+    let mut rows = vec![
+        ("format", reading.format.to_owned()),
+        ("samples", reading.samples.clone()),
+        (
+            "red, green, blue",
+            format!("bands {bands}: {}", reading.rgb_why),
+        ),
+    ];
+    let range = match reading.range {
+        None => reading.range_why.clone(),
+        Some(_) => format!(
+            "{} become 0 to 255: {}",
+            reading.ranges(),
+            reading.range_why
+        ),
+    };
+    rows.push(("radiometry", range));
+    if !reading.nodata.is_empty() {
+        let nodata: Vec<String> = reading.nodata.iter().map(f64::to_string).collect();
+        rows.push(("nodata", nodata.join(", ")));
+    }
+    if let Some(alpha) = reading.alpha {
+        rows.push(("alpha", alpha.to_owned()));
+    }
+    if let Some(turned) = &reading.turned {
+        rows.push(("turned", turned.clone()));
+    }
+    rows.push(("valid pixels", format!("{:.1} %", 100.0 * valid(picture))));
+    rows.into_iter()
+        .map(|(name, text)| vec![name.to_owned(), text])
+        .collect()
 }
 
 fn count(n: usize, what: &str) -> String {

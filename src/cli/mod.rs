@@ -22,6 +22,7 @@ mod model;
 #[cfg(feature = "train")]
 mod pretrain;
 mod query;
+mod reading;
 mod report;
 mod terminal;
 mod zoo;

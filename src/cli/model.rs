@@ -5,13 +5,14 @@ use std::thread::available_parallelism;
 
 use clap::Args;
 
+use super::reading::ReadArgs;
 use super::terminal::Terminal;
 use super::zoo::ZooArgs;
 use crate::bundle::Bundle;
 use crate::embedder::{Embedder, EmbedderBuilder};
 use crate::engine::Device;
 use crate::error::Result;
-use crate::image::DecodeLimits;
+use crate::image::ReadOptions;
 
 #[derive(Debug, Args)]
 pub(super) struct ModelArgs {
@@ -38,9 +39,8 @@ pub(super) struct ModelArgs {
     /// Images in a batch [default: 8, on a GPU 64]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
     batch_size: Option<u32>,
-    /// Largest image, width times height; checked before it is decoded
-    #[arg(long, value_name = "N", default_value_t = DecodeLimits::default().max_pixels)]
-    max_pixels: u64,
+    #[command(flatten)]
+    reading: ReadArgs,
     #[command(flatten)]
     pub(super) zoo: ZooArgs,
 }
@@ -62,22 +62,27 @@ impl ModelArgs {
         }
     }
 
-    pub(super) fn limits(&self) -> DecodeLimits {
-        DecodeLimits::of_pixels(self.max_pixels)
+    pub(super) fn reading(&self) -> Result<ReadOptions> {
+        self.reading.options()
+    }
+
+    /// How pictures are read, where something else said so before.
+    pub(super) fn reading_over(&self, options: ReadOptions) -> Result<ReadOptions> {
+        self.reading.over(options)
     }
 
     pub(super) fn load(&self, terminal: &Terminal) -> Result<Embedder> {
-        self.configure(Embedder::builder(self.model.as_str()))
+        self.configure(Embedder::builder(self.model.as_str()))?
             .zoo(self.zoo.open(terminal))
             .load()
     }
 
     /// As [`ModelArgs::load`], of a bundle in place of the one that is named.
     pub(super) fn load_bundle(&self, bundle: Bundle) -> Result<Embedder> {
-        self.configure(EmbedderBuilder::from(bundle)).load()
+        self.configure(EmbedderBuilder::from(bundle))?.load()
     }
 
-    fn configure(&self, builder: EmbedderBuilder) -> EmbedderBuilder {
+    fn configure(&self, builder: EmbedderBuilder) -> Result<EmbedderBuilder> {
         // Two sessions keep a GPU busy while one of them waits for its data.
         let sessions = match self.device.is_gpu() {
             true => self.workers().min(2),
@@ -91,10 +96,10 @@ impl ModelArgs {
             .device(self.device)
             .sessions(sessions)
             .batch_size(self.batch_size())
-            .limits(self.limits());
+            .reading(self.reading()?);
         if let Some(library) = &self.onnxruntime {
             builder = builder.onnxruntime_library(library);
         }
-        builder
+        Ok(builder)
     }
 }

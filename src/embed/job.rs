@@ -4,9 +4,11 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::thread;
 
-use super::input::{Inputs, Listing};
+use super::input::{self, Inputs, Listing};
 use super::join::{Counter, JoinReport, Table};
-use super::ledger::{InputRecord, JobRecord, MetadataRecord, ModelRecord, OutputRecord};
+use super::ledger::{
+    FirstRead, InputRecord, JobRecord, MetadataRecord, ModelRecord, OutputRecord, ReadingRecord,
+};
 use super::output::Schema;
 use super::pipeline::{Producer, pipeline};
 use super::skipped::Skipped;
@@ -15,7 +17,9 @@ use super::worker::{Done, Model, Work};
 use super::{Destination, JobConfig, Progress, Report, table};
 use crate::arch::Arch;
 use crate::embedder::Embedder;
-use crate::error::{Error, Result};
+use crate::error::{Error, ImageFault, Result};
+use crate::guard::guarded;
+use crate::image::{Bands, ReadOptions, Scale, decode};
 
 /// Embeds what `config` says. `progress` is called after each batch and can break off; a folder
 /// then resumes like after a kill.
@@ -103,7 +107,11 @@ fn go_through<'s>(
     };
     let with_metadata = embed_metadata && table.is_some();
     let columns = config.features.columns(&facts.arch, with_metadata);
-    let record = record(config, facts, listing, &columns)?;
+    let first = match listing {
+        Some(_) => peek(&inputs, &config.reading)?,
+        None => None,
+    };
+    let record = record(config, facts, listing, first, &columns)?;
     let schema = Schema {
         columns: columns.clone(),
         provenance: provenance(&record)?,
@@ -129,7 +137,7 @@ fn go_through<'s>(
         table: table.as_ref(),
         features: config.features,
         columns: &columns,
-        limits: config.limits,
+        reading: config.reading,
     };
     let done = store.is_done();
     let longer = || changed("the input has more items than the job that was done");
@@ -227,6 +235,58 @@ fn list(inputs: &Inputs, config: &JobConfig, mut table: Option<&mut Table>) -> R
     Ok(listing)
 }
 
+/// Reads the first image that can be read, for the job's record.
+///
+/// # Errors
+/// [`Error::Argument`] where options say what no image of the first few can have, and the image's own
+/// error where none of a few can be read without an option.
+fn peek(inputs: &Inputs, options: &ReadOptions) -> Result<Option<FirstRead>> {
+    const MOST: u64 = 16;
+    let given = options.bands != Bands::Auto || options.scale != Scale::Auto;
+    let (mut first, mut refused, mut others) = (None, None, false);
+    inputs.visit(&mut |item| {
+        if item.index >= MOST {
+            others = true;
+            return ControlFlow::Break(());
+        }
+        let id = item.id.clone();
+        let Ok(bytes) = input::read(item, options.limits.max_bytes()) else {
+            others = true;
+            return ControlFlow::Continue(());
+        };
+        match guarded(|| decode(&bytes, &id, options)) {
+            Ok(Ok(picture)) => {
+                first = Some(FirstRead::of(id, picture.reading()));
+                return ControlFlow::Break(());
+            }
+            Ok(Err(Error::Image { fault, .. })) if is_about_options(&fault) => {
+                refused.get_or_insert((id, fault));
+            }
+            Ok(Err(_)) | Err(_) => others = true,
+        }
+        ControlFlow::Continue(())
+    })?;
+    match refused {
+        Some((id, fault)) if first.is_none() => match fault {
+            ImageFault::Option(reason) if given => Err(Error::Argument {
+                what: "bands or scale",
+                reason: format!("`{id}`: {reason}"),
+            }),
+            fault if !others => Err(Error::Image { item: id, fault }),
+            _ => Ok(None),
+        },
+        _ => Ok(first),
+    }
+}
+
+/// Whether other options would read the image.
+fn is_about_options(fault: &ImageFault) -> bool {
+    matches!(
+        fault,
+        ImageFault::Option(_) | ImageFault::NeedsScale { .. } | ImageFault::NeedsBands { .. }
+    )
+}
+
 pub(super) fn nothing(input: &str, ignored: u64) -> Error {
     let endings = super::input::EXTENSIONS.join(", ");
     Error::Input {
@@ -251,6 +311,7 @@ fn record(
     config: &JobConfig,
     facts: &Facts,
     listing: Option<Listing>,
+    first: Option<FirstRead>,
     columns: &[super::ColumnSpec],
 ) -> Result<JobRecord> {
     let text = |path: &Path| path.display().to_string();
@@ -264,7 +325,7 @@ fn record(
     });
     let parts = config.rows_per_part.div_ceil(config.batch_size);
     Ok(JobRecord {
-        format: 1,
+        format: 2,
         satmip: env!("CARGO_PKG_VERSION").into(),
         model: facts.record.clone(),
         engine: facts.engine.clone(),
@@ -274,13 +335,20 @@ fn record(
             items: listing.map(|l| l.items),
             sha256: listing.map(|l| l.chain.hex()),
         },
+        reading: ReadingRecord {
+            bands: config.reading.bands.to_string(),
+            scale: config.reading.scale.to_string(),
+            min_valid: config.reading.min_valid,
+            missing_pixels: "the mean of the valid ones".into(),
+            first,
+        },
         metadata: metadata.transpose()?,
         output: OutputRecord {
             format: config.format,
             columns: columns.iter().map(|c| c.name.to_owned()).collect(),
             batch_size: config.batch_size.min(facts.batch_size),
             rows_per_part: parts * config.batch_size,
-            max_pixels: config.limits.max_pixels,
+            max_pixels: config.reading.limits.max_pixels,
         },
     })
 }
@@ -288,6 +356,7 @@ fn record(
 /// What a file of vectors says about their origin.
 fn provenance(record: &JobRecord) -> Result<Vec<(String, String)>> {
     let json = super::ledger::json(Path::new("provenance"), &record.preprocessing)?;
+    let reading = super::ledger::json(Path::new("provenance"), &record.reading)?;
     let pairs = [
         ("satmip.version", record.satmip.clone()),
         ("satmip.model", record.model.id.clone()),
@@ -298,6 +367,10 @@ fn provenance(record: &JobRecord) -> Result<Vec<(String, String)>> {
         (
             "satmip.preprocessing",
             String::from_utf8_lossy(&json).into_owned(),
+        ),
+        (
+            "satmip.read_options",
+            String::from_utf8_lossy(&reading).into_owned(),
         ),
     ];
     Ok(pairs.map(|(key, value)| (key.to_owned(), value)).to_vec())
@@ -316,7 +389,9 @@ fn log(skipped: &[Skipped], before: u64) {
     for (row, before) in skipped.iter().zip(before..) {
         let (id, reason) = (&row.id, &row.reason);
         if before < LOUD {
-            tracing::warn!("skipped `{id}`: {reason}");
+            let hint = row.hint.iter().map(|hint| format!("; {hint}"));
+            let hint: String = hint.collect();
+            tracing::warn!("skipped `{id}`: {reason}{hint}");
         } else {
             tracing::debug!("skipped `{id}`: {reason}");
         }

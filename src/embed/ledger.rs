@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::output::{Format, failed, sync_folder, temporary};
 use crate::arch::Preprocessing;
 use crate::error::{Error, Result};
+use crate::image::Reading;
 
 /// Name of the file that says what the job is.
 pub(crate) const JOB: &str = "job.json";
@@ -31,6 +32,7 @@ pub(crate) struct JobRecord {
     pub(crate) engine: String,
     pub(crate) preprocessing: Preprocessing,
     pub(crate) input: InputRecord,
+    pub(crate) reading: ReadingRecord,
     pub(crate) metadata: Option<MetadataRecord>,
     pub(crate) output: OutputRecord,
 }
@@ -54,6 +56,45 @@ pub(crate) struct InputRecord {
     pub(crate) sha256: Option<String>,
 }
 
+/// How pictures are read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ReadingRecord {
+    /// As asked for; `auto` is what each file says.
+    pub(crate) bands: String,
+    /// As asked for; `auto` is what each file states.
+    pub(crate) scale: String,
+    pub(crate) min_valid: f32,
+    /// What stands in their place.
+    pub(crate) missing_pixels: String,
+    /// What was decided for the first picture that could be read; none for a stream.
+    pub(crate) first: Option<FirstRead>,
+}
+
+/// What was decided for a picture, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FirstRead {
+    pub(crate) id: String,
+    pub(crate) bands: [usize; 3],
+    pub(crate) bands_why: String,
+    pub(crate) samples: String,
+    /// Samples that became 0 and 255, for red, green and blue; none for bytes as they are.
+    pub(crate) range: Option<[(f64, f64); 3]>,
+    pub(crate) range_why: String,
+}
+
+impl FirstRead {
+    pub(crate) fn of(id: String, reading: &Reading) -> Self {
+        FirstRead {
+            id,
+            bands: reading.rgb,
+            bands_why: reading.rgb_why.clone(),
+            samples: reading.samples.clone(),
+            range: reading.range,
+            range_why: reading.range_why.clone(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct MetadataRecord {
     /// The table as it was given: for people, and not compared.
@@ -75,11 +116,9 @@ pub(crate) struct OutputRecord {
 impl JobRecord {
     /// The settings in which an earlier job differs, each as "`setting` was .., is now ..".
     pub(crate) fn differences(&self, earlier: &Value) -> Result<Vec<String>> {
-        let now = serde_json::to_value(self).map_err(|e| Error::Output {
-            path: JOB.into(),
-            reason: "cannot be put into JSON".into(),
-            source: Some(e.into()),
-        })?;
+        // Through text, as the earlier one went: numbers are then rounded alike.
+        let now = serde_json::to_vec(self).and_then(|text| serde_json::from_slice(&text));
+        let now = now.map_err(|e| unwritable(Path::new(JOB), e))?;
         let (mut old_flat, mut new_flat) = (BTreeMap::new(), BTreeMap::new());
         flatten("", earlier, &mut old_flat);
         flatten("", &now, &mut new_flat);

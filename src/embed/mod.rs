@@ -65,7 +65,7 @@ pub(crate) use store::Gathered;
 pub(crate) use table::column_map;
 
 use crate::arch::Arch;
-use crate::image::DecodeLimits;
+use crate::image::ReadOptions;
 use output::ColumnSpec;
 use worker::Vectors;
 
@@ -90,8 +90,8 @@ pub struct JobConfig {
     pub batch_size: usize,
     /// Items in a part of a folder; rounded up to whole batches.
     pub rows_per_part: usize,
-    /// Limits on what is decoded.
-    pub limits: DecodeLimits,
+    /// How pictures are read: which bands, what samples mean, what they may cost.
+    pub reading: ReadOptions,
     /// Replace what another job wrote. The same job is resumed nevertheless, unless it is done.
     pub overwrite: bool,
 }
@@ -116,7 +116,7 @@ impl JobConfig {
             workers: 0,
             batch_size: 8,
             rows_per_part: 10_000,
-            limits: DecodeLimits::default(),
+            reading: ReadOptions::default(),
             overwrite: false,
         }
     }

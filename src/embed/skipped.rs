@@ -25,6 +25,14 @@ pub enum SkipKind {
     Damaged,
     /// The decoder panicked: damaged data, or a fault of the decoder.
     DecoderPanicked,
+    /// Samples of which nothing says what they mean: `--scale`.
+    NeedsScale,
+    /// Bands of which nothing says which are red, green and blue: `--bands`.
+    NeedsBands,
+    /// An option, or what the file states, does not fit its bands or samples.
+    Option,
+    /// Fewer valid pixels than asked for: `--min-valid`.
+    TooFewValid,
     /// An earlier item has the same name.
     Duplicate,
     /// The metadata of this item are invalid; **its image was embedded** without them.
@@ -44,11 +52,27 @@ pub struct Skipped {
     pub kind: SkipKind,
     /// What is wrong, for people.
     pub reason: String,
+    /// What would help, where something would.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Skipped {
+    /// An item that an error left out.
+    pub(crate) fn of(id: String, error: &Error) -> Self {
+        let (kind, reason) = SkipKind::of(error);
+        Skipped {
+            id,
+            kind,
+            reason,
+            hint: error.hint(),
+        }
+    }
 }
 
 impl SkipKind {
     /// The kind of fault that an image's error is, and what it says.
-    pub(crate) fn of(error: &Error) -> (SkipKind, String) {
+    fn of(error: &Error) -> (SkipKind, String) {
         let Error::Image { fault, .. } = error else {
             return (SkipKind::Other, error.to_string());
         };
@@ -59,6 +83,10 @@ impl SkipKind {
             ImageFault::TooLarge { .. } => SkipKind::TooLarge,
             ImageFault::Damaged(_) => SkipKind::Damaged,
             ImageFault::DecoderPanicked(_) => SkipKind::DecoderPanicked,
+            ImageFault::NeedsScale { .. } => SkipKind::NeedsScale,
+            ImageFault::NeedsBands { .. } => SkipKind::NeedsBands,
+            ImageFault::Option(_) => SkipKind::Option,
+            ImageFault::TooFewValid { .. } => SkipKind::TooFewValid,
             ImageFault::Unreadable(_) => SkipKind::Unreadable,
         };
         (kind, fault.to_string())

@@ -426,7 +426,7 @@ fn metadata_join_and_bad_rows_cost_only_themselves() {
         table: Some(&table),
         features: Features::Both,
         columns: &columns,
-        limits: DecodeLimits::default(),
+        reading: ReadOptions::default(),
     };
     let mut items = Vec::new();
     inputs

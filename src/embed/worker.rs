@@ -12,7 +12,7 @@ use super::skipped::{SkipKind, Skipped};
 use crate::arch::Preprocessing;
 use crate::error::{Error, ImageFault, Result};
 use crate::guard::guarded;
-use crate::image::{DecodeLimits, Geometry, decode, fit, fitted_geometry};
+use crate::image::{Geometry, Prepared, ReadOptions, prepare};
 use crate::metadata::Metadata;
 
 /// What a tower gives, one row for each input.
@@ -60,7 +60,7 @@ pub(crate) struct Work<'a> {
     pub(crate) features: Features,
     /// Columns of the images, then those of the metadata where there is a table.
     pub(crate) columns: &'a [ColumnSpec],
-    pub(crate) limits: DecodeLimits,
+    pub(crate) reading: ReadOptions,
 }
 
 /// A row of vectors, and the row of the output that it belongs to.
@@ -72,6 +72,10 @@ struct Good {
     found: Match,
     /// What was done to it, for its metadata to follow.
     geometry: Geometry,
+    /// The share of its pixels that are there.
+    valid: f32,
+    /// How it was read, in words.
+    reading: String,
 }
 
 impl Work<'_> {
@@ -90,15 +94,17 @@ impl Work<'_> {
         for (item, found) in batch.items {
             let id = item.id.clone();
             match self.picture(item) {
-                Ok((picture, geometry)) => {
-                    pixels.extend_from_slice(&picture);
+                Ok(prepared) => {
+                    pixels.extend_from_slice(&prepared.pixels);
                     good.push(Good {
                         id,
                         found,
-                        geometry,
+                        geometry: prepared.geometry,
+                        valid: prepared.valid,
+                        reading: prepared.reading.to_string(),
                     });
                 }
-                Err((kind, reason)) => done.skip(id, kind, reason),
+                Err(skipped) => done.skipped.push(skipped),
             }
         }
         if good.is_empty() {
@@ -138,32 +144,29 @@ impl Work<'_> {
                 done.rows.columns.push(values);
             }
         }
+        done.rows.valid = good.iter().map(|good| good.valid).collect();
+        done.rows.readings = good.iter().map(|good| good.reading.clone()).collect();
         done.rows.geometries = good.iter().map(|good| good.geometry).collect();
         done.rows.matches = good.iter().map(|good| good.found).collect();
         done.rows.ids = good.into_iter().map(|good| good.id.clone()).collect();
         Ok(done)
     }
 
-    /// A picture fitted to the model, and what that did to it.
-    fn picture(&self, item: Item) -> Result<(Vec<u8>, Geometry), (SkipKind, String)> {
+    /// A picture fitted to the model.
+    fn picture(&self, item: Item) -> Result<Prepared, Skipped> {
         let id = item.id.clone();
-        let bytes = input::read(item, self.limits.max_bytes())?;
+        let bytes = input::read(item, self.reading.limits.max_bytes())?;
         // A decoder's panic on a hostile file must cost one item, not the job.
-        let prepared = guarded(|| {
-            let preprocessing = self.model.preprocessing();
-            let image = decode(&bytes, &id, &self.limits)?;
-            let geometry = fitted_geometry(image.width(), image.height(), preprocessing)?;
-            Ok((fit(&image, preprocessing)?, geometry))
-        });
-        prepared
+        guarded(|| prepare(&bytes, &id, &self.reading, self.model.preprocessing()))
             .unwrap_or_else(|said| {
                 Err(Error::Image {
-                    item: id,
+                    item: id.clone(),
                     fault: ImageFault::DecoderPanicked(said),
                 })
             })
-            .map_err(|error| SkipKind::of(&error))
+            .map_err(|error| Skipped::of(id, &error))
     }
+
     /// Embeds the metadata of items that have some: vectors, and for each the row it belongs to.
     fn metadata(
         &self,
@@ -200,7 +203,12 @@ impl Work<'_> {
 impl Done {
     fn skip(&mut self, id: String, kind: SkipKind, reason: impl Into<String>) {
         let reason = reason.into();
-        self.skipped.push(Skipped { id, kind, reason });
+        self.skipped.push(Skipped {
+            id,
+            kind,
+            reason,
+            hint: None,
+        });
     }
 }
 

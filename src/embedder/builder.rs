@@ -8,7 +8,7 @@ use super::tower::{ImageTower, MetadataTower};
 use crate::bundle::Bundle;
 use crate::engine::{Device, EngineOptions};
 use crate::error::{Error, Result};
-use crate::image::DecodeLimits;
+use crate::image::ReadOptions;
 #[cfg(feature = "zoo")]
 use crate::zoo::Zoo;
 
@@ -24,7 +24,7 @@ pub struct EmbedderBuilder {
     precision: Option<String>,
     options: EngineOptions,
     batch_size: usize,
-    limits: DecodeLimits,
+    reading: ReadOptions,
     #[cfg(feature = "zoo")]
     zoo: Option<Zoo>,
 }
@@ -52,7 +52,7 @@ impl EmbedderBuilder {
             precision: None,
             options: EngineOptions::default(),
             batch_size: BATCH_SIZE,
-            limits: DecodeLimits::default(),
+            reading: ReadOptions::default(),
             #[cfg(feature = "zoo")]
             zoo: None,
         }
@@ -105,9 +105,9 @@ impl EmbedderBuilder {
         self
     }
 
-    /// What a picture may cost at most.
-    pub fn limits(mut self, limits: DecodeLimits) -> Self {
-        self.limits = limits;
+    /// How pictures are read: which bands, what samples mean, what they may cost.
+    pub fn reading(mut self, reading: ReadOptions) -> Self {
+        self.reading = reading;
         self
     }
 
@@ -154,7 +154,7 @@ impl EmbedderBuilder {
                 size: self.batch_size,
                 threads: self.options.sessions,
             },
-            limits: self.limits,
+            reading: self.reading,
         })
     }
 }

@@ -20,7 +20,7 @@ pub use tower::TowerOutput;
 use crate::bundle::{Bundle, BundleManifest};
 use crate::engine::{Device, EngineOptions};
 use crate::error::{Error, Result};
-use crate::image::{self, DecodeLimits, RgbImage};
+use crate::image::{self, ReadOptions, RgbImage};
 use crate::metadata::{FieldSet, Metadata};
 use batches::Batches;
 use tower::{ImageTower, MetadataTower};
@@ -48,7 +48,7 @@ pub struct Embedder {
     image: ImageTower,
     metadata: Option<MetadataTower>,
     batches: Batches,
-    limits: DecodeLimits,
+    reading: ReadOptions,
 }
 
 /// Which of a tower's two outputs is wanted.
@@ -73,7 +73,7 @@ impl Embedder {
         EmbedderBuilder::named(model.into())
     }
 
-    /// Makes a bundle ready to embed, with the default batch size and limits.
+    /// Makes a bundle ready to embed, with the default batch size and way to read pictures.
     ///
     /// # Errors
     /// As [`EmbedderBuilder::load`].
@@ -122,9 +122,9 @@ impl Embedder {
         self.batches.size
     }
 
-    /// What a picture may cost at most.
-    pub fn limits(&self) -> &DecodeLimits {
-        &self.limits
+    /// How pictures are read.
+    pub fn reading(&self) -> &ReadOptions {
+        &self.reading
     }
 
     /// Reads and embeds pictures: `paths x dim`, unit rows.
@@ -243,8 +243,11 @@ impl Embedder {
     fn read_images<P: AsRef<Path>>(&self, paths: &[P], wanted: Wanted) -> Result<Embeddings> {
         let paths: Vec<&Path> = paths.iter().map(AsRef::as_ref).collect();
         self.run_images(paths.len(), wanted, |i| {
-            let picture = image::read(paths[i], &self.limits)?;
-            image::fit(&picture, &self.manifest.arch.preprocessing)
+            let picture = image::read(paths[i], &self.reading)?;
+            let name = paths[i].display().to_string();
+            let preprocessing = &self.manifest.arch.preprocessing;
+            let prepared = image::prepare_picture(picture, &name, &self.reading, preprocessing)?;
+            Ok(prepared.pixels)
         })
     }
 

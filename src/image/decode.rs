@@ -7,7 +7,10 @@ use std::path::Path;
 use ::image::DynamicImage;
 use ::image::metadata::Orientation;
 
-use super::{RgbImage, fit, jpeg, raster, tiff};
+use super::bands::{self, Color};
+use super::picture::{Picture, ReadOptions, Reading};
+use super::radiometry::{self, SampleType, Stated};
+use super::{Geometry, Region, RgbImage, fit, fitted_geometry, jpeg, raster, tiff};
 use crate::arch::Preprocessing;
 use crate::error::{Error, ImageFault, Result};
 
@@ -77,8 +80,8 @@ impl DecodeLimits {
 ///
 /// # Errors
 /// [`Error::Image`] names the item and what is wrong with it.
-pub fn decode(bytes: &[u8], item: &str, limits: &DecodeLimits) -> Result<RgbImage> {
-    decode_any(bytes, limits).map_err(|fault| Error::Image {
+pub fn decode(bytes: &[u8], item: &str, options: &ReadOptions) -> Result<Picture> {
+    decode_any(bytes, options).map_err(|fault| Error::Image {
         item: item.to_owned(),
         fault,
     })
@@ -89,26 +92,63 @@ pub fn decode(bytes: &[u8], item: &str, limits: &DecodeLimits) -> Result<RgbImag
 /// # Errors
 /// [`Error::Image`] names the file and what is wrong with it, a file that is missing or cannot be
 /// read included.
-pub fn read(path: &Path, limits: &DecodeLimits) -> Result<RgbImage> {
-    read_bytes(path, limits)
-        .and_then(|bytes| decode_any(&bytes, limits))
+pub fn read(path: &Path, options: &ReadOptions) -> Result<Picture> {
+    read_bytes(path, &options.limits)
+        .and_then(|bytes| decode_any(&bytes, options))
         .map_err(|fault| Error::Image {
             item: path.display().to_string(),
             fault,
         })
 }
 
-/// Decodes a picture and fits it to a model's input: `size * size * 3` bytes, row by row, RGB.
+/// A picture as a model takes it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Prepared {
+    /// `size * size * 3` bytes, row by row, RGB.
+    pub pixels: Vec<u8>,
+    /// What fitting did, for metadata to follow.
+    pub geometry: Geometry,
+    /// The share of valid pixels of what the model sees, above 0 to 1.
+    pub valid: f32,
+    /// How the picture was read.
+    pub reading: Reading,
+}
+
+/// Decodes a picture and fits it to a model's input.
 ///
 /// # Errors
-/// As [`decode`] and [`fit`].
+/// As [`decode`] and [`fit`]; [`ImageFault::TooFewValid`] where fewer pixels are valid than the
+/// options ask for.
 pub fn prepare(
     bytes: &[u8],
     item: &str,
-    limits: &DecodeLimits,
+    options: &ReadOptions,
     preprocessing: &Preprocessing,
-) -> Result<Vec<u8>> {
-    fit(&decode(bytes, item, limits)?, preprocessing)
+) -> Result<Prepared> {
+    prepare_picture(decode(bytes, item, options)?, item, options, preprocessing)
+}
+
+/// As [`prepare`], of a picture that is decoded already.
+pub(crate) fn prepare_picture(
+    picture: Picture,
+    item: &str,
+    options: &ReadOptions,
+    preprocessing: &Preprocessing,
+) -> Result<Prepared> {
+    let image = picture.image();
+    let (width, height) = (image.width(), image.height());
+    let region = Region::fitted(width, height, preprocessing.fit);
+    let valid = picture.enough_valid(region, options.min_valid);
+    Ok(Prepared {
+        valid: valid.map_err(|fault| Error::Image {
+            item: item.to_owned(),
+            fault,
+        })?,
+        geometry: fitted_geometry(width, height, preprocessing)?,
+        pixels: fit(image, preprocessing)?,
+        reading: picture.reading().clone(),
+    })
 }
 
 fn read_bytes(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, ImageFault> {
@@ -135,13 +175,42 @@ fn read_bytes(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, ImageFault>
     Ok(bytes)
 }
 
-fn decode_any(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, ImageFault> {
+fn decode_any(bytes: &[u8], options: &ReadOptions) -> Result<Picture, ImageFault> {
     match sniff(bytes)? {
-        Format::Jpeg => jpeg::decode(bytes, limits),
-        Format::Png => raster::decode_png(bytes, limits),
-        Format::WebP => raster::decode_webp(bytes, limits),
-        Format::Tiff => tiff::decode(bytes, limits),
+        Format::Jpeg => of_jpeg(jpeg::decode(bytes, &options.limits)?, options),
+        Format::Png => raster::decode_png(bytes, options),
+        Format::WebP => raster::decode_webp(bytes, options),
+        Format::Tiff => tiff::decode(bytes, options),
     }
+}
+
+/// A decoded JPEG, with the bands that were asked for.
+fn of_jpeg(
+    (mut image, orientation): (RgbImage, Orientation),
+    options: &ReadOptions,
+) -> Result<Picture, ImageFault> {
+    let colors = [Color::Red, Color::Green, Color::Blue];
+    let chosen = bands::decide(options.bands, &colors, "as the format defines it")?;
+    if chosen.rgb != [0, 1, 2] {
+        for pixel in image.pixels.chunks_exact_mut(3) {
+            let stored = [pixel[0], pixel[1], pixel[2]];
+            pixel.copy_from_slice(&chosen.rgb.map(|band| stored[band]));
+        }
+    }
+    let radiometry = radiometry::decide(
+        options.scale,
+        &radiometry::Facts {
+            samples: SampleType::U8,
+            stated: [&Stated::default(); 3],
+            grey: chosen.is_grey(),
+            full_by_format: true,
+        },
+    )?;
+    let reading = Reading {
+        turned: Reading::turned("EXIF's orientation", orientation),
+        ..Reading::of("JPEG", SampleType::U8, colors.len(), &chosen, &radiometry)
+    };
+    Ok(Picture::new(image, None, reading))
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -205,22 +274,42 @@ pub(super) fn buffer(len: u64) -> Result<Vec<u8>, ImageFault> {
     Ok(buffer)
 }
 
-/// Turns the pixels upright and makes them a picture.
+/// An empty buffer with room, or an error where there is no memory.
+pub(super) fn buffer_for(len: u64) -> Result<Vec<u8>, ImageFault> {
+    let mut buffer = buffer(len)?;
+    buffer.clear();
+    Ok(buffer)
+}
+
+/// Pixels, and which of them are there.
+pub(super) type Masked = (RgbImage, Option<Vec<bool>>);
+
+/// Turns pixels upright and makes them a picture.
 pub(super) fn upright(
     width: u32,
     height: u32,
     pixels: Vec<u8>,
+    valid: Option<Vec<bool>>,
     orientation: Orientation,
-) -> Result<RgbImage, ImageFault> {
+) -> Result<Masked, ImageFault> {
     let short = || ImageFault::Damaged("fewer pixels than the header says".into());
     if orientation == Orientation::NoTransforms {
-        return RgbImage::new(width, height, pixels).map_err(|_| short());
+        let image = RgbImage::new(width, height, pixels).map_err(|_| short())?;
+        return Ok((image, valid));
     }
     let stored = ::image::RgbImage::from_raw(width, height, pixels).ok_or_else(short)?;
     let mut picture = DynamicImage::ImageRgb8(stored);
     picture.apply_orientation(orientation);
+    let valid = valid.map(|valid| {
+        let mask = valid.into_iter().map(u8::from).collect();
+        let mask = ::image::GrayImage::from_raw(width, height, mask).ok_or_else(short)?;
+        let mut mask = DynamicImage::ImageLuma8(mask);
+        mask.apply_orientation(orientation);
+        Ok(mask.into_bytes().into_iter().map(|v| v != 0).collect())
+    });
     let (width, height) = (picture.width(), picture.height());
-    RgbImage::new(width, height, picture.into_bytes()).map_err(|_| short())
+    let image = RgbImage::new(width, height, picture.into_bytes()).map_err(|_| short())?;
+    Ok((image, valid.transpose()?))
 }
 
 #[cfg(test)]

@@ -18,7 +18,11 @@ use crate::error::ImageFault;
 /// Bytes of "Adobe", version and flags before the colour transform in an APP14 segment.
 const ADOBE_TRANSFORM_AT: usize = 11;
 
-pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, ImageFault> {
+/// The picture, upright, and how it was stored.
+pub(super) fn decode(
+    bytes: &[u8],
+    limits: &DecodeLimits,
+) -> Result<(RgbImage, Orientation), ImageFault> {
     let outline = Outline::read(bytes)?;
     let (width, height) = (u32::from(outline.width), u32::from(outline.height));
     limits.check(width, height)?;
@@ -42,7 +46,7 @@ fn decode_pixels(
     width: u32,
     height: u32,
     plain_rgb: bool,
-) -> Result<RgbImage, ImageFault> {
+) -> Result<(RgbImage, Orientation), ImageFault> {
     // Strict: a broken scan is an error. The sides are limited by their product alone.
     let options = DecoderOptions::default()
         .set_strict_mode(true)
@@ -63,7 +67,8 @@ fn decode_pixels(
         .exif()
         .and_then(|exif| Orientation::from_exif_chunk(exif))
         .unwrap_or(Orientation::NoTransforms);
-    upright(width, height, pixels, orientation)
+    let (image, _) = upright(width, height, pixels, None, orientation)?;
+    Ok((image, orientation))
 }
 
 fn fault(error: DecodeErrors) -> ImageFault {

@@ -1,25 +1,29 @@
 //! From the bytes of a picture to the image tower's input.
 //!
 //! ```text
-//! bytes --decode--> RgbImage --fit--> size x size x 3 bytes --(graph)--> normalised tensor
+//! bytes --decode--> Picture --fit--> size x size x 3 bytes --(graph)--> normalised tensor
 //! ```
 //!
 //! [`decode`] looks at the contents, never at the name, and checks the size in the header against
-//! [`DecodeLimits`] before it decodes. It gives 8-bit RGB for every kind of picture:
+//! [`DecodeLimits`] before it decodes. It gives 8-bit RGB, and says how it was read ([`Reading`]):
 //!
 //! | in the file | what becomes of it |
 //! |---|---|
 //! | grey | the same value in R, G and B |
 //! | palette (PNG) | looked up |
-//! | 16 bits per sample | `v * 255 / 65535`, rounded (our choice: the full range, no stretch) |
+//! | 8 bits per sample | as they are |
 //! | 1, 2 or 4 bits per sample | scaled to the full range |
-//! | alpha | ignored: R, G and B as they are stored, as Pillow's `convert("RGB")` does |
+//! | 16 bits in a PNG | the full range, as the format defines it: `v * 255 / 65535`, rounded |
+//! | any other samples of a TIFF | by the [`Scale`] that the caller gives or the file states, else refused ([`radiometry`]) |
+//! | bands of a TIFF | red, green and blue by GDAL's ColorInterp, else PhotometricInterpretation, or as the caller says ([`Bands`]); one band is grey, three that say nothing are R, G, B, others are refused |
+//! | alpha | R, G and B as they are stored, as Pillow's `convert("RGB")` does; where it has no values but none and full, it says which pixels are there |
+//! | nodata, NaN, infinite | missing: they get the mean of the valid pixels; too few valid ones are an error ([`ReadOptions`]) |
 //! | CMYK, YCCK | to RGB by Pillow's formula; a JPEG's inks are taken as inverted (Adobe's habit) |
 //! | EXIF or TIFF orientation | applied, so that the picture stands upright |
-//! | more than 3 bands (TIFF) | the first three are R, G, B |
+//! | rows that run north, or columns that run west (GeoTIFF) | turned, so that north is up; askew of north by more than 0.06 degrees is refused |
 //! | pages, animation frames | the first |
 //! | colour profiles, gamma | ignored |
-//! | floating point or signed samples, 12-bit JPEG, palette TIFF | refused by name |
+//! | 12-bit JPEG, complex samples, compressions that are not known | refused by name |
 //!
 //! [`fit`] cuts or stretches to a square and resizes with Pillow's antialiased filters, byte for
 //! byte (golden values in `tests/images.rs`). Normalisation is inside the exported graph.
@@ -27,16 +31,28 @@
 //! [`Geometry`] keeps what crops, resizes, flips and turns did, so that metadata can follow the
 //! pixels.
 
+mod bands;
+mod convert;
 mod decode;
 mod geometry;
 mod jpeg;
+mod picture;
+pub mod radiometry;
 mod raster;
 mod resample;
 mod resize;
 mod tiff;
 
-pub use decode::{DecodeLimits, decode, prepare, read};
+pub use bands::Bands;
+#[cfg_attr(
+    not(feature = "serve"),
+    allow(unused_imports, reason = "for embedders")
+)]
+pub(crate) use decode::prepare_picture;
+pub use decode::{DecodeLimits, Prepared, decode, prepare, read};
 pub use geometry::Geometry;
+pub use picture::{Picture, ReadOptions, Reading};
+pub use radiometry::{Product, Scale};
 pub use resize::{Region, fit, fitted_geometry, resize};
 
 use crate::error::{Error, Result};

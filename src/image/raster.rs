@@ -1,26 +1,31 @@
-//! PNG and WebP, and samples of any layout to 8-bit RGB.
+//! PNG and WebP.
 
 use std::io::Cursor;
 
 use ::image::codecs::png::PngDecoder;
 use ::image::codecs::webp::WebPDecoder;
+use ::image::metadata::Orientation;
 use ::image::{ColorType, ImageDecoder, ImageError, Limits};
 
-use super::RgbImage;
-use super::decode::{DecodeLimits, buffer, upright};
+use super::bands::{self, Color};
+use super::convert::{Alpha, Pixels, Rule};
+use super::decode::{DecodeLimits, buffer, buffer_for, upright};
+use super::picture::{Picture, ReadOptions, Reading};
+use super::radiometry::{self, SampleType, Stated};
 use crate::error::ImageFault;
 
-pub(super) fn decode_png(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, ImageFault> {
+pub(super) fn decode_png(bytes: &[u8], options: &ReadOptions) -> Result<Picture, ImageFault> {
+    let limits = &options.limits;
     // The header's size before the decoder's own limit on memory, which would say less.
     if let Some((width, height)) = png_size(bytes) {
         limits.check(width, height)?;
     }
     let decoder = PngDecoder::with_limits(Cursor::new(bytes), allocation(limits))
         .map_err(|e| fault("PNG", e))?;
-    decode_with("PNG", decoder, limits)
+    decode_with("PNG", decoder, options)
 }
 
-pub(super) fn decode_webp(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, ImageFault> {
+pub(super) fn decode_webp(bytes: &[u8], options: &ReadOptions) -> Result<Picture, ImageFault> {
     // A lossy scan that was cut off would be decoded to the end, as if zeros followed.
     if webp_is_cut_off(bytes) {
         return Err(ImageFault::Damaged(
@@ -28,48 +33,83 @@ pub(super) fn decode_webp(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImag
         ));
     }
     let decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(|e| fault("WebP", e))?;
-    decode_with("WebP", decoder, limits)
+    decode_with("WebP", decoder, options)
 }
 
 fn decode_with(
     format: &'static str,
     mut decoder: impl ImageDecoder,
-    limits: &DecodeLimits,
-) -> Result<RgbImage, ImageFault> {
+    options: &ReadOptions,
+) -> Result<Picture, ImageFault> {
+    let limits = &options.limits;
     let (width, height) = decoder.dimensions();
     limits.check(width, height)?;
     decoder
         .set_limits(allocation(limits))
         .map_err(|e| fault(format, e))?;
     // A broken EXIF block does not spoil the pixels.
-    let orientation = decoder
-        .orientation()
-        .unwrap_or(::image::metadata::Orientation::NoTransforms);
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let color = decoder.color_type();
-    let mut samples = buffer(decoder.total_bytes())?;
-    decoder
-        .read_image(&mut samples)
-        .map_err(|e| fault(format, e))?;
-    let channels = usize::from(color.channel_count());
-    let pixels = match color {
-        ColorType::Rgb8 => samples,
-        ColorType::L8 | ColorType::La8 | ColorType::Rgba8 => {
-            rgb_from(samples.chunks_exact(channels), |&v| v)?
-        }
-        ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => {
-            let (wide, _) = samples.as_chunks::<2>();
-            rgb_from(wide.chunks_exact(channels), |v| {
-                narrow(u16::from_ne_bytes(*v))
-            })?
-        }
+    let (colors, samples) = match color {
+        ColorType::L8 => (&[Color::Grey][..], SampleType::U8),
+        ColorType::La8 => (&[Color::Grey, Color::Alpha][..], SampleType::U8),
+        ColorType::Rgb8 => (&RGBA[..3], SampleType::U8),
+        ColorType::Rgba8 => (&RGBA[..], SampleType::U8),
+        ColorType::L16 => (&[Color::Grey][..], SampleType::U16),
+        ColorType::La16 => (&[Color::Grey, Color::Alpha][..], SampleType::U16),
+        ColorType::Rgb16 => (&RGBA[..3], SampleType::U16),
+        ColorType::Rgba16 => (&RGBA[..], SampleType::U16),
         other => {
             return Err(ImageFault::Unsupported(format!(
                 "{format} of kind {other:?}"
             )));
         }
     };
-    upright(width, height, pixels, orientation)
+    let chosen = bands::decide(options.bands, colors, "as the format defines it")?;
+    let radiometry = radiometry::decide(
+        options.scale,
+        &radiometry::Facts {
+            samples,
+            stated: [&Stated::default(); 3],
+            grey: chosen.is_grey(),
+            full_by_format: true,
+        },
+    )?;
+    let mut stored = buffer(decoder.total_bytes())?;
+    decoder
+        .read_image(&mut stored)
+        .map_err(|e| fault(format, e))?;
+    let rule = Rule {
+        bands: colors.len(),
+        rgb: chosen.rgb,
+        alpha: chosen.alpha,
+        opaque: samples.most(),
+        range: radiometry.range,
+        nodata: radiometry.nodata.into_iter().collect(),
+        missing_where_all: samples == SampleType::U8,
+    };
+    let as_stored = color == ColorType::Rgb8 && chosen.rgb == [0, 1, 2];
+    let (rgb, valid, alpha) = if as_stored {
+        (stored, None, Alpha::None)
+    } else {
+        let rgb = buffer_for(u64::from(width) * u64::from(height) * 3)?;
+        let mut pixels = Pixels::new(&rule, rgb);
+        match samples == SampleType::U8 {
+            true => pixels.push::<u8>(&stored),
+            false => pixels.push::<u16>(&stored),
+        }
+        pixels.finish()
+    };
+    let reading = Reading {
+        alpha: Reading::alpha(alpha),
+        turned: Reading::turned("EXIF's orientation", orientation),
+        ..Reading::of(format, samples, colors.len(), &chosen, &radiometry)
+    };
+    let (image, valid) = upright(width, height, rgb, valid, orientation)?;
+    Ok(Picture::new(image, valid, reading))
 }
+
+const RGBA: [Color; 4] = [Color::Red, Color::Green, Color::Blue, Color::Alpha];
 
 /// Width and height of the first chunk, where it is the header.
 fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
@@ -84,27 +124,6 @@ fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
 fn webp_is_cut_off(bytes: &[u8]) -> bool {
     let size = bytes.get(4..8).and_then(|size| size.try_into().ok());
     size.is_none_or(|size| bytes.len() as u64 + 1 < u64::from(u32::from_le_bytes(size)) + 8)
-}
-
-/// 16 bits to 8 over the full range: `v * 255 / 65535`, rounded.
-pub(super) fn narrow(value: u16) -> u8 {
-    ((u32::from(value) + 128) / 257) as u8
-}
-
-/// R, G and B of pixels that have one or two samples (grey) or at least three.
-pub(super) fn rgb_from<'a, T: 'a>(
-    pixels: impl ExactSizeIterator<Item = &'a [T]>,
-    to_byte: impl Fn(&T) -> u8,
-) -> Result<Vec<u8>, ImageFault> {
-    let mut rgb = buffer(pixels.len() as u64 * 3)?;
-    for (out, pixel) in rgb.chunks_exact_mut(3).zip(pixels) {
-        match pixel {
-            [r, g, b, ..] => out.copy_from_slice(&[to_byte(r), to_byte(g), to_byte(b)]),
-            [grey, ..] => out.fill(to_byte(grey)),
-            [] => {}
-        }
-    }
-    Ok(rgb)
 }
 
 fn allocation(limits: &DecodeLimits) -> Limits {
@@ -122,18 +141,5 @@ fn fault(format: &str, error: ImageError) -> ImageFault {
             "a {format} that needs more memory than its pixels account for"
         )),
         other => ImageFault::Damaged(other.to_string()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn narrowing_is_the_rounded_full_range() {
-        for value in 0..=u16::MAX {
-            let exact = (f64::from(value) * 255.0 / 65535.0).round();
-            assert_eq!(f64::from(narrow(value)), exact, "{value}");
-        }
     }
 }

@@ -116,7 +116,7 @@ impl CommonArgs {
         let data = open(&description, &folder)?;
         match data.rows(self.on).is_empty() {
             true => Err(data.lacks(self.on)),
-            false => Ok(data.with_limits(self.model.limits())),
+            false => data.with_reading(|reading| self.model.reading_over(reading)),
         }
     }
 

@@ -22,7 +22,7 @@ use self::list::List;
 pub(crate) use self::name::EXTENSIONS;
 use self::name::{bytes_path, has_image_extension, is_hidden, path_bytes, readable};
 use self::tar::Archive;
-use super::skipped::SkipKind;
+use super::skipped::{SkipKind, Skipped};
 use crate::error::{Error, Result};
 
 /// One picture to embed, found and not read yet.
@@ -266,8 +266,18 @@ impl Inputs {
 }
 
 /// Reads an item's bytes, at most `limit` of them.
-pub(crate) fn read(item: Item, limit: u64) -> Result<Vec<u8>, (SkipKind, String)> {
-    match item.source {
+pub(crate) fn read(item: Item, limit: u64) -> Result<Vec<u8>, Skipped> {
+    let id = item.id;
+    read_source(item.source, limit).map_err(|(kind, reason)| Skipped {
+        id,
+        kind,
+        reason,
+        hint: None,
+    })
+}
+
+fn read_source(source: Source, limit: u64) -> Result<Vec<u8>, (SkipKind, String)> {
+    match source {
         Source::Fault(kind, reason) => Err((kind, reason)),
         Source::Bytes(bytes) => Ok(bytes),
         Source::Member {

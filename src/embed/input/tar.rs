@@ -218,7 +218,7 @@ mod tests {
             })
             .unwrap();
         assert_eq!(contents[0], Ok(b"one".to_vec()));
-        assert_eq!(contents[1].as_ref().unwrap_err().0, SkipKind::Damaged);
+        assert_eq!(contents[1].as_ref().unwrap_err().kind, SkipKind::Damaged);
     }
 
     #[test]
@@ -245,8 +245,8 @@ mod tests {
         let (_dir, inputs) = open(&bytes);
         inputs
             .visit(&mut |item| {
-                let (kind, _) = super::super::read(item, u64::MAX).unwrap_err();
-                assert_eq!(kind, SkipKind::Damaged);
+                let skipped = super::super::read(item, u64::MAX).unwrap_err();
+                assert_eq!(skipped.kind, SkipKind::Damaged);
                 ControlFlow::Continue(())
             })
             .unwrap();

@@ -1,4 +1,4 @@
-//! JSON lines: `{"id": .., "image_embedding": [..], "metadata_embedding": [..] or null}`.
+//! JSON lines: `{"id": .., "valid": 1.0, "image_embedding": [..], "metadata_embedding": [..] or null}`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -44,6 +44,8 @@ impl PartWriter for JsonLines {
         for (i, id) in rows.ids.iter().enumerate() {
             self.line.extend_from_slice(b"{\"id\":");
             append(&mut self.line, id);
+            self.line.extend_from_slice(b",\"valid\":");
+            append(&mut self.line, &rows.valid[i]);
             for (c, column) in self.columns.iter().enumerate() {
                 self.line.extend_from_slice(b",\"");
                 self.line.extend_from_slice(column.name.as_bytes());
@@ -97,9 +99,9 @@ mod tests {
         let text = std::fs::read_to_string(dir.path().join("x.jsonl")).unwrap();
         assert_eq!(
             text,
-            "{\"id\":\"i0\\n.jpg\",\"image_embedding\":[0.25,0.25],\
+            "{\"id\":\"i0\\n.jpg\",\"valid\":1.0,\"image_embedding\":[0.25,0.25],\
              \"metadata_embedding\":[0.25,0.25,0.25]}\n\
-             {\"id\":\"i1\\n.jpg\",\"image_embedding\":[1.25,1.25],\"metadata_embedding\":null}\n"
+             {\"id\":\"i1\\n.jpg\",\"valid\":0.75,\"image_embedding\":[1.25,1.25],\"metadata_embedding\":null}\n"
         );
     }
 }

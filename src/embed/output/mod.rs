@@ -27,7 +27,8 @@ use crate::image::Geometry;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// Parquet: a column `id`, and one fixed-size list of 32-bit floats for each vector.
+    /// Parquet: columns `id` and `valid` (the share of valid pixels), and one fixed-size list of 32-bit floats
+    /// for each vector.
     #[default]
     Parquet,
     /// NumPy arrays of 32-bit floats, `[rows, d]` in C order, with the ids in a file beside them.
@@ -90,6 +91,10 @@ pub(crate) struct Rows {
     pub(crate) ids: Vec<String>,
     /// The table's row of each id.
     pub(crate) matches: Vec<Match>,
+    /// The share of each picture's pixels that are there, above 0 to 1.
+    pub(crate) valid: Vec<f32>,
+    /// How each picture was read, in words.
+    pub(crate) readings: Vec<String>,
     /// What fitting did to each picture.
     pub(crate) geometries: Vec<Geometry>,
     /// In the order of the schema; `values` has `ids.len() * dim` numbers, 0 where missing.
@@ -331,6 +336,10 @@ mod tests {
         let dims = [2, 3];
         let mut rows = Rows {
             ids: (first..first + n).map(|i| format!("i{i}\n.jpg")).collect(),
+            valid: (first..first + n)
+                .map(|i| if i % 2 == 0 { 1.0 } else { 0.75 })
+                .collect(),
+            readings: vec!["as it is".into(); n],
             ..Rows::default()
         };
         for (c, dim) in dims.into_iter().enumerate() {

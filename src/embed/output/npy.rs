@@ -1,8 +1,8 @@
 //! NumPy arrays (format version 1.0), one for each column, with the ids beside them.
 //!
 //! The first column is `BASE.npy`, others `BASE.COLUMN.npy`; rows that lack a vector are NaN there.
-//! `BASE.ids.jsonl` has a line for each row: `{"id": .., "metadata": true}`, where `metadata` says
-//! whether the row has its metadata's vectors.
+//! `BASE.ids.jsonl` has a line for each row: `{"id": .., "metadata": true, "valid": 1.0}`, where
+//! `metadata` says whether the row has its metadata's vectors, and `valid` is the share of valid pixels.
 
 use std::path::{Path, PathBuf};
 
@@ -55,7 +55,8 @@ impl PartWriter for Npy {
         let nullable = self.arrays.iter().position(|(column, _)| column.nullable);
         for (i, id) in rows.ids.iter().enumerate() {
             let metadata = nullable.is_some_and(|c| rows.columns[c].present[i]);
-            let line = serde_json::json!({ "id": id, "metadata": metadata });
+            let line =
+                serde_json::json!({ "id": id, "metadata": metadata, "valid": rows.valid[i] });
             self.ids.write(format!("{line}\n").as_bytes())?;
         }
         self.rows += rows.ids.len() as u64;
@@ -114,7 +115,7 @@ mod tests {
         let ids = std::fs::read_to_string(dir.path().join("x.ids.jsonl")).unwrap();
         assert_eq!(ids.lines().count(), 5);
         assert!(
-            ids.starts_with("{\"id\":\"i0\\n.jpg\",\"metadata\":true}\n"),
+            ids.starts_with("{\"id\":\"i0\\n.jpg\",\"metadata\":true,\"valid\":1.0}\n"),
             "{ids}"
         );
         let longest = header(u64::MAX, usize::MAX);

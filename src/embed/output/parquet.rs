@@ -1,5 +1,9 @@
 //! Parquet, with each vector as a fixed-size list of 32-bit floats.
+//!
+//! The footer says where the vectors come from; `satmip.reading` has how pictures were read, with the
+//! number of rows that each way is of.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,9 +16,12 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
+use super::super::ledger::json;
 use super::{Aside, ColumnSpec, PartWriter, Rows, Schema, failed, failed_within, with_suffix};
 use crate::error::{Error, Result};
 
+/// Most ways to read a picture that a footer names.
+const MOST_READINGS: usize = 100;
 /// Rows of a row group: what a reader must hold at once.
 const ROW_GROUP: usize = 4096;
 
@@ -23,12 +30,17 @@ pub(super) struct Parquet {
     schema: SchemaRef,
     columns: Vec<ColumnSpec>,
     writer: ArrowWriter<File>,
+    /// Rows by how their pictures were read.
+    readings: BTreeMap<String, u64>,
 }
 
 impl Parquet {
     pub(super) fn create(base: &Path, schema: &Schema) -> Result<Self> {
         let path = with_suffix(base, ".parquet");
-        let mut fields = vec![Field::new("id", DataType::Utf8, false)];
+        let mut fields = vec![
+            Field::new("id", DataType::Utf8, false),
+            Field::new("valid", DataType::Float32, false),
+        ];
         for column in &schema.columns {
             let list = DataType::FixedSizeList(element(), width(column, &path)?);
             fields.push(Field::new(column.name, list, column.nullable));
@@ -62,7 +74,21 @@ impl Parquet {
             schema: arrow,
             columns: schema.columns.clone(),
             writer,
+            readings: BTreeMap::new(),
         })
+    }
+
+    /// Counts a row; ways to read beyond the first so many are counted together.
+    fn count(&mut self, reading: &str) {
+        if let Some(rows) = self.readings.get_mut(reading) {
+            *rows += 1;
+            return;
+        }
+        let name = match self.readings.len() {
+            0..MOST_READINGS => reading,
+            _ => "other",
+        };
+        *self.readings.entry(name.to_owned()).or_default() += 1;
     }
 
     fn list(&self, rows: &Rows, index: usize) -> Result<ArrayRef> {
@@ -82,7 +108,13 @@ impl Parquet {
 
 impl PartWriter for Parquet {
     fn push(&mut self, rows: &Rows) -> Result<()> {
-        let mut arrays: Vec<ArrayRef> = vec![Arc::new(StringArray::from_iter_values(&rows.ids))];
+        let mut arrays: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from_iter_values(&rows.ids)),
+            Arc::new(Float32Array::from(rows.valid.clone())),
+        ];
+        for reading in &rows.readings {
+            self.count(reading);
+        }
         for index in 0..self.columns.len() {
             arrays.push(self.list(rows, index)?);
         }
@@ -98,6 +130,10 @@ impl PartWriter for Parquet {
     }
 
     fn finish(mut self: Box<Self>) -> Result<Vec<PathBuf>> {
+        let readings = json(&self.aside.path, &self.readings)?;
+        let readings = String::from_utf8_lossy(&readings).into_owned();
+        self.writer
+            .append_key_value_metadata(KeyValue::new("satmip.reading".to_owned(), readings));
         self.writer
             .finish()
             .map_err(|e| failed_within(&self.aside.path, e.into()))?;

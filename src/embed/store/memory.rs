@@ -54,6 +54,7 @@ impl Gathered {
                     id: id.clone(),
                     kind: SkipKind::Metadata,
                     reason: reason.clone(),
+                    hint: None,
                 });
             }
             let fitted = metadata.as_ref().map(|m| geometry.apply_to(m));

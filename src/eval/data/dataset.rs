@@ -8,7 +8,7 @@ use super::split::{Split, Unplaced, assign, leakage};
 use super::{Description, LabelRule};
 use crate::chips::ChipSet;
 use crate::error::{Error, ImageFault, Result};
-use crate::image::{DecodeLimits, RgbImage};
+use crate::image::{ReadOptions, RgbImage};
 use crate::metadata::Metadata;
 
 /// A data set that something can be evaluated on.
@@ -254,11 +254,18 @@ impl DataSet {
         self.multi_label
     }
 
-    /// The set with other limits for pictures.
-    pub fn with_limits(mut self, limits: DecodeLimits) -> Self {
+    /// The set with pictures read in another way than its description says.
+    ///
+    /// # Errors
+    /// That of `change`.
+    pub fn with_reading(
+        mut self,
+        change: impl Fn(ReadOptions) -> Result<ReadOptions>,
+    ) -> Result<Self> {
         let sets = self.sets.into_iter();
-        self.sets = sets.map(|set| set.with_limits(limits)).collect();
-        self
+        let read = sets.map(|set| set.with_reading(&change));
+        self.sets = read.collect::<Result<_>>()?;
+        Ok(self)
     }
 
     /// Chips that can never be read, as their file or metadata are broken, and what is wrong with each. They belong

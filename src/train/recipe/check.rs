@@ -131,7 +131,7 @@ impl Recipe {
         ensure(!self.data.is_empty(), "data", || "names no source".into())?;
         for (i, source) in self.data.iter().enumerate() {
             ensure(
-                source.chips_per_epoch() != Some(0),
+                source.chips_per_epoch != Some(0),
                 &format!("data.{i}.chips_per_epoch"),
                 || "is 0: leave the source out instead".into(),
             )?;

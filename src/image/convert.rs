@@ -1,0 +1,291 @@
+//! Samples to 8-bit RGB, and which pixels are there.
+
+use super::radiometry::byte;
+
+/// A number of some type as it is stored.
+pub(super) trait Sample: Copy + 'static {
+    /// Bytes of one.
+    const BYTES: usize;
+
+    /// From as many bytes, in the machine's order.
+    fn read(bytes: &[u8]) -> Self;
+
+    fn number(self) -> f64;
+
+    /// Whether it is the number that a file calls nodata.
+    fn is(self, nodata: f64) -> bool {
+        self.number() == nodata
+    }
+}
+
+macro_rules! samples {
+    ($($type:ty),*) => {$(
+        impl Sample for $type {
+            const BYTES: usize = size_of::<$type>();
+
+            fn read(bytes: &[u8]) -> Self {
+                // Chunks have the length of the type; a shorter one would read as 0.
+                bytes.try_into().map(<$type>::from_ne_bytes).unwrap_or_default()
+            }
+
+            fn number(self) -> f64 {
+                self as f64
+            }
+        }
+    )*};
+}
+
+samples!(u8, i8, u16, i16, u32, i32, u64, i64, f64);
+
+impl Sample for f32 {
+    const BYTES: usize = 4;
+
+    fn read(bytes: &[u8]) -> Self {
+        bytes.try_into().map(f32::from_ne_bytes).unwrap_or_default()
+    }
+
+    fn number(self) -> f64 {
+        self.into()
+    }
+
+    /// Files write nodata in decimal digits, of the double or of the single-precision number.
+    fn is(self, nodata: f64) -> bool {
+        self.number() == nodata || self == nodata as f32
+    }
+}
+
+impl Sample for half::f16 {
+    const BYTES: usize = 2;
+
+    fn read(bytes: &[u8]) -> Self {
+        let bytes = bytes.try_into();
+        bytes.map(half::f16::from_ne_bytes).unwrap_or_default()
+    }
+
+    fn number(self) -> f64 {
+        self.into()
+    }
+
+    fn is(self, nodata: f64) -> bool {
+        self.number() == nodata || self == half::f16::from_f64(nodata)
+    }
+}
+
+/// How samples become a picture.
+#[derive(Debug, Clone)]
+pub(super) struct Rule {
+    /// Bands of a pixel.
+    pub(super) bands: usize,
+    /// Those that are red, green and blue.
+    pub(super) rgb: [usize; 3],
+    /// The one that may say which pixels are there.
+    pub(super) alpha: Option<usize>,
+    /// The largest value of that one.
+    pub(super) opaque: f64,
+    /// Samples that become 0 and 255; none for bytes that stay as they are.
+    pub(super) range: Option<[(f64, f64); 3]>,
+    /// Samples that mark what is missing.
+    pub(super) nodata: Vec<f64>,
+    /// Whether a pixel is missing only where red, green and blue all are.
+    pub(super) missing_where_all: bool,
+}
+
+/// Pixels while they are converted, from the first row to the last.
+#[derive(Debug)]
+pub(super) struct Pixels<'a> {
+    rule: &'a Rule,
+    pub(super) rgb: Vec<u8>,
+    /// Which pixels are there; none as long as all are.
+    valid: Option<Vec<bool>>,
+    /// Which pixels the alpha band shows, as long as it has no values but none and full.
+    shown: Option<Vec<bool>>,
+}
+
+impl<'a> Pixels<'a> {
+    /// `rgb` is where the picture goes, empty and with room.
+    pub(super) fn new(rule: &'a Rule, rgb: Vec<u8>) -> Self {
+        Pixels {
+            rule,
+            rgb,
+            valid: None,
+            shown: rule.alpha.map(|_| Vec::new()),
+        }
+    }
+
+    /// Appends pixels of interleaved samples as they are stored.
+    pub(super) fn push<T: Sample>(&mut self, bytes: &[u8]) {
+        let rule = self.rule;
+        for pixel in bytes.chunks_exact(rule.bands * T::BYTES) {
+            let sample = |band: usize| T::read(&pixel[band * T::BYTES..(band + 1) * T::BYTES]);
+            let samples = rule.rgb.map(sample);
+            let missing = samples.map(|sample| {
+                !sample.number().is_finite() || rule.nodata.iter().any(|nodata| sample.is(*nodata))
+            });
+            let is_missing = match rule.missing_where_all {
+                true => missing.iter().all(|m| *m),
+                false => missing.iter().any(|m| *m),
+            };
+            self.note(!is_missing);
+            if is_missing {
+                self.rgb.extend_from_slice(&[0; 3]);
+            } else {
+                self.rgb.extend_from_slice(&self.color(samples));
+            }
+            if let (Some(band), Some(shown)) = (rule.alpha, &mut self.shown) {
+                let alpha = sample(band).number();
+                match alpha == 0.0 || alpha == rule.opaque {
+                    true => shown.push(alpha != 0.0),
+                    false => self.shown = None,
+                }
+            }
+        }
+    }
+
+    fn color<T: Sample>(&self, samples: [T; 3]) -> [u8; 3] {
+        match &self.rule.range {
+            None => samples.map(|sample| sample.number() as u8),
+            Some(range) => [0, 1, 2].map(|i| byte(samples[i].number(), range[i])),
+        }
+    }
+
+    fn note(&mut self, valid: bool) {
+        match &mut self.valid {
+            Some(all) => all.push(valid),
+            None if valid => {}
+            None => {
+                let mut all = vec![true; self.rgb.len() / 3];
+                all.push(false);
+                self.valid = Some(all);
+            }
+        }
+    }
+
+    /// The picture, which pixels are there (none where all are), and what became of the alpha band.
+    pub(super) fn finish(self) -> (Vec<u8>, Option<Vec<bool>>, Alpha) {
+        let alpha = match (self.rule.alpha, &self.shown) {
+            (None, _) => Alpha::None,
+            (Some(_), None) => Alpha::Data,
+            (Some(_), Some(_)) => Alpha::Mask,
+        };
+        let hidden = self.shown.filter(|shown| shown.contains(&false));
+        let valid = match (self.valid, hidden) {
+            (Some(mut valid), Some(shown)) => {
+                for (valid, shown) in valid.iter_mut().zip(shown) {
+                    *valid &= shown;
+                }
+                Some(valid)
+            }
+            (valid, shown) => valid.or(shown),
+        };
+        (self.rgb, valid, alpha)
+    }
+}
+
+/// What a band called alpha turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Alpha {
+    /// There is none.
+    None,
+    /// It has no values but none and full, and says which pixels are there.
+    Mask,
+    /// It has other values, as a soft edge or a band of near infrared has: it hides nothing.
+    Data,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(bands: usize) -> Rule {
+        Rule {
+            bands,
+            rgb: [0, 1, 2],
+            alpha: None,
+            opaque: 255.0,
+            range: None,
+            nodata: Vec::new(),
+            missing_where_all: false,
+        }
+    }
+
+    fn converted<T: Sample>(rule: &Rule, samples: &[u8]) -> (Vec<u8>, Option<Vec<bool>>, Alpha) {
+        let mut pixels = Pixels::new(rule, Vec::new());
+        pixels.push::<T>(samples);
+        pixels.finish()
+    }
+
+    #[test]
+    fn bytes_stay_and_bands_are_picked() {
+        let samples = [1, 2, 3, 4, 5, 6, 7, 8];
+        let bgr = Rule {
+            rgb: [2, 1, 0],
+            ..rule(4)
+        };
+        let (rgb, valid, alpha) = converted::<u8>(&bgr, &samples);
+        assert_eq!(
+            (rgb, valid, alpha),
+            (vec![3, 2, 1, 7, 6, 5], None, Alpha::None)
+        );
+    }
+
+    #[test]
+    fn nodata_and_what_is_not_finite_are_missing() {
+        let floats = [
+            1.0f32,
+            1.0,
+            1.0,
+            f32::NAN,
+            1.0,
+            1.0,
+            1.0,
+            f32::INFINITY,
+            1.0,
+            -9999.0,
+            1.0,
+            1.0,
+        ];
+        let bytes: Vec<u8> = floats.iter().flat_map(|f| f.to_ne_bytes()).collect();
+        let rule = Rule {
+            range: Some([(0.0, 1.0); 3]),
+            nodata: vec![-9999.0],
+            ..rule(3)
+        };
+        let (rgb, valid, _) = converted::<f32>(&rule, &bytes);
+        assert_eq!(valid, Some(vec![true, false, false, false]));
+        assert_eq!(rgb, [255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert!(f32::MIN.is(-3.402_823_466_385_288_6e38) && f32::MIN.is(-3.402_823_4e38));
+    }
+
+    #[test]
+    fn of_bytes_a_pixel_is_missing_where_all_three_are() {
+        let samples = [0, 0, 9, 0, 0, 0];
+        let all = Rule {
+            nodata: vec![0.0],
+            missing_where_all: true,
+            ..rule(3)
+        };
+        assert_eq!(converted::<u8>(&all, &samples).1, Some(vec![true, false]));
+        let any = Rule {
+            missing_where_all: false,
+            ..all
+        };
+        assert_eq!(converted::<u8>(&any, &samples).1, Some(vec![false, false]));
+    }
+
+    #[test]
+    fn an_alpha_of_two_values_hides_and_any_other_is_data() {
+        let alpha = Rule {
+            alpha: Some(3),
+            ..rule(4)
+        };
+        let (rgb, valid, kind) = converted::<u8>(&alpha, &[1, 2, 3, 255, 4, 5, 6, 0]);
+        assert_eq!(
+            (rgb.len(), valid, kind),
+            (6, Some(vec![true, false]), Alpha::Mask)
+        );
+        let (_, valid, kind) = converted::<u8>(&alpha, &[1, 2, 3, 255, 4, 5, 6, 0, 7, 8, 9, 17]);
+        assert_eq!((valid, kind), (None, Alpha::Data));
+        let opaque = converted::<u8>(&alpha, &[1, 2, 3, 255]);
+        assert_eq!((opaque.1, opaque.2), (None, Alpha::Mask));
+    }
+}

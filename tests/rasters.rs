@@ -1,0 +1,297 @@
+//! Rasters as archives hold them: samples, bands, missing pixels, layouts, directions.
+//!
+//! `tests/data/rasters/make.py` makes the files with GDAL. Almost all show [`picture`].
+
+use std::path::{Path, PathBuf};
+
+use satmip::arch::{Fit, Preprocessing, ResizeFilter};
+use satmip::image::{Bands, Picture, ReadOptions, Region, RgbImage, Scale, decode, prepare, read};
+use satmip::{Error, ImageFault};
+
+const WIDTH: u32 = 40;
+const HEIGHT: u32 = 30;
+
+fn path(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rasters");
+    folder.join(format!("{name}.tif"))
+}
+
+fn options(bands: &str, scale: &str) -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.bands = bands.parse::<Bands>().unwrap();
+    options.scale = scale.parse::<Scale>().unwrap();
+    options
+}
+
+fn opened(name: &str, bands: &str, scale: &str) -> Picture {
+    read(&path(name), &options(bands, scale)).unwrap()
+}
+
+fn fault(name: &str, bands: &str, scale: &str) -> ImageFault {
+    match read(&path(name), &options(bands, scale)) {
+        Err(Error::Image { item, fault }) => {
+            assert!(item.contains(name), "{item}");
+            fault
+        }
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+fn value(x: u32, y: u32, band: u32) -> u8 {
+    (1 + (x * 7 + y * 13 + band * 57 + (x / 8) * (y / 8) * 31) % 250) as u8
+}
+
+/// What make.py calls `picture`.
+fn picture() -> RgbImage {
+    let places = (0..HEIGHT).flat_map(|y| (0..WIDTH).map(move |x| (x, y)));
+    let pixels = places.flat_map(|(x, y)| [0, 1, 2].map(|band| value(x, y, band)));
+    RgbImage::new(WIDTH, HEIGHT, pixels.collect()).unwrap()
+}
+
+fn grey(band: u32) -> RgbImage {
+    let pixels = picture()
+        .pixels()
+        .chunks(3)
+        .flat_map(|p| [p[band as usize]; 3])
+        .collect();
+    RgbImage::new(WIDTH, HEIGHT, pixels).unwrap()
+}
+
+#[test]
+fn layouts_and_compressions_give_the_same_pixels() {
+    for (name, scale) in [
+        ("planes_tiled", "auto"),
+        ("zstd", "auto"),
+        ("webp", "auto"),
+        ("lerc", "auto"),
+        ("packbits", "auto"),
+        ("bigtiff", "auto"),
+        ("planes_strips_u16", "0,2550"),
+        ("big_endian_u16", "0,2550"),
+        ("lerc_zstd_f32", "0,1"),
+        ("deflate_f32", "0,1"),
+    ] {
+        assert_eq!(*opened(name, "auto", scale).image(), picture(), "{name}");
+    }
+    assert!(
+        matches!(fault("lzma", "auto", "auto"), ImageFault::Unsupported(w) if w.contains("LZMA"))
+    );
+}
+
+#[test]
+fn samples_of_every_type_are_read_with_a_scale_and_refused_without() {
+    for (name, samples, scale) in [
+        ("u16", "uint16", "0,2550"),
+        ("i16", "int16", "0,2550"),
+        ("u32", "uint32", "0,2550"),
+        ("f32", "float32", "0,1"),
+        ("f64", "float64", "0,1"),
+    ] {
+        let opened = opened(name, "auto", scale);
+        assert_eq!(*opened.image(), picture(), "{name}");
+        assert_eq!(opened.reading().samples, samples);
+        let fault = fault(name, "auto", "auto");
+        assert_eq!(
+            fault,
+            ImageFault::NeedsScale {
+                samples: samples.into()
+            }
+        );
+        let hint = fault.hint().unwrap();
+        assert!(
+            hint.contains("--scale s2") && hint.contains("--scale LO,HI"),
+            "{hint}"
+        );
+    }
+}
+
+#[test]
+fn products_and_the_full_range_are_what_they_say() {
+    // 0.0001 DN from 0 to 0.255 is 0 to 2550.
+    for scale in [
+        "s2:0,0.255",
+        "planet-sr:0,0.255",
+        "s2-offset:-0.1,0.155",
+        "0,2550",
+    ] {
+        assert_eq!(*opened("u16", "auto", scale).image(), picture(), "{scale}");
+    }
+    let full = opened("u16", "auto", "full");
+    let expected = picture()
+        .pixels()
+        .iter()
+        .map(|v| (f64::from(*v) * 10.0 * 255.0 / 65535.0).round() as u8);
+    assert!(full.image().pixels().iter().copied().eq(expected));
+    let dark = opened("u16", "auto", "1000,2000");
+    assert!(dark.image().pixels().contains(&0) && dark.image().pixels().contains(&255));
+}
+
+#[test]
+fn what_the_file_states_of_its_samples_is_used() {
+    let stated = opened("stated_reflectance", "auto", "stated:0,0.3");
+    assert_eq!(*stated.image(), picture());
+    let by_itself = opened("stated_reflectance", "auto", "auto");
+    let by_name = opened("stated_reflectance", "auto", "s2-offset");
+    assert_eq!(by_itself.image(), by_name.image());
+    assert!(
+        by_itself
+            .reading()
+            .range_why
+            .contains("that the file states")
+    );
+    let fault = fault("stated_kelvin", "auto", "auto");
+    assert!(fault.to_string().contains("unit `K`"), "{fault}");
+    assert_eq!(
+        *opened("stated_kelvin", "auto", "stated:149,174.5").image(),
+        picture()
+    );
+}
+
+#[test]
+fn bands_are_those_that_the_file_names_or_the_caller() {
+    let named = opened("bgrn_u8", "auto", "auto");
+    assert_eq!(*named.image(), picture());
+    assert_eq!(named.reading().rgb, [3, 2, 1]);
+    assert!(named.reading().rgb_why.contains("ColorInterp"));
+    assert_eq!(*opened("bgrn_u8", "3,2,1", "auto").image(), picture());
+    assert_ne!(*opened("bgrn_u8", "1,2,3", "auto").image(), picture());
+    assert_eq!(*opened("bgrn_u16", "auto", "0,2550").image(), picture());
+    assert_eq!(
+        *opened("thirteen_u16", "4,3,2", "0,2550").image(),
+        picture()
+    );
+    assert_eq!(*opened("bgrn_u8", "2", "auto").image(), grey(1));
+    for (name, bands, scale) in [
+        ("thirteen_u16", 13, "0,2550"),
+        ("four_silent_u8", 4, "auto"),
+        ("two_u8", 2, "auto"),
+    ] {
+        let fault = fault(name, "auto", scale);
+        let named = matches!(fault, ImageFault::NeedsBands { bands: b, .. } if b == bands);
+        assert!(named, "{name}: {fault}");
+        assert!(fault.hint().unwrap().contains("--bands 4,3,2"));
+    }
+    let none = fault("thirteen_u16", "14,3,2", "0,2550");
+    assert_eq!(
+        none,
+        ImageFault::Option("there is no band 14, it has 13".into())
+    );
+    let none = fault("u16", "auto", "stated");
+    assert!(matches!(none, ImageFault::Option(_)), "{none}");
+    let bytes = fault("zstd", "auto", "s2");
+    assert!(matches!(bytes, ImageFault::Option(_)), "{bytes}");
+}
+
+#[test]
+fn near_infrared_that_is_called_alpha_hides_nothing() {
+    let naip = opened("nir_called_alpha", "auto", "auto");
+    assert_eq!(*naip.image(), picture());
+    assert_eq!(naip.valid_share(Region::whole(WIDTH, HEIGHT)), 1.0);
+    assert!(naip.reading().alpha.unwrap().contains("no mask"));
+    let masked = opened("alpha_mask", "auto", "auto");
+    assert_eq!(masked.valid_share(Region::whole(WIDTH, HEIGHT)), 0.75);
+    let visible = |image: &RgbImage| -> Vec<_> {
+        let places = (0..HEIGHT).flat_map(|y| (10..WIDTH).map(move |x| (x, y)));
+        places.map(|(x, y)| image.get(x, y)).collect()
+    };
+    assert_eq!(visible(masked.image()), visible(&picture()));
+}
+
+#[test]
+fn missing_pixels_are_counted_and_never_numbers() {
+    let whole = Region::whole(WIDTH, HEIGHT);
+    let half = opened("half_nodata", "auto", "0,2550");
+    assert_eq!(half.valid_share(whole), 0.5);
+    let left = Region { width: 20, ..whole };
+    assert_eq!(
+        (half.valid_share(left), half.reading().nodata.as_slice()),
+        (1.0, &[0.0][..])
+    );
+    // The mean of the left half, in place of all of the right one.
+    let mean = half.image().get(39, 0).unwrap();
+    for band in 0..3 {
+        let places = (0..HEIGHT).flat_map(|y| (0..20).map(move |x| (x, y)));
+        let sum: u32 = places.map(|(x, y)| u32::from(value(x, y, band))).sum();
+        assert_eq!(u32::from(mean[band as usize]), (sum + 300) / 600);
+    }
+    assert!((20..40).all(|x| half.image().get(x, 17) == Some(mean)));
+    let holes = opened("holes_f32", "auto", "0,1");
+    assert_eq!(holes.valid_share(whole), 0.9);
+    assert_eq!(holes.image().get(0, 0), holes.image().get(39, 2));
+    assert_eq!(holes.image().get(5, 5), picture().get(5, 5));
+    // Of bytes a pixel is missing where all three say so: one band of 0 is a colour.
+    let bytes = opened("nodata_u8", "auto", "auto");
+    assert_eq!(bytes.valid_share(whole), 0.9);
+    assert_eq!(bytes.image().get(7, 10).unwrap()[0], 0);
+}
+
+#[test]
+fn too_few_valid_pixels_are_an_error_that_says_how_many() {
+    let preprocessing = Preprocessing {
+        size: 16,
+        fit: Fit::Crop,
+        filter: ResizeFilter::Bilinear,
+        mean: [0.0; 3],
+        std: [1.0; 3],
+    };
+    let prepared = |name: &str, least: f32| {
+        let file = std::fs::read(path(name)).unwrap();
+        let options = options("auto", "0,2550").with_min_valid(least).unwrap();
+        prepare(&file, name, &options, &preprocessing)
+    };
+    // The model sees columns 5 to 34, of which 15 are there.
+    assert_eq!(prepared("half_nodata", 0.5).unwrap().valid, 0.5);
+    for (name, least) in [
+        ("half_nodata", 0.6),
+        ("all_nodata", 0.5),
+        ("all_nodata", 0.0),
+    ] {
+        let error = prepared(name, least).unwrap_err();
+        assert!(error.to_string().contains("valid"), "{error}");
+        assert!(error.hint().unwrap().contains("--min-valid"));
+    }
+}
+
+#[test]
+fn north_is_up_however_the_raster_is_stored() {
+    for name in ["south_up", "west_up", "turned"] {
+        let opened = opened(name, "auto", "auto");
+        assert_eq!(*opened.image(), picture(), "{name}");
+        assert_eq!(
+            opened.reading().turned.as_deref(),
+            Some("so that north is up")
+        );
+    }
+    let askew = fault("askew", "auto", "auto");
+    assert!(
+        matches!(&askew, ImageFault::Unsupported(w) if w.contains("gdalwarp")),
+        "{askew}"
+    );
+}
+
+#[test]
+fn other_formats_take_bands_and_no_scale() {
+    let png =
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/images/rgb.png"))
+            .unwrap();
+    let stored = decode(&png, "rgb", &ReadOptions::default()).unwrap();
+    let turned = decode(&png, "rgb", &options("3,2,1", "auto")).unwrap();
+    let [r, g, b] = stored.image().get(0, 0).unwrap();
+    assert_eq!(turned.image().get(0, 0), Some([b, g, r]));
+    let jpeg =
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/images/rgb.jpg"))
+            .unwrap();
+    for bytes in [&png, &jpeg] {
+        for (bands, scale) in [("4,3,2", "auto"), ("auto", "s2")] {
+            let error = decode(bytes, "rgb", &options(bands, scale)).unwrap_err();
+            let is_option = matches!(
+                error,
+                Error::Image {
+                    fault: ImageFault::Option(_),
+                    ..
+                }
+            );
+            assert!(is_option, "{bands} {scale}");
+        }
+    }
+}
