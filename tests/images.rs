@@ -192,7 +192,7 @@ fn kinds_that_need_a_conversion_agree_with_pillow() {
         ("bits.tif", 0, 0.0),
         ("cmyk.tif", 0, 0.0),
         ("lossy.webp", 0, 0.0),
-        ("jpeg.tif", 1, 0.02),
+        ("jpeg.tif", 1, 0.03),
         ("baseline444.jpg", 2, 0.02),
         ("baseline420.jpg", 3, 0.4),
         ("baseline422.jpg", 3, 0.2),
@@ -355,9 +355,13 @@ fn cut_off_files_are_errors_and_never_grey_pictures() {
                 _ if name.ends_with(".webp") => 1,
                 _ => 0,
             };
+        let mut options = ReadOptions::default();
+        if name == "planes16.tif" {
+            options.scale = Scale::Full;
+        }
         for cut in (0..needed).rev().take(40).chain((0..needed).step_by(37)) {
             let whole = file.len();
-            match decode(&file[..cut], name, &ReadOptions::default()) {
+            match decode(&file[..cut], name, &options) {
                 Err(Error::Image {
                     fault: ImageFault::Damaged(_) | ImageFault::Empty | ImageFault::UnknownFormat,
                     ..

@@ -203,7 +203,7 @@ fn of_jpeg(
             samples: SampleType::U8,
             stated: [&Stated::default(); 3],
             grey: chosen.is_grey(),
-            full_by_format: true,
+            by_format: None,
         },
     )?;
     let reading = Reading {

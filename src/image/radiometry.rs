@@ -300,8 +300,8 @@ pub(super) struct Facts<'a> {
     pub(super) stated: [&'a Stated; 3],
     /// Whether one band is shown in grey.
     pub(super) grey: bool,
-    /// Whether integers use their full range by the format's definition, as in PNG.
-    pub(super) full_by_format: bool,
+    /// The samples that are black and white by the format's definition, as in PNG.
+    pub(super) by_format: Option<(f64, f64)>,
 }
 
 /// Finds the radiometry, or says why there is none.
@@ -347,14 +347,11 @@ pub(super) fn decide(scale: Scale, facts: &Facts<'_>) -> Result<Radiometry, Imag
                 nodata: Some(product.nodata()),
             })
         }
-        Scale::Auto if facts.full_by_format => match samples.range() {
-            Some(range) => all(
-                range,
-                format!("all of {samples}, as the format defines it"),
-                None,
-            ),
-            None => Err(needs_scale(samples)),
-        },
+        Scale::Auto if facts.by_format.is_some() => all(
+            facts.by_format.unwrap_or_default(),
+            "as the format defines it".into(),
+            None,
+        ),
         Scale::Auto => stated(facts, None).unwrap_or(Err(needs_scale(samples))),
         Scale::Stated(reflectances) => stated(facts, reflectances).unwrap_or_else(|| {
             Err(ImageFault::Option(
@@ -446,7 +443,7 @@ mod tests {
             samples,
             stated: [stated; 3],
             grey: false,
-            full_by_format: false,
+            by_format: None,
         }
     }
 

@@ -72,7 +72,7 @@ fn decode_with(
             samples,
             stated: [&Stated::default(); 3],
             grey: chosen.is_grey(),
-            full_by_format: true,
+            by_format: Some((0.0, samples.most())),
         },
     )?;
     let mut stored = buffer(decoder.total_bytes())?;

@@ -33,7 +33,9 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Picture, Ima
             samples: layers.samples,
             stated: chosen.rgb.map(|band| facts.stated(band)),
             grey: chosen.is_grey(),
-            full_by_format: matches!(layers.model, ColorModel::Palette { .. }),
+            // Colours of a palette have 16 bits, of which programs read the upper 8.
+            by_format: matches!(layers.model, ColorModel::Palette { .. })
+                .then_some((0.0, 65_280.0)),
         },
     )?;
     let mut nodata: Vec<f64> = facts.nodata.into_iter().chain(radiometry.nodata).collect();
@@ -167,7 +169,11 @@ fn push<T: Sample>(pixels: &mut Pixels<'_>, bytes: &[u8]) {
 }
 
 fn fault(error: TiffError) -> ImageFault {
+    const LZMA: u16 = 34925;
     match error {
+        TiffError::UnsupportedCompression(LZMA) => {
+            ImageFault::Unsupported("a TIFF compressed by LZMA".into())
+        }
         TiffError::UnsupportedCompression(_)
         | TiffError::UnsupportedPredictor(_)
         | TiffError::UnsupportedPlanarConfiguration(_)
