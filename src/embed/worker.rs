@@ -12,8 +12,8 @@ use super::skipped::{SkipKind, Skipped};
 use crate::arch::Preprocessing;
 use crate::error::{Error, ImageFault, Result};
 use crate::guard::guarded;
-use crate::image::{DecodeLimits, Geometry, decode, fit, fitted_geometry};
-use crate::metadata::Metadata;
+use crate::image::{DecodeLimits, Geometry, decode, fit_with_geometry};
+use crate::metadata::{FieldSet, Metadata};
 
 /// What a tower gives, one row for each input.
 #[derive(Debug, Clone)]
@@ -32,7 +32,10 @@ pub(crate) trait Model: Sync {
     /// Embeds fitted pictures, `[n, height, width, 3]`.
     fn images(&self, pictures: ArrayView4<'_, u8>) -> Result<Vectors>;
 
-    /// Embeds metadata.
+    /// Fields that the model reads.
+    fn fields(&self) -> FieldSet;
+
+    /// Embeds metadata as the model sees them ([`Geometry::record_for`]).
     fn metadata(&self, records: &[Metadata]) -> Result<Vectors>;
 }
 
@@ -152,8 +155,7 @@ impl Work<'_> {
         let prepared = guarded(|| {
             let preprocessing = self.model.preprocessing();
             let image = decode(&bytes, &id, &self.limits)?;
-            let geometry = fitted_geometry(image.width(), image.height(), preprocessing)?;
-            Ok((fit(&image, preprocessing)?, geometry))
+            fit_with_geometry(&image, preprocessing)
         });
         prepared
             .unwrap_or_else(|said| {
@@ -164,6 +166,7 @@ impl Work<'_> {
             })
             .map_err(|error| SkipKind::of(&error))
     }
+
     /// Embeds the metadata of items that have some: vectors, and for each the row it belongs to.
     fn metadata(
         &self,
@@ -171,13 +174,14 @@ impl Work<'_> {
         good: &[&Good],
         done: &mut Done,
     ) -> Result<(Option<Vectors>, Vec<Place>)> {
+        let fields = self.model.fields();
         let mut records = Vec::new();
         for (place, item) in good.iter().enumerate() {
             let Match::Row(row) = item.found else {
                 continue;
             };
             match table.row(row) {
-                Ok(metadata) => records.push((place, item.geometry.apply_to(metadata))),
+                Ok(metadata) => records.push((place, item.geometry.record_for(metadata, fields))),
                 Err(reason) => done.skip(item.id.clone(), SkipKind::Metadata, reason.as_str()),
             }
         }

@@ -37,7 +37,7 @@ mod tiff;
 
 pub use decode::{DecodeLimits, decode, prepare, read};
 pub use geometry::Geometry;
-pub use resize::{Region, fit, fitted_geometry, resize};
+pub use resize::{Region, fit, fit_with_geometry, fitted_geometry, resize};
 
 use crate::error::{Error, Result};
 
