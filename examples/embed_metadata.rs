@@ -10,7 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let model = Embedder::builder("satmip-nano").load()?;
 
     // Any subset of the 15 fields; what follows from others (country, UTM zone) is derived.
-    let records = [
+    let files = [
         Metadata::new().with_gsd(10.0)?.with_location(2.35, 48.85)?,
         Metadata::new().with_gsd(10.0)?.with_location(2.45, 48.95)?,
         Metadata::new()
@@ -18,10 +18,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .with_location(-122.37, 37.62)?
             .with_timestamp("2016-08-09T18:11:03Z")?,
     ];
+    // These are records of files of 128 x 128 pixels. The model sees 64 x 64, of twice the gsd.
+    let records = files
+        .iter()
+        .map(|record| model.fitted_metadata(record, 128, 128))
+        .collect::<satmip::Result<Vec<_>>>()?;
     let rows = model.embed_metadata(&records)?;
     let cosines = rows.similarity(&rows)?;
     for (i, record) in records.iter().enumerate() {
-        println!("{}", record.derive_missing().caption(model.fields()));
+        println!("{}", record.caption(model.fields()));
         println!("  cosines with all three: {:.3}", cosines.row(i));
     }
     Ok(())

@@ -285,16 +285,10 @@ fn golden(
 
     let mut chips = Vec::new();
     for (i, (chip, record)) in CHIPS.iter().zip(&records).enumerate() {
-        let known = record.fields();
-        let text = |f: Field| {
-            record
-                .text(f)
-                .map(|text| (f.name().to_owned(), text.into()))
-        };
         let caption = record.caption(FieldSet::ALL);
         chips.push(json!({
             "file": format!("chips/{}", chip.file),
-            "metadata": known.iter().filter_map(text).collect::<Map<String, Value>>(),
+            "metadata": texts_of(record),
             "ids": tokenizer.encode(&caption, usize::MAX)?,
             "caption": caption,
             "image_embeds": row(images.row(i)),
@@ -314,6 +308,7 @@ fn golden(
         "chips": chips,
         "texts": texts,
         "values": values()?,
+        "records": records_fitted()?,
         "fits": fits(folder)?,
         "cosines": cosines.outer_iter().map(|r| row(Some(r))).collect::<Value>(),
     });
@@ -329,6 +324,49 @@ fn values() -> satmip::Result<Vec<Value>> {
         Ok(json!({ "field": field, "text": text, "caption": caption }))
     };
     VALUES.into_iter().map(value).collect()
+}
+
+/// Records of pictures of several sizes, with the caption that a model of 64 pixels reads: what is known follows the fit.
+fn records_fitted() -> satmip::Result<Vec<Value>> {
+    let mut fitted = Vec::new();
+    for (chip, width, height, fit) in [
+        (&CHIPS[0], 512, 512, Fit::Crop),
+        (&CHIPS[1], 101, 64, Fit::Crop),
+        (&CHIPS[1], 100, 40, Fit::Stretch),
+        (&CHIPS[2], 1, 10_000, Fit::Crop),
+        (&CHIPS[3], 63, 200, Fit::Crop),
+    ] {
+        let preprocessing = Preprocessing {
+            size: SIZE as usize,
+            fit,
+            filter: ResizeFilter::Bicubic,
+            mean: [0.5; 3],
+            std: [0.5; 3],
+        };
+        let source = record(chip)?.derive_missing();
+        let geometry = satmip::image::fitted_geometry(width, height, &preprocessing)?;
+        let caption = geometry
+            .record_for(&source, FieldSet::ALL)
+            .caption(FieldSet::ALL);
+        fitted.push(json!({
+            "metadata": texts_of(&source),
+            "width": width,
+            "height": height,
+            "preprocessing": { "size": SIZE, "fit": fit },
+            "caption": caption,
+        }));
+    }
+    Ok(fitted)
+}
+
+/// Each known field as text.
+fn texts_of(record: &Metadata) -> Map<String, Value> {
+    let text = |f: Field| {
+        record
+            .text(f)
+            .map(|text| (f.name().to_owned(), text.into()))
+    };
+    record.fields().iter().filter_map(text).collect()
 }
 
 /// Fingerprints of one picture, fitted in every way: u8 [size, size, 3], as Pillow gives it.

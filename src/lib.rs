@@ -6,11 +6,11 @@
 //!
 //! # fn main() -> satmip::Result<()> {
 //! let model = Embedder::builder("satmip-nano").device(Device::Auto).load()?;
-//! let images = model.embed_images(&["a.jpg", "b.tif"])?; // n x d, unit rows
-//! let record = Metadata::new().with_gsd(10.0)?.with_location(2.35, 48.85)?;
-//! let texts = model.embed_metadata(&[record])?; // any subset of the 15 fields
-//! let cosines = images.similarity(&texts)?;
-//! let guess = model.query(&images, Field::CountryCode, ["FRA", "KEN", "PER"])?;
+//! let record = Metadata::new().with_gsd(10.0)?.with_location(2.35, 48.85)?; // any subset of 15 fields, of the file
+//! let pairs = model.embed_pairs(&[("a.jpg", record), ("b.tif", Metadata::new())])?; // its gsd follows the resize
+//! let cosines = pairs.images().similarity(pairs.metadata())?; // of n pictures with m records
+//! let guess = model.query(pairs.images(), Field::CountryCode, ["FRA", "KEN", "PER"])?;
+//! let odd = model.audit(&pairs)?; // how well each record fits its picture
 //! # Ok(())
 //! # }
 //! ```
@@ -92,7 +92,7 @@ pub mod zoo;
 #[cfg(feature = "serve")]
 pub use bundle::{Bundle, BundleManifest};
 #[cfg(feature = "serve")]
-pub use embedder::{Embedder, Embeddings};
+pub use embedder::{Embedder, Embeddings, Pairs};
 #[cfg(feature = "serve")]
 pub use engine::Device;
 pub use error::{Cause, Error, ImageFault, Result};

@@ -56,7 +56,8 @@ pub(super) fn run(args: AuditArgs, terminal: &Terminal) -> Result<Exit> {
         .filter_map(|i| found.metadata[*i].clone())
         .collect();
     let pairs = Embeddings::new(images.view().select(ndarray::Axis(0), &known))?;
-    let mut audit = embedder.audit(&pairs, &metadata)?;
+    let records = metadata.iter().cloned().map(Some).collect();
+    let mut audit = embedder.audit(&embedder.pairs_seen(pairs, records)?)?;
     audit.sort_by(|a, b| {
         b.rank
             .cmp(&a.rank)

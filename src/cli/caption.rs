@@ -8,12 +8,18 @@ use serde::Serialize;
 use super::Exit;
 use super::embed::mapping;
 use super::report::Report;
+use super::terminal::Terminal;
+use super::zoo::ZooArgs;
 use crate::embed::column_map;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::image::{Geometry, fitted_geometry};
 use crate::metadata::read::{self, Record, table};
 use crate::metadata::{FieldSet, Metadata};
 
 /// Print the captions of metadata files: STAC, fMoW, CSV, Parquet, GeoTIFF
+///
+/// Values are those that the file states: a gsd is that of its image's own pixels. A model sees the image resized, and
+/// `embed` and `audit` let the record follow: `--model MODEL --size WIDTHxHEIGHT` prints the caption that the model reads.
 #[derive(Debug, Args)]
 pub(super) struct CaptionArgs {
     /// Files of metadata; a table gives one caption for each row
@@ -30,12 +36,20 @@ pub(super) struct CaptionArgs {
         hide_default_value = true
     )]
     fields: FieldSet,
+    /// As this model sees images of `--size`: with what is implied, of its fields, gsd of its input pixels
+    #[arg(short, long, value_name = "MODEL", requires = "size")]
+    model: Option<String>,
+    /// Width and height in pixels of the images that the records are of, upright
+    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size, requires = "model")]
+    size: Option<(u32, u32)>,
     /// For tables: take a field, or `key`, from a column of another name
     #[arg(long, value_name = "COLUMN=FIELD", value_parser = mapping)]
     map: Vec<(String, String)>,
     /// Records with their captions and fields, one JSON object a line
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    zoo: ZooArgs,
 }
 
 /// A record as JSON.
@@ -58,13 +72,18 @@ impl<'a> RecordJson<'a> {
     }
 }
 
-pub(super) fn run(args: CaptionArgs) -> Result<Exit> {
+pub(super) fn run(args: CaptionArgs, terminal: &Terminal) -> Result<Exit> {
+    let model = args.model.as_ref().zip(args.size);
+    let model = model
+        .map(|(name, size)| View::open(name, size, &args.zoo, terminal))
+        .transpose()?;
     let mut out = Report::open();
     for file in &args.files {
         for record in records(file, &args.map)? {
-            let metadata = match args.derive {
-                true => record.metadata.derive_missing(),
-                false => record.metadata,
+            let metadata = match &model {
+                Some(view) => view.geometry.record_for(&record.metadata, view.fields),
+                None if args.derive => record.metadata.derive_missing(),
+                None => record.metadata,
             };
             let metadata = metadata.only(args.fields);
             match args.json {
@@ -75,6 +94,42 @@ pub(super) fn run(args: CaptionArgs) -> Result<Exit> {
     }
     out.finish()?;
     Ok(Exit::Done)
+}
+
+/// How a model sees images of one size.
+struct View {
+    geometry: Geometry,
+    fields: FieldSet,
+}
+
+impl View {
+    fn open(
+        name: &str,
+        (width, height): (u32, u32),
+        zoo: &ZooArgs,
+        terminal: &Terminal,
+    ) -> Result<Self> {
+        let bundle = zoo.open(terminal).open(name, None)?;
+        let manifest = bundle.manifest();
+        let side = manifest.arch.metadata.as_ref();
+        let side = side.ok_or_else(|| Error::Unsupported {
+            model: manifest.id.clone(),
+            what: "read a caption: it has no metadata tower".into(),
+        })?;
+        Ok(View {
+            geometry: fitted_geometry(width, height, &manifest.arch.preprocessing)?,
+            fields: side.fields,
+        })
+    }
+}
+
+/// `WIDTHxHEIGHT` in pixels.
+fn size(text: &str) -> Result<(u32, u32), String> {
+    let side = |text: &str| text.trim().parse().ok().filter(|side| *side > 0);
+    let sides = text.split_once(['x', 'X']);
+    sides
+        .and_then(|(width, height)| Some((side(width)?, side(height)?)))
+        .ok_or_else(|| "expected WIDTHxHEIGHT in pixels, for example `512x512`".into())
 }
 
 fn records(file: &Path, map: &[(String, String)]) -> Result<Vec<Record>> {

@@ -110,7 +110,7 @@ impl Command {
             Command::Query(args) => query::run(args, terminal),
             Command::Eval(args) => eval::run(args, terminal),
             Command::Audit(args) => audit::run(args, terminal),
-            Command::Caption(args) => caption::run(args),
+            Command::Caption(args) => caption::run(args, terminal),
             Command::Inspect(args) => inspect::run(args, terminal),
             Command::Export(args) => export::run(args, terminal),
             Command::Import(args) => import::run(args, terminal),

@@ -84,7 +84,7 @@ pub(crate) fn gather(
         progress,
     )?;
     if let Some(table) = table {
-        gathered.join(&table);
+        gathered.join(&table, embedder.fields());
     }
     Ok(gathered)
 }

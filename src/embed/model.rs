@@ -8,7 +8,7 @@ use super::worker::{Model, Vectors};
 use crate::arch::Preprocessing;
 use crate::embedder::{Embedder, TowerOutput};
 use crate::error::{Error, Result};
-use crate::metadata::Metadata;
+use crate::metadata::{FieldSet, Metadata};
 
 impl Model for Embedder {
     fn preprocessing(&self) -> &Preprocessing {
@@ -19,8 +19,12 @@ impl Model for Embedder {
         self.embed_prepared(pictures).map(Vectors::from)
     }
 
+    fn fields(&self) -> FieldSet {
+        self.fields()
+    }
+
     fn metadata(&self, records: &[Metadata]) -> Result<Vectors> {
-        self.metadata_output(records).map(Vectors::from)
+        self.seen_output(records).map(Vectors::from)
     }
 }
 

@@ -45,6 +45,10 @@ impl Model for MeanColour {
         Ok(Vectors { features, embeds })
     }
 
+    fn fields(&self) -> FieldSet {
+        FieldSet::GSD
+    }
+
     fn metadata(&self, records: &[Metadata]) -> Result<Vectors> {
         let mut embeds = Array2::zeros((records.len(), 3));
         for (record, mut row) in records.iter().zip(embeds.outer_iter_mut()) {

@@ -13,7 +13,7 @@ use crate::arch::Preprocessing;
 use crate::error::{Error, ImageFault, Result};
 use crate::guard::guarded;
 use crate::image::{Geometry, Prepared, ReadOptions, prepare};
-use crate::metadata::Metadata;
+use crate::metadata::{FieldSet, Metadata};
 
 /// What a tower gives, one row for each input.
 #[derive(Debug, Clone)]
@@ -32,7 +32,10 @@ pub(crate) trait Model: Sync {
     /// Embeds fitted pictures, `[n, height, width, 3]`.
     fn images(&self, pictures: ArrayView4<'_, u8>) -> Result<Vectors>;
 
-    /// Embeds metadata.
+    /// Fields that the model reads.
+    fn fields(&self) -> FieldSet;
+
+    /// Embeds metadata as the model sees them ([`Geometry::record_for`]).
     fn metadata(&self, records: &[Metadata]) -> Result<Vectors>;
 }
 
@@ -174,13 +177,14 @@ impl Work<'_> {
         good: &[&Good],
         done: &mut Done,
     ) -> Result<(Option<Vectors>, Vec<Place>)> {
+        let fields = self.model.fields();
         let mut records = Vec::new();
         for (place, item) in good.iter().enumerate() {
             let Match::Row(row) = item.found else {
                 continue;
             };
             match table.row(row) {
-                Ok(metadata) => records.push((place, item.geometry.apply_to(metadata))),
+                Ok(metadata) => records.push((place, item.geometry.record_for(metadata, fields))),
                 Err(reason) => done.skip(item.id.clone(), SkipKind::Metadata, reason.as_str()),
             }
         }

@@ -2,22 +2,22 @@
 
 use serde::Serialize;
 
-use super::{Embedder, Embeddings, Wanted};
-use crate::error::{Error, Result};
+use super::{Embedder, Pairs, Wanted};
+use crate::error::Result;
 use crate::metadata::{Field, FieldSet, Metadata};
 
 /// How well a picture and its metadata fit; see [`Embedder::audit`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct AuditRow {
-    /// Position of the pair.
+    /// Position of the pair among all pairs.
     pub index: usize,
     /// Cosine of the picture and its metadata, -1 to 1.
     pub similarity: f32,
     /// 1 when no record of the set fits the picture better than its own; else 1 more than the
     /// number of records that do.
     pub rank: usize,
-    /// Records in the set.
+    /// Records in the set; pairs without one are none of them.
     pub records: usize,
     /// The fields that the record has and the model reads, the one that fits worst first.
     pub fields: Vec<FieldFit>,
@@ -35,38 +35,32 @@ pub struct FieldFit {
 }
 
 impl Embedder {
-    /// How well each picture fits its own metadata, row by row, in the order given.
+    /// How well each picture fits its own metadata: a row for each pair that has a record which the model reads, in the
+    /// order of the pairs.
     ///
-    /// With the cosine `c(i, j)` of picture `i` and record `j`: `similarity` is `c(i, i)`, `rank` is
+    /// With the cosine `c(i, j)` of picture `i` and record `j`, both of those pairs: `similarity` is `c(i, i)`, `rank` is
     /// 1 plus the number of `j` with `c(i, j) > c(i, i)`, and `gain_without` of field `f` is
     /// `c(i, i without f) - c(i, i)`. A low similarity or a high rank marks a pair to look at; which
     /// value is low depends on the model, so compare within the set (our choice; the paper does not
     /// audit).
     ///
-    /// Fields are left out one at a time of the record as the model sees it
-    /// ([`Embedder::prepare_metadata`]). That makes one run of the metadata tower for each field of
-    /// each record.
+    /// Fields are left out one at a time of the record as the model saw it
+    /// ([`Pairs::records`]: its gsd is that of the model's input pixels). That makes one run of the metadata tower for
+    /// each field of each record.
     ///
     /// # Errors
-    /// [`Error::Argument`] when there are not as many records as pictures or the embeddings are of
-    /// another space; else as [`Embedder::embed_metadata`].
-    pub fn audit(&self, images: &Embeddings, metadata: &[Metadata]) -> Result<Vec<AuditRow>> {
-        self.check_space("images", images)?;
+    /// [`Error::Argument`](crate::Error::Argument) when the pairs are of another space; else as
+    /// [`Embedder::embed_metadata`].
+    pub fn audit(&self, pairs: &Pairs) -> Result<Vec<AuditRow>> {
         self.metadata_tower("audit")?;
-        if images.len() != metadata.len() {
-            return Err(Error::Argument {
-                what: "metadata",
-                reason: format!("{} records for {} images", metadata.len(), images.len()),
-            });
-        }
-        let records = self.prepare_metadata(metadata);
-        let embedded = self.run_metadata(&records, Wanted::Embeds)?;
+        self.check_space("pairs", pairs.images())?;
+        let (images, records) = (pairs.known_images(), pairs.known_records());
         let mut rows: Vec<AuditRow> = images
-            .paired(&embedded)
+            .paired(pairs.metadata())
             .into_iter()
-            .enumerate()
-            .map(|(index, (similarity, better))| AuditRow {
-                index,
+            .zip(pairs.rows())
+            .map(|((similarity, better), index)| AuditRow {
+                index: *index,
                 similarity,
                 rank: better + 1,
                 records: records.len(),

@@ -4,6 +4,7 @@ mod audit;
 mod batches;
 mod builder;
 mod embeddings;
+mod pairs;
 mod query;
 mod tower;
 
@@ -14,18 +15,28 @@ use ndarray::{Array2, Array4, ArrayView4, Axis, s};
 pub use audit::{AuditRow, FieldFit};
 pub use builder::EmbedderBuilder;
 pub use embeddings::{Embeddings, Neighbours};
+pub use pairs::{Pairs, PictureInput};
 pub use query::Query;
 pub use tower::TowerOutput;
 
 use crate::bundle::{Bundle, BundleManifest};
 use crate::engine::{Device, EngineOptions};
 use crate::error::{Error, Result};
-use crate::image::{self, ReadOptions, RgbImage};
+#[cfg(doc)]
+use crate::image::Geometry;
+use crate::image::{self, Prepared, ReadOptions, RgbImage};
 use crate::metadata::{FieldSet, Metadata};
 use batches::Batches;
 use tower::{ImageTower, MetadataTower};
 
 /// Embeds pictures and metadata with one model.
+///
+/// # What gsd means
+/// A model sees pictures of [`Embedder::input_size`] pixels, and `gsd`, `multispectral_gsd`, `pixel_size` and `location`
+/// of a record are those of that input, as in training: a picture of 512 pixels of 0.5 m, brought to 64, has a gsd of 4 m.
+/// [`Embedder::embed_pairs`] takes pictures with the records of their files and follows what the fit does;
+/// [`Embedder::embed_metadata`] and [`Embedder::query`] know of no picture and take values as they are, and
+/// [`Embedder::fitted_metadata`] brings a file's record there.
 ///
 /// Every method takes `&self`, and one embedder serves any number of threads. What it gives does
 /// not depend on the number of sessions or threads: inputs are cut into batches by their position
@@ -197,6 +208,10 @@ impl Embedder {
     /// Embeds metadata: `records x dim`, unit rows. Missing fields are missing, fields that the
     /// model does not read are ignored, and a record without any field has a vector as well.
     ///
+    /// Values are those of the model's input pixels ([`Embedder`] says what that means):
+    /// [`Embedder::fitted_metadata`] brings the record of a larger picture there, and [`Embedder::embed_pairs`] does so
+    /// for pictures with their records.
+    ///
     /// # Errors
     /// [`Error::Unsupported`] for a model of images alone, [`Error::CaptionTooLong`],
     /// [`Error::Engine`].
@@ -217,8 +232,12 @@ impl Embedder {
     /// # Errors
     /// As [`Embedder::embed_metadata`].
     pub fn metadata_output(&self, records: &[Metadata]) -> Result<TowerOutput> {
+        self.seen_output(&self.prepare_metadata(records))
+    }
+
+    /// As [`Embedder::metadata_output`], of records as the model sees them: nothing is filled in or left out.
+    pub(crate) fn seen_output(&self, records: &[Metadata]) -> Result<TowerOutput> {
         let tower = self.metadata_tower("embed metadata")?;
-        let records = self.prepare_metadata(records);
         let mut output = TowerOutput::zeros(records.len(), tower.features(), self.dim());
         for (i, batch) in records.chunks(self.batches.size).enumerate() {
             let run = tower.run(batch)?;
@@ -232,23 +251,49 @@ impl Embedder {
         Ok(output)
     }
 
-    /// Records as the model sees them: what other fields imply is filled in, as it was in training,
-    /// and fields that the model does not read are left out.
+    /// Records as the model sees them, when their values are those of its input pixels: what other fields imply is
+    /// filled in, as it was in training, and fields that the model does not read are left out.
     pub fn prepare_metadata(&self, records: &[Metadata]) -> Vec<Metadata> {
         let fields = self.fields();
         let prepare = |record: &Metadata| record.derive_missing().only(fields);
         records.iter().map(prepare).collect()
     }
 
+    /// The record of a file of `width` x `height` pixels, upright, as the model sees it: what other fields imply is
+    /// filled in, all of it follows what the fit does to such a picture ([`Geometry::apply_to`]), and fields that the
+    /// model does not read are left out.
+    ///
+    /// ```no_run
+    /// # fn main() -> satmip::Result<()> {
+    /// use satmip::{Embedder, Metadata};
+    /// let model = Embedder::builder("satmip-nano").load()?; // 64 x 64 pixels
+    /// let seen = model.fitted_metadata(&Metadata::new().with_gsd(0.5)?, 512, 512)?;
+    /// assert_eq!(seen, Metadata::new().with_gsd(4.0)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when the picture has no pixel.
+    pub fn fitted_metadata(&self, record: &Metadata, width: u32, height: u32) -> Result<Metadata> {
+        let preprocessing = &self.manifest.arch.preprocessing;
+        let geometry = image::fitted_geometry(width, height, preprocessing)?;
+        Ok(geometry.record_for(record, self.fields()))
+    }
+
     fn read_images<P: AsRef<Path>>(&self, paths: &[P], wanted: Wanted) -> Result<Embeddings> {
         let paths: Vec<&Path> = paths.iter().map(AsRef::as_ref).collect();
         self.run_images(paths.len(), wanted, |i| {
-            let picture = image::read(paths[i], &self.reading)?;
-            let name = paths[i].display().to_string();
-            let preprocessing = &self.manifest.arch.preprocessing;
-            let prepared = image::prepare_picture(picture, &name, &self.reading, preprocessing)?;
-            Ok(prepared.pixels)
+            Ok(self.prepare_file(paths[i])?.pixels)
         })
+    }
+
+    /// Reads a picture as the builder was told to, and fits it.
+    fn prepare_file(&self, path: &Path) -> Result<Prepared> {
+        let picture = image::read(path, &self.reading)?;
+        let name = path.display().to_string();
+        let preprocessing = &self.manifest.arch.preprocessing;
+        image::prepare_picture(picture, &name, &self.reading, preprocessing)
     }
 
     fn fit_images(&self, pictures: &[RgbImage], wanted: Wanted) -> Result<Embeddings> {

@@ -46,6 +46,9 @@ impl Embedder {
     /// p(i, j) = exp(s c(i, j)) / sum_k exp(s c(i, k))
     /// ```
     ///
+    /// Values are those of the model's input pixels, as in [`Embedder::embed_metadata`]: of a picture of 512 pixels of
+    /// 0.5 m, brought to 64, the fitting `gsd` is 4. [`Embedder::fitted_metadata`] reckons it.
+    ///
     /// The probabilities are relative to the values that are offered: when none fits, one of them
     /// still comes first.
     ///

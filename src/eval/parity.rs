@@ -8,7 +8,7 @@ use crate::bundle::{Agreement, KnnChange, Parity};
 use crate::chips::{cores, each};
 use crate::embedder::{Embedder, TowerOutput};
 use crate::error::{Error, Result};
-use crate::image::{fit, fitted_geometry};
+use crate::image::fit_with_geometry;
 use crate::metadata::Metadata;
 
 /// Neighbours of kNN, as in DINO's headline figure.
@@ -61,9 +61,10 @@ impl Sample {
                 let Ok(picture) = data.image(row) else {
                     continue;
                 };
-                let geometry = fitted_geometry(picture.width(), picture.height(), preprocessing)?;
-                pixels.extend(fit(&picture, preprocessing)?);
-                sample.records.push(geometry.apply_to(data.metadata(row)));
+                let (fitted, geometry) = fit_with_geometry(&picture, preprocessing)?;
+                pixels.extend(fitted);
+                let seen = geometry.record_for(data.metadata(row), model.fields());
+                sample.records.push(seen);
                 if let Some(labels) = &mut sample.labels {
                     labels.extend(data.labels(row).first());
                 }
@@ -102,7 +103,7 @@ impl Sample {
         let has_metadata = !model.fields().is_empty();
         each(&mut batches, cores(), |(pictures, records, made)| {
             let image = model.embed_prepared(pictures.view());
-            let metadata = has_metadata.then(|| model.metadata_output(records));
+            let metadata = has_metadata.then(|| model.seen_output(records));
             *made = Some((image, metadata));
         })?;
         let (mut images, mut metadata) = (Vec::new(), Vec::new());

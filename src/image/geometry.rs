@@ -4,6 +4,10 @@ use super::resize::Region;
 use crate::error::{Error, Result};
 use crate::metadata::{Field, FieldSet, Location, Metadata, PerAxis, metres_per_degree};
 
+/// How far a centre may move, in pixels of the source along each axis, and still be called the same where the size of a
+/// pixel is not known (our choice).
+const HALF_PIXEL: f64 = 0.5;
+
 /// What crops, resizes, flips and quarter turns did to a picture.
 ///
 /// It is an affine map from places in the picture as it is now to places in the source,
@@ -181,7 +185,7 @@ impl Geometry {
     /// |---|---|
     /// | `gsd`, `pixel_size` | scaled, on the picture's own axes: a quarter turn exchanges them |
     /// | `multispectral_gsd` | scaled by the geometric mean of both axes (our choice) |
-    /// | `location` | moves with the centre; dropped when it moves and neither `pixel_size` nor `gsd` is known |
+    /// | `location` | moves with the centre; where neither `pixel_size` nor `gsd` is known, it stays for a move of at most half a pixel of the source along each axis, and is dropped for a longer one (our choice: a centre is not known better, and half a pixel is what a square cut leaves of an odd rest) |
     /// | `target_azimuth_angle`, `sun_azimuth_angle` | flipped and turned with the picture, so that they stay relative to its top as if that were north (our choice); shadows go on to fit |
     /// | derived `utm_zone`, `country_code` | derived again when the location moved |
     /// | all others | unchanged: they are of the scene or the sensor |
@@ -194,6 +198,17 @@ impl Geometry {
     /// earth's radius: 0.3 m for 1 km each way at 60 degrees, 7 m for 5 km.
     pub fn apply_to(&self, metadata: &Metadata) -> Metadata {
         self.apply_with_reasons(metadata).0
+    }
+
+    /// The record of the picture as it is now, as a model sees it that reads `fields`: what the source's record implies
+    /// is filled in ([`Metadata::derive_missing`]), all of it follows the pixels ([`Geometry::apply_to`]), and the
+    /// other fields are left out.
+    ///
+    /// That is the order of training, and the only one that holds for every change: an azimuth of the sun that is
+    /// derived after a flip would not be flipped with the picture. For a fit, which neither flips nor turns, the other
+    /// order differs by what half a pixel on the ground makes.
+    pub fn record_for(&self, source: &Metadata, fields: FieldSet) -> Metadata {
+        self.apply_to(&source.derive_missing()).only(fields)
     }
 
     /// As [`Geometry::apply_to`], with the fields that could not follow, and why each was dropped.
@@ -283,7 +298,12 @@ impl Geometry {
                 y: gsd.y / degree.y,
             })
         });
-        let size = size.ok_or("the centre moved, and neither pixel_size nor gsd says how far")?;
+        let Some(size) = size else {
+            return match east.abs().max(south.abs()) <= HALF_PIXEL + least {
+                true => Ok(place),
+                false => Err("the centre moved, and neither pixel_size nor gsd says how far"),
+            };
+        };
         let lon = place.lon + east * size.x;
         let lon = if lon.abs() > 180.0 {
             (lon + 180.0).rem_euclid(360.0) - 180.0

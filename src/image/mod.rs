@@ -53,7 +53,7 @@ pub use decode::{DecodeLimits, Prepared, decode, prepare, read};
 pub use geometry::Geometry;
 pub use picture::{Picture, ReadOptions, Reading};
 pub use radiometry::{Product, Scale};
-pub use resize::{Region, fit, fitted_geometry, resize};
+pub use resize::{Region, fit, fit_with_geometry, fitted_geometry, resize};
 
 use crate::error::{Error, Result};
 

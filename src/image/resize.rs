@@ -72,6 +72,19 @@ pub fn fitted_geometry(width: u32, height: u32, preprocessing: &Preprocessing) -
         .resize(size, size)
 }
 
+/// [`fit`] and [`fitted_geometry`]: the model's input, and the way there for the picture's metadata.
+///
+/// # Errors
+/// As [`fit`].
+pub fn fit_with_geometry(
+    image: &RgbImage,
+    preprocessing: &Preprocessing,
+) -> Result<(Vec<u8>, Geometry)> {
+    let pixels = fit(image, preprocessing)?;
+    let geometry = fitted_geometry(image.width(), image.height(), preprocessing)?;
+    Ok((pixels, geometry))
+}
+
 /// Cuts a region out and resizes it, antialiased when it shrinks.
 ///
 /// Pixels outside the region have no influence, as in Pillow's `crop(..).resize(..)`.

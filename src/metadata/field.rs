@@ -84,7 +84,7 @@ impl Field {
         }
     }
 
-    /// The label in captions, for example `Sun elevation`.
+    /// The label in captions, for example `Sun elevation angle`.
     pub fn label(self) -> &'static str {
         match self {
             Field::Gsd => "GSD",

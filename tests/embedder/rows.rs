@@ -186,7 +186,8 @@ fn nothing_gives_nothing() {
         let output = model.embed_prepared(prepared.view()).unwrap();
         assert_eq!(output.embeds.dim(), (0, DIM));
         let none = model.embed_rgb(&[]).unwrap();
-        assert!(model.audit(&none, &[]).unwrap().is_empty());
+        let pairs = model.pairs_of(none.clone(), &[]).unwrap();
+        assert!(model.audit(&pairs).unwrap().is_empty());
         let query = model.query(&none, Field::ScanDirection, ["Forward", "Reverse"]);
         assert_eq!(query.unwrap().probabilities.dim(), (0, 2));
         // A record without any field has a vector all the same.
@@ -247,7 +248,7 @@ fn a_model_of_images_alone_says_so() {
         model.embed_metadata(&records()).unwrap_err(),
         model.metadata_features(&[]).unwrap_err(),
         model.query(&images, Field::Gsd, ["1"]).unwrap_err(),
-        model.audit(&images, &records()[..2]).unwrap_err(),
+        model.pairs_of(images.clone(), &[None, None]).unwrap_err(),
     ] {
         assert!(matches!(error, Error::Unsupported { .. }), "{error:?}");
         assert!(error.to_string().contains("metadata tower"), "{error}");

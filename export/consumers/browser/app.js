@@ -1,6 +1,6 @@
 // The page: which picture is chosen, what its record says, and what the model makes of both.
 
-import { caption, lonLat, utmZone } from "./caption.js";
+import { caption, fitted, lonLat, utmZone } from "./caption.js";
 import { compare } from "./golden.js";
 import { cosine, decode, get, Model } from "./model.js";
 import { element, fieldRow, rankingRow, nearestRow, pictureChoice, showCaption } from "./view.js";
@@ -22,11 +22,12 @@ async function start() {
   const list = await (await get(listUrl)).json();
   model = await Model.load(bundleUrl);
   const blobs = await Promise.all(list.chips.map(async ({ file }) => (await get(new URL(file, listUrl))).blob()));
-  const vectors = await model.embedImages(await Promise.all(blobs.map(decode)));
+  const decoded = await Promise.all(blobs.map(decode));
+  const vectors = await model.embedImages(decoded);
   pictures = list.chips.map(({ file, metadata }, i) => ({
     name: file.split("/").at(-1).replace(/\.\w+$/, "").replaceAll("_", " "),
     src: URL.createObjectURL(blobs[i]),
-    metadata,
+    metadata: fitted(metadata, decoded[i], model.manifest.arch.preprocessing),
     vector: vectors[i],
   }));
   build();

@@ -42,6 +42,41 @@ export function value(name, text) {
   }
 }
 
+/**
+ * The record of a picture's file as that of the model's input pixels: gsd and pixel size scale with the picture, and the
+ * location moves where cutting an odd rest moves the centre. What leaves its range is dropped.
+ * @param {Object<string, string>} record text by name of field
+ * @param {{width: number, height: number}} picture the file's size in pixels, upright
+ * @param {{size: number, fit: string}} preprocessing of bundle.json
+ */
+export function fitted(record, { width, height }, { size, fit }) {
+  const side = Math.min(width, height);
+  const [across, down] = fit === "stretch" ? [width, height] : [side, side];
+  const scale = [across / size, down / size];
+  const moved = { ...record };
+  const follow = (name, least, most, values) => {
+    if (!values.every((x) => x >= least && x <= most)) delete moved[name];
+    else moved[name] = values[0] === values[1] ? `${values[0]}` : values.join(",");
+  };
+  const axes = (text) => {
+    const [x, y = x] = numbers(text);
+    return [x, y];
+  };
+  const known = (name) => record[name]?.trim();
+  if (known("gsd")) follow("gsd", 1e-4, 1e4, axes(known("gsd")).map((x, i) => x * scale[i]));
+  if (known("pixel_size")) follow("pixel_size", 1e-10, 10, axes(known("pixel_size")).map((x, i) => x * scale[i]));
+  if (known("multispectral_gsd")) {
+    follow("multispectral_gsd", 1e-4, 1e4, [number(known("multispectral_gsd")) * Math.sqrt(scale[0] * scale[1])]);
+  }
+  if (known("location") && known("pixel_size")) {
+    const half = (whole, part) => ((whole - part) % 2 ? -0.5 : 0);
+    const [lon, lat] = lonLat(known("location"));
+    const [x, y] = axes(known("pixel_size"));
+    moved.location = `${lon + half(width, across) * x},${lat - half(height, down) * y}`;
+  }
+  return moved;
+}
+
 /** The UTM zone of a place in degrees, with Norway's and Svalbard's exceptions; "" where UTM ends. */
 export function utmZone(lon, lat) {
   if (!(lat >= -80 && lat <= 84 && lon >= -180 && lon <= 180)) return "";

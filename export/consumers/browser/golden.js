@@ -1,6 +1,6 @@
 // Compares what the page computes with the golden vectors.
 
-import { caption, FIELDS } from "./caption.js";
+import { caption, FIELDS, fitted } from "./caption.js";
 import { fit } from "./fit.js";
 import { cosine, decode, get } from "./model.js";
 
@@ -12,7 +12,7 @@ import { cosine, decode, get } from "./model.js";
  * @param {{images: Float32Array[]}} found vectors of the golden file's chips
  */
 export async function compare(model, golden, base, { images }) {
-  const { chips, texts, values, fits, cosines, tolerance } = golden;
+  const { chips, texts, values, records, fits, cosines, tolerance } = golden;
   const faults = [];
   for (const item of [...chips, ...texts]) {
     if (model.ids(item.caption).join() !== item.ids.join()) faults.push(`ids of ${item.caption}`);
@@ -23,6 +23,10 @@ export async function compare(model, golden, base, { images }) {
   for (const { field, text, caption: expected } of values) {
     const found = caption({ [field]: text }, [field]);
     if (found !== expected) faults.push(`caption ${found}`);
+  }
+  for (const { metadata, width, height, preprocessing, caption: expected } of records) {
+    const found = caption(fitted(metadata, { width, height }, preprocessing), Object.keys(FIELDS));
+    if (found !== expected) faults.push(`fitted to ${JSON.stringify(preprocessing)}: ${found}`);
   }
   for (const { file, preprocessing, sha256 } of fits) {
     const picture = await decode(await (await get(new URL(file, base))).blob());

@@ -15,9 +15,17 @@ export async function get(url) {
   return answer;
 }
 
-/** A picture as RGB bytes, as its file has them: no colour management. */
+/** A picture as RGB bytes, upright, as its file has them: no colour management. Samples must have 8 bits. */
 export async function decode(blob) {
-  const bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+  // Of the formats that browsers read, PNG alone has 16 bits; its header says so.
+  const header = new Uint8Array(await blob.slice(0, 25).arrayBuffer());
+  const png = [0x89, 0x50, 0x4e, 0x47].every((byte, i) => header[i] === byte);
+  if (png && header[24] === 16) throw new Error("its samples are not of 8 bits; scale them to 0 to 255 first");
+  const bitmap = await createImageBitmap(blob, {
+    colorSpaceConversion: "none",
+    premultiplyAlpha: "none",
+    imageOrientation: "from-image",
+  });
   const { width, height } = bitmap;
   const canvas = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
   canvas.drawImage(bitmap, 0, 0);

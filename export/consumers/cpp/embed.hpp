@@ -12,11 +12,17 @@
 
 using Rows = std::vector<std::vector<float>>;
 
-/// A picture as RGB bytes, row by row; it must have the model's size already.
+/// A picture as RGB bytes, row by row; it must have the model's size, 8 bits a sample, and stand upright already
+/// (an orientation in EXIF is not read).
 inline std::vector<uint8_t> read_png(const std::string& path, uint32_t size) {
   png_image image{};
   image.version = PNG_IMAGE_VERSION;
   if (!png_image_begin_read_from_file(&image, path.c_str())) throw std::runtime_error(path + ": " + image.message);
+  // libpng would bring 16 bits to 8 with a gamma.
+  if (image.format & PNG_FORMAT_FLAG_LINEAR) {
+    png_image_free(&image);
+    throw std::runtime_error(path + ": its samples are not of 8 bits");
+  }
   image.format = PNG_FORMAT_RGB;
   if (image.width != size || image.height != size) {
     png_image_free(&image);

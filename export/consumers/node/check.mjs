@@ -6,12 +6,12 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { caption, FIELDS, utmZone, lonLat } from "../browser/caption.js";
+import { caption, FIELDS, fitted, utmZone, lonLat } from "../browser/caption.js";
 import { cosine, load, read } from "./embed.mjs";
 
 const folder = process.argv[2] ?? fileURLToPath(new URL("../golden", import.meta.url));
 const golden = JSON.parse(await readFile(join(folder, "golden.json"), "utf8"));
-const { chips, texts, values, fits, cosines, tolerance } = golden;
+const { chips, texts, values, records, fits, cosines, tolerance } = golden;
 let failed = false;
 function compare(what, good) {
   if (!good) console.log(`${what}: not as in the golden file`);
@@ -30,6 +30,10 @@ for (const { metadata, caption: expected } of chips) {
 for (const { field, text, caption: expected } of values) {
   const found = caption({ [field]: text }, [field]);
   compare(`caption ${found}`, found === expected);
+}
+for (const { metadata, width, height, preprocessing, caption: expected } of records) {
+  const found = caption(fitted(metadata, { width, height }, preprocessing), Object.keys(FIELDS));
+  compare(`record of ${width} x ${height} pixels: ${found}`, found === expected);
 }
 for (const { file, preprocessing, sha256 } of fits) {
   const pixels = await read(join(folder, file), preprocessing);
@@ -53,5 +57,5 @@ const differences = found.image_embeds.flatMap((image, i) =>
 );
 console.log(`cosines: largest difference ${Math.max(...differences).toExponential(1)}`);
 compare("cosines", Math.max(...differences) <= tolerance.absolute);
-console.log(`ids of ${chips.length + texts.length} captions, ${values.length} values and pixels of ${fits.length} fits compared`);
+console.log(`ids of ${chips.length + texts.length} captions, ${values.length} values, ${records.length} fitted records and pixels of ${fits.length} fits compared`);
 process.exitCode = failed ? 1 : 0;

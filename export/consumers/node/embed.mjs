@@ -3,7 +3,8 @@
 //     npm ci
 //     node embed.mjs ../golden/bundle ../golden/chips/river.png "GSD: (10.00, 10.00)" "GSD: (0.50, 0.50)"
 //
-// Prints the cosine of the image with each caption, and how likely each caption is.
+// Prints the cosine of the image with each caption, and how likely each caption is. A gsd or pixel size in a caption is
+// that of the model's input pixels; `fitted` of ../browser/caption.js brings a file's record there.
 
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -15,9 +16,11 @@ import sharp from "sharp";
 
 import { fit } from "../browser/fit.js";
 
-/** A picture as RGB bytes of the model's size, fitted as bundle.json says. */
+/** A picture as RGB bytes of the model's size, upright, fitted as bundle.json says. Samples must have 8 bits. */
 export async function read(path, preprocessing) {
-  const rgb = sharp(path).toColourspace("srgb").removeAlpha().raw();
+  const { depth } = await sharp(path).metadata();
+  if (depth !== "uchar") throw new Error(`${path}: its samples are ${depth}, not of 8 bits; scale them to 0 to 255 first`);
+  const rgb = sharp(path).autoOrient().toColourspace("srgb").removeAlpha().raw();
   const { data, info } = await rgb.toBuffer({ resolveWithObject: true });
   return fit({ data, width: info.width, height: info.height }, preprocessing);
 }

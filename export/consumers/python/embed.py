@@ -3,22 +3,31 @@
     pip install -r requirements.txt
     python embed.py ../golden/bundle --images ../golden/chips/*.png --captions "GSD: (10.00, 10.00)"
 
-Prints the cosine of each image with each caption, and how likely each caption is.
+Prints the cosine of each image with each caption, and how likely each caption is. A gsd or pixel size in a caption is that of
+the model's input pixels: a picture of 512 pixels of 0.5 m has a gsd of 4 m at 64. ../../../examples/embed_onnx.py writes
+captions of records that follow their pictures.
 """
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from PIL import Image
+from PIL import Image, ImageOps
 from tokenizers import Tokenizer
 
 
 def read(path, how):
-    """A picture as u8 [size, size, 3], fitted as bundle.json's `preprocessing` says."""
-    image = Image.open(path).convert("RGB")
+    """A picture as u8 [size, size, 3], upright, fitted as bundle.json's `preprocessing` says. Samples must have 8 bits."""
+    image = Image.open(path)
+    layouts = [tile[3] if isinstance(tile[3], str) else tile[3][0] for tile in image.tile]
+    # Pillow reads some deeper samples as 8 bits without a word: what it unpacks tells, and TIFF's BitsPerSample.
+    deep = any(re.search(";(12|16|32|64)", layout) for layout in layouts)
+    if deep or image.mode[0] in "IF" or max(getattr(image, "tag_v2", {}).get(258, [8])) > 8:
+        raise ValueError(f"{path}: its samples are not of 8 bits; scale them to 0 to 255 first")
+    image = ImageOps.exif_transpose(image).convert("RGB")
     if how["fit"] == "crop":
         side = min(image.size)
         left, top = (image.width - side) // 2, (image.height - side) // 2

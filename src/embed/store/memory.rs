@@ -5,7 +5,7 @@ use crate::embed::join::{Match, Table};
 use crate::embed::output::Rows;
 use crate::embed::skipped::{SkipKind, Skipped};
 use crate::image::Geometry;
-use crate::metadata::Metadata;
+use crate::metadata::{FieldSet, Metadata};
 
 /// What a job found, in memory.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub(crate) struct Gathered {
     pub(crate) ids: Vec<String>,
     /// The first column's vectors, one after another.
     pub(crate) vectors: Vec<f32>,
-    /// The metadata of each id as the model saw it, where a table has some.
+    /// The metadata of each id as the model sees them, where a table has some that it reads.
     pub(crate) metadata: Vec<Option<Metadata>>,
     pub(crate) skipped: Vec<Skipped>,
     matches: Vec<Match>,
@@ -39,7 +39,7 @@ impl Gathered {
         self.skipped.extend(skipped);
     }
 
-    pub(crate) fn join(&mut self, table: &Table) {
+    pub(crate) fn join(&mut self, table: &Table, fields: FieldSet) {
         let found = self.matches.iter().zip(&self.geometries);
         for (id, (found, geometry)) in self.ids.iter().zip(found) {
             let metadata = match found {
@@ -57,8 +57,8 @@ impl Gathered {
                     hint: None,
                 });
             }
-            let fitted = metadata.as_ref().map(|m| geometry.apply_to(m));
-            self.metadata.push(fitted.ok());
+            let seen = metadata.as_ref().map(|m| geometry.record_for(m, fields));
+            self.metadata.push(seen.ok().filter(|m| !m.is_empty()));
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::chips::{cores, each};
 use crate::embedder::{Embedder, TowerOutput};
 use crate::error::{Error, Result};
 use crate::eval::{DataSet, Split};
-use crate::image::{fit, fitted_geometry};
+use crate::image::fit_with_geometry;
 use crate::metadata::{FieldSet, Metadata};
 
 /// Batches between two reports of progress, so many that all cores have some.
@@ -212,14 +212,12 @@ fn run(
         .enumerate()
         .zip(pixels.chunks_exact_mut(size * size * 3))
     {
-        let fitted = data.image(*row).and_then(|picture| {
-            let geometry = fitted_geometry(picture.width(), picture.height(), preprocessing)?;
-            Ok((fit(&picture, preprocessing)?, geometry))
-        });
+        let picture = data.image(*row);
+        let fitted = picture.and_then(|picture| fit_with_geometry(&picture, preprocessing));
         match fitted {
             Ok((bytes, geometry)) => {
                 slot.copy_from_slice(&bytes);
-                records[place] = geometry.apply_to(data.metadata(*row));
+                records[place] = geometry.record_for(data.metadata(*row), FieldSet::ALL);
             }
             Err(error) => bad.push((*row, error)),
         }
@@ -238,7 +236,8 @@ fn run(
         sides.push(wanted(model.embed_prepared(pixels.view())?));
     }
     if kind.has_metadata() {
-        sides.push(wanted(model.metadata_output(&records)?));
+        let seen: Vec<Metadata> = records.iter().map(|r| r.only(model.fields())).collect();
+        sides.push(wanted(model.seen_output(&seen)?));
     }
     let good: Vec<usize> = (0..rows.len())
         .filter(|place| !bad.iter().any(|(row, _)| *row == rows[*place]))
