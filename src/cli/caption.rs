@@ -10,10 +10,13 @@ use super::embed::mapping;
 use super::report::Report;
 use crate::embed::column_map;
 use crate::error::Result;
-use crate::metadata::read::{self, Record, table};
+use crate::metadata::read::geotiff::GeoTiffOptions;
+use crate::metadata::read::{self, Record, Records, table};
 use crate::metadata::{FieldSet, Metadata};
 
 /// Print the captions of metadata files: STAC, fMoW, CSV, Parquet, GeoTIFF
+///
+/// A record that cannot be read is named and costs no other, and the exit code is 3.
 #[derive(Debug, Args)]
 pub(super) struct CaptionArgs {
     /// Files of metadata; a table gives one caption for each row
@@ -33,6 +36,9 @@ pub(super) struct CaptionArgs {
     /// For tables: take a field, or `key`, from a column of another name
     #[arg(long, value_name = "COLUMN=FIELD", value_parser = mapping)]
     map: Vec<(String, String)>,
+    /// Take a TIFF's DateTime for the time of the acquisition: it is that of the file's writing
+    #[arg(long)]
+    datetime_tag: bool,
     /// Records with their captions and fields, one JSON object a line
     #[arg(long)]
     json: bool,
@@ -60,8 +66,20 @@ impl<'a> RecordJson<'a> {
 
 pub(super) fn run(args: CaptionArgs) -> Result<Exit> {
     let mut out = Report::open();
+    let options = GeoTiffOptions {
+        date_time: args.datetime_tag,
+    };
+    let mut bad = 0;
     for file in &args.files {
-        for record in records(file, &args.map)? {
+        for record in records(file, &args.map, &options)? {
+            let record = match record {
+                Ok(record) => record,
+                Err(error) => {
+                    tracing::error!("{error}");
+                    bad += 1;
+                    continue;
+                }
+            };
             let metadata = match args.derive {
                 true => record.metadata.derive_missing(),
                 false => record.metadata,
@@ -74,19 +92,18 @@ pub(super) fn run(args: CaptionArgs) -> Result<Exit> {
         }
     }
     out.finish()?;
-    Ok(Exit::Done)
+    Ok(Exit::of(bad))
 }
 
-fn records(file: &Path, map: &[(String, String)]) -> Result<Vec<Record>> {
+fn records(file: &Path, map: &[(String, String)], options: &GeoTiffOptions) -> Result<Records> {
     if map.is_empty() {
-        return read::from_file(file);
+        return read::records_with(file, options);
     }
     let rows = table::rows(file, &column_map(&map.iter().cloned().collect())?)?;
-    rows.map(|row| {
+    Ok(Box::new(rows.map(|row| {
         row.map(|row| Record {
             key: row.key,
             metadata: row.metadata,
         })
-    })
-    .collect()
+    })))
 }

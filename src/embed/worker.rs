@@ -177,6 +177,8 @@ impl Work<'_> {
                 continue;
             };
             match table.row(row) {
+                // Of a record without any field all models say the same: nothing of this picture.
+                Ok(metadata) if !table.is_usable(metadata) => {}
                 Ok(metadata) => records.push((place, item.geometry.apply_to(metadata))),
                 Err(reason) => done.skip(item.id.clone(), SkipKind::Metadata, reason.as_str()),
             }
