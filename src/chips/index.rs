@@ -71,9 +71,10 @@ impl Index {
             let mut row = row?;
             // Without a key it is of no picture, so that its split cannot matter.
             let Some(key) = row.key.take() else {
-                return Err(row.metadata.err().unwrap_or_else(|| {
-                    fail(Some(row.line), "the row has no key".into())
-                }));
+                return Err(row
+                    .metadata
+                    .err()
+                    .unwrap_or_else(|| fail(Some(row.line), "the row has no key".into())));
             };
             let part = row.texts.pop().flatten();
             let label = row.texts.pop().flatten();

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::input::Item;
-use crate::metadata::read::names::Names;
 pub(crate) use crate::metadata::read::names::Match;
+use crate::metadata::read::names::Names;
 use crate::metadata::{FieldSet, Metadata};
 
 /// How a table and the items fitted together.
@@ -163,11 +163,7 @@ mod tests {
     }
 
     /// With these folders as the inputs.
-    fn matches_of(
-        table: &mut Table,
-        files: &[&str],
-        roots: &[&str],
-    ) -> (Vec<Match>, JoinReport) {
+    fn matches_of(table: &mut Table, files: &[&str], roots: &[&str]) -> (Vec<Match>, JoinReport) {
         let dir = tempfile::tempdir().unwrap();
         for file in files {
             let path = dir.path().join(file);
@@ -230,7 +226,11 @@ mod tests {
     #[test]
     fn one_input_or_several_join_alike() {
         let files = ["A/x.png", "B/x.png", "B/only.png"];
-        for rows in [&["x.png", "only.png"][..], &["A/x.png", "B/x.png"], &["B/x.png"]] {
+        for rows in [
+            &["x.png", "only.png"][..],
+            &["A/x.png", "B/x.png"],
+            &["B/x.png"],
+        ] {
             let (one, report) = matches_of(&mut table(rows), &files, &[""]);
             let (two, other) = matches_of(&mut table(rows), &files, &["A", "B"]);
             // Folders give their names in the order of bytes, which is the same here.
@@ -245,8 +245,16 @@ mod tests {
     fn rows_without_a_field_that_the_model_reads_are_counted() {
         let mut table = Table::reading(FieldSet::of(&[Field::CountryCode]));
         table.add("gsd.png", Ok(Metadata::new().with_gsd(10.0).unwrap()), 2);
-        table.add("place.png", Ok(Metadata::new().with_location(2.35, 48.86).unwrap()), 3);
-        table.add("sea.png", Ok(Metadata::new().with_location(-30.0, 30.0).unwrap()), 4);
+        table.add(
+            "place.png",
+            Ok(Metadata::new().with_location(2.35, 48.86).unwrap()),
+            3,
+        );
+        table.add(
+            "sea.png",
+            Ok(Metadata::new().with_location(-30.0, 30.0).unwrap()),
+            4,
+        );
         table.add("bad.png", Err("bad".into()), 5);
         table.leave_out();
         let files = ["bad.png", "gsd.png", "place.png", "sea.png"];

@@ -32,7 +32,8 @@ impl GeoTransform {
             }
             _ => return Ok(None),
         };
-        let map = GeoTransform::from_numbers(numbers).ok_or("the grid of the picture is degenerate")?;
+        let map =
+            GeoTransform::from_numbers(numbers).ok_or("the grid of the picture is degenerate")?;
         if !pixel_is_point {
             return Ok(Some(map));
         }

@@ -360,7 +360,11 @@ mod tests {
         ] {
             assert_eq!(time(text).to_string(), expected);
         }
-        for text in ["2016-12-31T23:59:61Z", "2016-12-31T22:59:60Z", "2016-12-31T23:59:60+01:00"] {
+        for text in [
+            "2016-12-31T23:59:61Z",
+            "2016-12-31T22:59:60Z",
+            "2016-12-31T23:59:60+01:00",
+        ] {
             assert!(text.parse::<Timestamp>().is_err(), "{text}");
         }
     }

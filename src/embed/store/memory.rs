@@ -51,7 +51,10 @@ impl Gathered {
                     continue;
                 }
             };
-            if metadata.as_ref().is_ok_and(|record| !table.is_usable(record)) {
+            if metadata
+                .as_ref()
+                .is_ok_and(|record| !table.is_usable(record))
+            {
                 self.without_fields += 1;
                 self.metadata.push(None);
                 continue;

@@ -33,6 +33,16 @@ const FARTHEST: f64 = 1e9;
 /// Systems on the ellipsoid of Hughes 1980, which has no datum: NSIDC's maps of sea ice.
 const HUGHES: [u32; 3] = [3411, 3412, 4054];
 
+/// Definitions that place the middle of their area more than 100 m (a few of them, degrees) from
+/// where PROJ 9.5.1 does by a stated transformation: wrong scales, meridians, spheres or shifts. Found
+/// by comparing all of them; `tests/reference/make_crs.py` says how PROJ was asked.
+const WRONG: [u16; 54] = [
+    2040, 2082, 2155, 2164, 2194, 3148, 3200, 3303, 3314, 3315, 3330, 3973, 3974, 3975, 3985, 3987,
+    3988, 4132, 4142, 4144, 4161, 4220, 4240, 4415, 4620, 4675, 4688, 4695, 4718, 4805, 6200, 6996,
+    6997, 20823, 22032, 22033, 22092, 24047, 24048, 26193, 26194, 26591, 27038, 31266, 31276,
+    31281, 31282, 31283, 31288, 31289, 31290, 31291, 31292, 31293,
+];
+
 /// A map and what it is drawn from.
 #[derive(Debug)]
 pub(super) struct Ground {
@@ -63,6 +73,9 @@ pub(super) fn known(code: u32) -> Result<Arc<Ground>, String> {
 impl Ground {
     fn new(code: u16) -> Result<Self, String> {
         use proj4rs::errors::Error;
+        if WRONG.contains(&code) {
+            return Err("its definition is known to be wrong".to_owned());
+        }
         let map = Proj::from_epsg_code(code).map_err(|error| match error {
             Error::ProjectionNotFound => "no definition of it is known".to_owned(),
             Error::NadGridNotAvailable => {
@@ -112,7 +125,11 @@ impl Ground {
         if self.unshifted || lat.abs() > 90.0 || lon.abs() > 360.0 {
             return (lon, lat);
         }
-        match convert(&self.map, &self.wgs84, (lon.to_radians(), lat.to_radians(), 0.0)) {
+        match convert(
+            &self.map,
+            &self.wgs84,
+            (lon.to_radians(), lat.to_radians(), 0.0),
+        ) {
             Some((lon, lat, _)) => (lon.to_degrees(), lat.to_degrees()),
             None => (f64::NAN, f64::NAN),
         }
@@ -151,15 +168,10 @@ impl Ground {
     }
 
     /// Metres on the ground of two steps of the map from a point of it.
-    pub(super) fn lengths(
-        &self,
-        at: (f64, f64),
-        steps: [(f64, f64); 2],
-    ) -> Option<(f64, f64)> {
+    pub(super) fn lengths(&self, at: (f64, f64), steps: [(f64, f64); 2]) -> Option<(f64, f64)> {
         let (along_x, along_y) = self.gradients(at)?;
-        let metres = |(dx, dy): (f64, f64)| {
-            length([0, 1, 2].map(|i| dx * along_x[i] + dy * along_y[i]))
-        };
+        let metres =
+            |(dx, dy): (f64, f64)| length([0, 1, 2].map(|i| dx * along_x[i] + dy * along_y[i]));
         let (x, y) = (metres(steps[0]), metres(steps[1]));
         (x.is_finite() && y.is_finite()).then_some((x, y))
     }

@@ -3,9 +3,10 @@
 //!
 //! The definitions are those of `crs-definitions`, some 6,000 codes, and the mathematics are those
 //! of `proj4rs`. A place agrees with PROJ's to 1e-5 degrees (a metre), except where PROJ knows
-//! several ways from the datum to WGS84, or has a grid for it: there the one shift that the
-//! definition states counts, and the two may be tens of metres apart. `tests/reference/make_crs.py`
-//! says what PROJ gives.
+//! several ways from an old datum to WGS84, or has a grid for it: there the one shift that the
+//! definition states counts. Of the 5,300 codes that are read, 4,650 agree to 1e-5 degrees in the
+//! middle of their area and 5,100 to 1e-4 (PROJ 9.5.1 without grids); the others, old datums of
+//! which estimates differ, are within 5e-3. `tests/reference/make_crs.py` says what PROJ gives.
 //!
 //! NAD83, ETRS89, GDA2020 and the like are taken as WGS84: they differ by less than 2.5 m, which is
 //! less than what a place in a caption resolves. A code is refused, with the reason, when
@@ -13,7 +14,7 @@
 //! - it is not among the definitions, is user-defined (32767), or is of geocentric coordinates;
 //! - its datum needs a grid of shifts (NAD27, NZGD2000 and others): no grids are part of the crate;
 //! - its definition does not say how its datum lies to WGS84, so that places could be off by
-//!   hundreds of metres. Spheres, and the ellipsoid of Hughes that sea ice is mapped on, have no
+//!   hundreds of metres, or is known to be wrong. Spheres, and the ellipsoid of Hughes that sea ice is mapped on, have no
 //!   datum: their latitudes are taken as they are, as PROJ does.
 
 #[cfg(feature = "geotiff")]
@@ -64,11 +65,13 @@ const USER_DEFINED: u32 = 32767;
 impl Crs {
     /// The system of an EPSG code, or why it cannot be used.
     ///
-    /// 900913, 102100, 102113 and 3785, which Web Mercator had before it was 3857, are taken for it.
+    /// 900913, 102100, 102113 and 3785, which Web Mercator had before it was 3857, are taken for it,
+    /// and so is 6871, which adds heights.
     pub(crate) fn from_epsg(code: u32) -> Result<Self, String> {
-        let refuse = |why: &str| format!("the coordinate system EPSG:{code} is not supported: {why}");
+        let refuse =
+            |why: &str| format!("the coordinate system EPSG:{code} is not supported: {why}");
         let code = match code {
-            900_913 | 102_100 | 102_113 | 3785 => 3857,
+            900_913 | 102_100 | 102_113 | 3785 | 6871 => 3857,
             USER_DEFINED => {
                 let reason = "a user-defined coordinate system (no EPSG code) is not supported";
                 return Err(reason.to_owned());
@@ -106,7 +109,11 @@ impl Crs {
         let text = text.trim();
         let after = match text.get(..5) {
             Some(start) if start.eq_ignore_ascii_case("EPSG:") => &text[5..],
-            _ => text.strip_prefix("urn:ogc:def:crs:EPSG:")?.split_once(':')?.1,
+            _ => {
+                text.strip_prefix("urn:ogc:def:crs:EPSG:")?
+                    .split_once(':')?
+                    .1
+            }
         };
         after.trim_start_matches(':').trim().parse().ok()
     }
@@ -284,8 +291,11 @@ mod tests {
         let places = include_str!("../../../tests/data/crs/places.csv");
         let (mut compared, mut refused) = (0, 0);
         for line in places.lines().skip(1) {
-            let cells: Vec<f64> = line.split(',').map(|c| c.parse().unwrap_or(f64::NAN)).collect();
-            let [code, _, x, y, lon, lat, along_x, along_y] = cells[..] else {
+            let cells: Vec<f64> = line
+                .split(',')
+                .map(|c| c.parse().unwrap_or(f64::NAN))
+                .collect();
+            let [code, ways, x, y, lon, lat, along_x, along_y] = cells[..] else {
                 panic!("{line}");
             };
             let crs = match Crs::from_epsg(code as u32) {
@@ -296,9 +306,16 @@ mod tests {
                     continue;
                 }
             };
+            // Its coordinates are written with other signs than the definition takes.
+            if code == 2065.0 {
+                assert!(crs.place(x, y).is_err());
+                continue;
+            }
             let (east, north) = crs.place(x, y).unwrap();
             let off = (east - lon).abs().max((north - lat).abs());
-            eprintln!("{code} {off:e}");
+            // Where PROJ has several ways from the datum it may choose another by the place.
+            let most = if ways > 1.0 { 1e-3 } else { 1e-5 };
+            assert!(off < most, "EPSG:{code} is off by {off} degrees");
             compared += 1;
             if along_x.is_nan() || crs.is_uniform() {
                 continue;
@@ -307,26 +324,66 @@ mod tests {
                 panic!("{line}");
             };
             let off = (a / along_x - 1.0).abs().max((b / along_y - 1.0).abs());
-            eprintln!("{code} scale {off:e}");
+            assert!(off < 1e-5, "the scale of EPSG:{code} is off by {off}");
         }
-        eprintln!("{compared} {refused}");
+        assert!(compared > 90 && refused > 5, "{compared} {refused}");
     }
 
+    #[cfg(feature = "geotiff")]
     #[test]
-    fn zz_survey() {
-        let mut reasons = std::collections::BTreeMap::<String, usize>::new();
-        for line in std::fs::read_to_string("/tmp/meta/all.csv").unwrap().lines() {
-            let cells: Vec<f64> = line.split(',').map(|c| c.trim().parse().unwrap_or(f64::NAN)).collect();
-            let [code, x, y, lon, lat] = cells[..] else { panic!() };
-            match Crs::from_epsg(code as u32) {
-                Err(r) => { *reasons.entry(r.split(": ").last().unwrap().to_owned()).or_default() += 1; println!("REF {code} {r}"); }
-                Ok(crs) => match crs.place(x, y) {
-                    Err(r) => println!("NOWHERE {code} {r} {lon} {lat}"),
-                    Ok((e, n)) => println!("OFF {code} {:e} {:e} {:e}", (e - lon).abs().max((n - lat).abs()), e - lon, n - lat),
-                },
+    fn what_is_no_place_is_refused() {
+        for (code, x, y) in [
+            (2154, 1e300, 6e6),
+            (2154, f64::NAN, 6e6),
+            (2154, 4e7, 5e6),
+            (3857, 2.1e7, 0.0),
+            (3857, 0.0, 5e7),
+            (3031, 1e9, 1e9),
+            (3035, 3e7, 3e7),
+            (27700, 5e6, 5e5),
+            (32631, 4e7, 5e6),
+            (32631, 5e5, 1.2e7),
+            (32731, 5e5, 3e7),
+            (2263, 1e12, 0.0),
+        ] {
+            let reason = Crs::from_epsg(code).unwrap().place(x, y);
+            let reason = reason.unwrap_err();
+            assert!(reason.contains(&format!("EPSG:{code}")), "{reason}");
+        }
+        for (code, part) in [
+            (4267, "grid"),
+            (2000, "does not say how its datum"),
+            (4978, "geocentric"),
+            (6997, "known to be wrong"),
+            (1, "no definition"),
+            (32767, "user-defined"),
+        ] {
+            let reason = Crs::from_epsg(code).unwrap_err();
+            assert!(reason.contains(part), "{reason}");
+        }
+    }
+
+    #[cfg(feature = "geotiff")]
+    #[test]
+    fn any_coordinates_in_any_system_return() {
+        let mut places = 0;
+        for code in (2000..32_767).step_by(7) {
+            let Ok(crs) = Crs::from_epsg(code) else {
+                continue;
+            };
+            for (x, y) in [
+                (0.0, 0.0),
+                (1e5, 1e5),
+                (-3e6, 4e6),
+                (1e8, -1e8),
+                (1e300, 0.0),
+            ] {
+                places += usize::from(crs.place(x, y).is_ok());
+                let _ = crs.pixel_size((x, y), [1.0, 0.0, 0.0, -1.0]);
+                let _ = crs.pixel_size_at((x % 180.0, y % 90.0), [1.0, 0.0, 0.0, -1.0]);
             }
         }
-        println!("{reasons:?}");
+        assert!(places > 500);
     }
 
     #[test]

@@ -355,7 +355,9 @@ impl ColumnMap {
         }
         // Tables of objects in pictures have boxes of pixels: a box is one of degrees beside an
         // outline, as in STAC, or where it is said to be.
-        let outlined = columns.iter().any(|(column, _)| *column == Column::Geometry);
+        let outlined = columns
+            .iter()
+            .any(|(column, _)| *column == Column::Geometry);
         let named = |wanted| self.named.iter().any(|(column, _)| *column == wanted);
         if !outlined && !named(Column::Bbox) {
             columns.retain(|(column, _)| *column != Column::Bbox);
@@ -386,7 +388,10 @@ impl ColumnMap {
     /// The map with this header as the outline, where it says nothing else of outlines.
     #[cfg(feature = "parquet")]
     pub(super) fn with_primary_geometry(&self, header: &str) -> Self {
-        let asked = self.named.iter().any(|(column, _)| *column == Column::Geometry);
+        let asked = self
+            .named
+            .iter()
+            .any(|(column, _)| *column == Column::Geometry);
         let left_out = self.without.contains(&Column::Geometry)
             || self.ignored.iter().any(|name| name == header);
         match self.aliases && !asked && !left_out {
@@ -442,7 +447,10 @@ impl Columns {
     /// Reads the times of the table as days, and says so.
     pub(super) fn take_days(&mut self, days: bool, origin: &str) {
         self.style.days = days;
-        if let Some(at) = self.position(Column::Field(Field::Timestamp)).filter(|_| days) {
+        if let Some(at) = self
+            .position(Column::Field(Field::Timestamp))
+            .filter(|_| days)
+        {
             let column = self.header(at);
             tracing::warn!(
                 "{origin}: every time of column `{column}` is a midnight: they are taken as dates, \

@@ -56,7 +56,9 @@ pub(super) fn box_of_text(text: &str) -> Option<Vec<f64>> {
         }
         return sides.into_iter().collect();
     }
-    let inner = text.trim_start_matches(['[', '(']).trim_end_matches([']', ')']);
+    let inner = text
+        .trim_start_matches(['[', '('])
+        .trim_end_matches([']', ')']);
     let numbers = inner.split(',').map(|part| part.trim().parse().ok());
     numbers.collect()
 }
@@ -86,9 +88,9 @@ impl Frame {
             Frame::Of(crs) => crs,
         };
         match *numbers {
-            [west, south, east, north] | [west, south, _, east, north, _] => {
-                crs.place((west + east) / 2.0, (south + north) / 2.0).map(Some)
-            }
+            [west, south, east, north] | [west, south, _, east, north, _] => crs
+                .place((west + east) / 2.0, (south + north) / 2.0)
+                .map(Some),
             _ => Ok(None),
         }
     }
@@ -180,7 +182,9 @@ fn bounds_of_wkt(text: &str) -> Option<Bounds> {
         let mut numbers = pair
             .split(|c: char| c.is_whitespace() || matches!(c, '(' | ')'))
             .filter(|part| !part.is_empty())
-            .skip_while(|part| part.starts_with(|c: char| c.is_ascii_uppercase()) && *part != "NaN");
+            .skip_while(|part| {
+                part.starts_with(|c: char| c.is_ascii_uppercase()) && *part != "NaN"
+            });
         let (x, y) = (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
         bounds.add(x, y)?;
     }
@@ -311,7 +315,14 @@ mod tests {
         ] {
             assert_eq!(box_of_text(text), wanted, "{text}");
         }
-        for broken in ["", "[]", "{xmin: 1}", "{xmin: a, ymin: 1}", "[1, 2, x, 4]", "{"] {
+        for broken in [
+            "",
+            "[]",
+            "{xmin: 1}",
+            "{xmin: a, ymin: 1}",
+            "[1, 2, x, 4]",
+            "{",
+        ] {
             assert_eq!(box_of_text(broken), None, "{broken}");
         }
     }
@@ -332,7 +343,13 @@ mod tests {
             assert_eq!(centre(text), Ok(Some((11.0, 22.0))), "{text}");
         }
         // Empty, and what is no outline at all.
-        for nothing in ["POLYGON EMPTY", "47.5", "{}", "[(135, 522), (245, 522)]", "a;b"] {
+        for nothing in [
+            "POLYGON EMPTY",
+            "47.5",
+            "{}",
+            "[(135, 522), (245, 522)]",
+            "a;b",
+        ] {
             assert_eq!(centre(nothing), Ok(None), "{nothing}");
         }
         for (broken, part) in [
@@ -350,9 +367,13 @@ mod tests {
     #[cfg(feature = "geotiff")]
     #[test]
     fn outlines_in_other_systems_are_no_degrees() {
-        let text = "SRID=32631;POLYGON ((499000 5400000, 501000 5400000, 501000 5402000, 499000 5400000))";
+        let text =
+            "SRID=32631;POLYGON ((499000 5400000, 501000 5400000, 501000 5402000, 499000 5400000))";
         let (lon, lat) = centre_of_cell(text, &Frame::Degrees).unwrap().unwrap();
-        assert!((lon - 3.0).abs() < 1e-9 && (lat - 48.76).abs() < 0.01, "{lon} {lat}");
+        assert!(
+            (lon - 3.0).abs() < 1e-9 && (lat - 48.76).abs() < 0.01,
+            "{lon} {lat}"
+        );
     }
 
     #[test]

@@ -36,7 +36,9 @@ impl Geo {
         if let Some(encoding) = column.get("encoding").and_then(Value::as_str)
             && !encoding.eq_ignore_ascii_case("WKB")
         {
-            return Err(format!("the encoding `{encoding}` is not read, only WKB is"));
+            return Err(format!(
+                "the encoding `{encoding}` is not read, only WKB is"
+            ));
         }
         match column.get("crs") {
             None => Ok(Frame::Degrees),

@@ -290,7 +290,10 @@ mod tests {
             ),
             (vec![1, 1, 0, 1, 3072, 0, 1, 32767], "user-defined"),
             (vec![1, 1, 0, 1, 2048, 0, 1, 4267], "EPSG:4267"),
-            (vec![1, 1, 0, 1, 3072, 0, 1, 2000], "does not say how its datum"),
+            (
+                vec![1, 1, 0, 1, 3072, 0, 1, 2000],
+                "does not say how its datum",
+            ),
             (vec![1, 1, 0, 1, 3072, 0, 1, 4978], "geocentric"),
             (vec![1, 1, 0, 1, 3072, 0, 1, 1], "no definition"),
             (vec![1, 1, 0, 1, 3072, 0, 1, 4326], "EPSG:4326"),

@@ -21,7 +21,10 @@ const ENDINGS: [&str; 4] = ["ndjson", "jsonl", "geojsonl", "geojsons"];
 /// One whose first line is broken is known by its name.
 pub(super) fn are_lines(path: &Path) -> Result<bool> {
     let ending = path.extension().unwrap_or_default().to_string_lossy();
-    if ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)) {
+    if ENDINGS
+        .iter()
+        .any(|known| ending.eq_ignore_ascii_case(known))
+    {
         return Ok(true);
     }
     let failed = |e| Error::io(path, e);
@@ -87,9 +90,8 @@ impl Lines {
             .map_err(|e| within(&self.path, Some(number), e))?;
         let records = document_records(&document, &format!("line {number}"))
             .map_err(|reason| table::at(path, number, reason))?;
-        let located = |record: Result<Record>| {
-            record.map_err(|e| within(&self.path, Some(number), e))
-        };
+        let located =
+            |record: Result<Record>| record.map_err(|e| within(&self.path, Some(number), e));
         self.left = records.into_iter().map(located).collect();
         Ok(())
     }

@@ -140,10 +140,7 @@ pub fn records(path: impl AsRef<Path>) -> Result<Records> {
 
 /// As [`records`], with a choice of what is read from a GeoTIFF.
 #[cfg(feature = "geotiff")]
-pub fn records_with(
-    path: impl AsRef<Path>,
-    options: &geotiff::GeoTiffOptions,
-) -> Result<Records> {
+pub fn records_with(path: impl AsRef<Path>, options: &geotiff::GeoTiffOptions) -> Result<Records> {
     records_of(path.as_ref(), |path| geotiff::read(path, options))
 }
 
@@ -238,7 +235,9 @@ fn json_records(path: &Path) -> Result<Vec<Result<Record>>> {
     let records = document_records(&document, &name.to_string_lossy())
         .map_err(|reason| unreadable(path.display(), reason))?;
     let records = records.into_iter();
-    Ok(records.map(|r| r.map_err(|e| within(path, None, e))).collect())
+    Ok(records
+        .map(|r| r.map_err(|e| within(path, None, e)))
+        .collect())
 }
 
 fn kind(path: &Path) -> Result<Kind> {

@@ -249,9 +249,17 @@ mod tests {
             (Field::UtmZone, "T32TMT", Some("32T")),
             (Field::UtmZone, "18M", Some("18M")),
             (Field::SensorPlatform, "Sentinel 2A", Some("SENTINEL-2A")),
-            (Field::Timestamp, "2023/01/03 04:30:17", Some("2023-01-03T04:30:17Z")),
+            (
+                Field::Timestamp,
+                "2023/01/03 04:30:17",
+                Some("2023-01-03T04:30:17Z"),
+            ),
         ] {
-            assert_eq!(read(field, value, false).unwrap().as_deref(), expected, "{value}");
+            assert_eq!(
+                read(field, value, false).unwrap().as_deref(),
+                expected,
+                "{value}"
+            );
         }
         for (field, value) in [
             (Field::SunAzimuthAngle, "-181"),
@@ -276,7 +284,12 @@ mod tests {
             (Field::Gsd, "(10,20)", Some("(10,20)"), Some("(10,20)")),
             (Field::Gsd, "[1, 5]", Some("(1,5)"), Some("(1,5)")),
             (Field::Gsd, "1.0,5.0", Some("(1,5)"), Some("(1,5)")),
-            (Field::Gsd, "11.4546,9.1344", Some("11.4546,9.1344"), Some("11.4546,9.1344")),
+            (
+                Field::Gsd,
+                "11.4546,9.1344",
+                Some("11.4546,9.1344"),
+                Some("11.4546,9.1344"),
+            ),
             (Field::Gsd, "1,5e1", None, Some("15")),
             (Field::Gsd, "1.5", Some("1.5"), Some("1.5")),
             (Field::CloudCover, "12,75", None, Some("12.75")),
@@ -286,7 +299,12 @@ mod tests {
             (Field::Location, "8.5,47", Some("8.5,47"), Some("8.5,47")),
             (Field::Location, "8,5,47,5", None, None),
             (Field::Wavelengths, "661,545", Some("661,545"), None),
-            (Field::Wavelengths, "661,545,477", Some("661,545,477"), Some("661,545,477")),
+            (
+                Field::Wavelengths,
+                "661,545,477",
+                Some("661,545,477"),
+                Some("661,545,477"),
+            ),
         ] {
             for (decimal_comma, expected) in [(false, in_comma_table), (true, elsewhere)] {
                 let found = read(field, value, decimal_comma);

@@ -113,9 +113,7 @@ impl<'a> Parts<'a> {
 
     /// Whether the row has said already where its picture is.
     pub(super) fn is_placed(&self) -> bool {
-        self.metadata.location().is_some()
-            || self.location.0.is_some()
-            || self.location.1.is_some()
+        self.metadata.location().is_some() || self.location.0.is_some() || self.location.1.is_some()
     }
 
     /// Takes the place from a box or an outline.
@@ -247,7 +245,9 @@ fn epsg(text: &str) -> Result<Option<u32>, String> {
 fn numbers(text: &str) -> Option<Vec<f64>> {
     /// More than any list that is read here has.
     const MOST: usize = 64;
-    let inner = text.trim_start_matches(['[', '(']).trim_end_matches([']', ')']);
+    let inner = text
+        .trim_start_matches(['[', '('])
+        .trim_end_matches([']', ')']);
     let parts = inner.split(',').take(MOST);
     parts.map(|part| part.trim().parse().ok()).collect()
 }

@@ -186,7 +186,11 @@ pub(super) fn first(object: &Object, field: Field, keys: &[&str]) -> Result<Opti
             Entry::Absent => {}
             Entry::Junk(value) => {
                 let reason = format!("`{key}` is no number");
-                return Err(Error::field(field.name(), short(&value.to_string()), reason));
+                return Err(Error::field(
+                    field.name(),
+                    short(&value.to_string()),
+                    reason,
+                ));
             }
         }
     }
@@ -211,11 +215,7 @@ fn sun_elevation(properties: &Object) -> Result<Option<f64>> {
     )
 }
 
-fn gsd(
-    properties: &Object,
-    bands: &Bands,
-    size: Option<PixelSize>,
-) -> Result<Option<(f64, f64)>> {
+fn gsd(properties: &Object, bands: &Bands, size: Option<PixelSize>) -> Result<Option<(f64, f64)>> {
     let stated = first(properties, Field::Gsd, &["gsd", "eo:gsd"])?;
     let one = bands.gsd.or(stated).or(bands.data_gsd).or(bands.resolution);
     if let Some(gsd) = one {

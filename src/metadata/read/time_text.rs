@@ -99,9 +99,8 @@ mod tests {
 
     #[test]
     fn a_column_of_midnights_is_days() {
-        let days = |texts: &[&str]| {
-            days(texts.iter().map(|t| Ok::<_, ()>((*t).to_owned()))).unwrap()
-        };
+        let days =
+            |texts: &[&str]| days(texts.iter().map(|t| Ok::<_, ()>((*t).to_owned()))).unwrap();
         assert!(days(&["2021-06-05 00:00:00", "", "2021-06-06"]));
         assert!(days(&["2021-06-05T00:00:00.000Z", "junk"]));
         assert!(days(&["2021-06-05T00:00:00+00:00"]));

@@ -228,7 +228,10 @@ mod tests {
     fn types_orders_and_dimensions() {
         for little in [true, false] {
             let new = || Writer::new(little);
-            assert_eq!(centre(&new().head(1).numbers(&[8.0, 47.0])), Some((8.0, 47.0)));
+            assert_eq!(
+                centre(&new().head(1).numbers(&[8.0, 47.0])),
+                Some((8.0, 47.0))
+            );
             let ring = [10.0, 20.0, 12.0, 20.0, 12.0, 24.0, 10.0, 20.0];
             let polygon = new().head(3).word(1).word(4).numbers(&ring);
             assert_eq!(centre(&polygon), Some((11.0, 22.0)));
@@ -241,7 +244,10 @@ mod tests {
                 (0x4000_0001, 1),
                 (0xC000_0001, 2),
             ] {
-                let point = new().head(word).numbers(&[8.0, 47.0]).numbers(&[9.0; 2][..more]);
+                let point = new()
+                    .head(word)
+                    .numbers(&[8.0, 47.0])
+                    .numbers(&[9.0; 2][..more]);
                 assert_eq!(centre(&point), Some((8.0, 47.0)), "{word:x}");
             }
             let place = new().head(0x2000_0001).word(32631).numbers(&[5e5, 5e6]);
@@ -283,14 +289,23 @@ mod tests {
             (new(), "too early"),
             (new().head(3).word(u32::MAX), "too early"),
             (new().head(3).word(1).word(u32::MAX), "too early"),
-            (new().head(2).word(u32::MAX).numbers(&[1.0; 64]), "too early"),
+            (
+                new().head(2).word(u32::MAX).numbers(&[1.0; 64]),
+                "too early",
+            ),
             (new().head(7).word(u32::MAX), "too early"),
             (new().head(1).numbers(&[1.0]), "too early"),
             (new().head(1).numbers(&[1.0, f64::INFINITY]), "not finite"),
             (new().head(1).numbers(&[1.0, 2.0, 3.0]), "after"),
             (new().head(4001), "no type"),
             (new().head(99), "no type"),
-            (Writer { bytes: vec![2, 0, 0], little: true }, "order"),
+            (
+                Writer {
+                    bytes: vec![2, 0, 0],
+                    little: true,
+                },
+                "order",
+            ),
         ] {
             let reason = outline(&writer.bytes).unwrap_err();
             assert!(reason.contains(part), "{reason}");
@@ -306,7 +321,13 @@ mod tests {
     #[test]
     fn any_change_of_bytes_returns() {
         let ring = [10.0, 20.0, 12.0, 20.0, 12.0, 24.0, 10.0, 20.0];
-        let polygon = Writer::new(true).head(6).word(1).head(3).word(1).word(4).numbers(&ring);
+        let polygon = Writer::new(true)
+            .head(6)
+            .word(1)
+            .head(3)
+            .word(1)
+            .word(4)
+            .numbers(&ring);
         for at in 0..polygon.bytes.len() {
             for bit in 0..8 {
                 let mut changed = polygon.bytes.clone();
