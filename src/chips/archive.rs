@@ -13,7 +13,7 @@ pub(super) fn open(draft: &mut Draft, archive: &Path, index: &Path, split: &str)
     let file = TarFile::open(archive.to_owned(), true)?;
     let number = draft.archives.len();
     let damage = file.members(&mut |member| {
-        let Found::Row(row) = index.take([member.name.as_str()]) else {
+        let Found::Row(row) = index.take_exact(&member.name) else {
             return;
         };
         let place = if member.plain {

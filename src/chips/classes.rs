@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::PICTURES;
-use super::index::Found;
+use super::index::{AMBIGUOUS, Found};
 use super::set::{Draft, Place};
 use crate::error::{Error, Result};
 use crate::metadata::Metadata;
@@ -34,6 +34,7 @@ pub(super) fn open(
         Some(table) => Some(draft.index(table, split, Some(all))?),
         None => None,
     };
+    let mut pictures: Vec<(String, String)> = Vec::new();
     for class in entries(&root)? {
         let path = root.join(&class);
         if !path.is_dir() {
@@ -41,27 +42,32 @@ pub(super) fn open(
         }
         for file in entries(&path)? {
             let ending = file.rsplit_once('.').map(|(_, ending)| ending);
-            if !ending.is_some_and(|e| PICTURES.contains(&e.to_lowercase().as_str())) {
-                continue;
+            if ending.is_some_and(|e| PICTURES.contains(&e.to_lowercase().as_str())) {
+                pictures.push((class.clone(), format!("{class}/{file}")));
             }
-            let place = Place::File(path.join(&file));
-            let below = format!("{class}/{file}");
-            let row = index.as_mut().map(|i| i.take([below.as_str(), &file]));
-            // Two splits may count their pictures alike.
-            let name = match in_names {
-                true => format!("{split}/{below}"),
-                false => below,
-            };
-            match row {
-                None => draft.push(name, &class, Metadata::new(), place),
-                Some(Found::Row(row)) => draft.push(name, &class, row.metadata, place),
-                Some(Found::OtherSplit) => {}
-                Some(Found::Taken) => {
-                    draft.push_fault(name, "an earlier picture has its row of the table".into());
-                }
-                Some(Found::Nothing) => {
-                    draft.push_fault(name, "the table has no row for it".into());
-                }
+        }
+    }
+    if let Some(index) = &mut index {
+        pictures.iter().for_each(|(_, below)| index.note(&[below]));
+    }
+    for (class, below) in pictures {
+        let place = Place::File(root.join(&below));
+        let row = index.as_mut().map(|index| index.take(&[&below]));
+        // Two splits may count their pictures alike.
+        let name = match in_names {
+            true => format!("{split}/{below}"),
+            false => below,
+        };
+        match row {
+            None => draft.push(name, &class, Metadata::new(), place),
+            Some(Found::Row(row)) => draft.push(name, &class, row.metadata, place),
+            Some(Found::OtherSplit) => {}
+            Some(Found::Taken) => {
+                draft.push_fault(name, "an earlier picture has its row of the table".into());
+            }
+            Some(Found::Ambiguous) => draft.push_fault(name, AMBIGUOUS.into()),
+            Some(Found::Nothing) => {
+                draft.push_fault(name, "the table has no row for it".into());
             }
         }
     }

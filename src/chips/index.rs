@@ -1,15 +1,20 @@
 //! The table of a source: which chips a split has, with their labels and metadata.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::metadata::Metadata;
 use crate::metadata::read::ColumnMap;
+use crate::metadata::read::names::{Match, Names};
 use crate::metadata::read::table::{MAX_TABLE_ROWS, keyed_rows};
 
 /// Most names of other splits that are kept.
 const MOST_OTHERS: usize = 16;
+
+/// What is wrong with a chip whose row could be another's.
+pub(super) const AMBIGUOUS: &str =
+    "several pictures could have its row of the table: write a longer path there";
 
 /// A row of the split that was asked for.
 pub(super) struct IndexRow {
@@ -22,8 +27,10 @@ pub(super) struct IndexRow {
 pub(super) struct Index {
     /// Rows of the split in the table's order, each until a chip takes it.
     rows: Vec<Option<IndexRow>>,
-    /// All rows by key; none for those of other splits.
-    keys: HashMap<String, Option<usize>>,
+    /// All rows by key, those of other splits too.
+    names: Names,
+    /// For each of them, where it stands among the rows of the split.
+    places: Vec<Option<usize>>,
     /// How many rows each other split has, of the first [`MOST_OTHERS`] that came.
     pub(super) others: BTreeMap<String, usize>,
 }
@@ -34,6 +41,8 @@ pub(super) enum Found {
     OtherSplit,
     /// An earlier chip has it.
     Taken,
+    /// Several chips could have it, and nothing tells which is meant.
+    Ambiguous,
     Nothing,
 }
 
@@ -54,11 +63,19 @@ impl Index {
         let map = ColumnMap::default().with_text("label").with_text("split");
         let mut index = Index {
             rows: Vec::new(),
-            keys: HashMap::new(),
+            names: Names::default(),
+            places: Vec::new(),
             others: BTreeMap::new(),
         };
         for row in keyed_rows(path, &map)? {
             let mut row = row?;
+            // Without a key it is of no picture, so that its split cannot matter.
+            let Some(key) = row.key.take() else {
+                return Err(row
+                    .metadata
+                    .err()
+                    .unwrap_or_else(|| fail(Some(row.line), "the row has no key".into())));
+            };
             let part = row.texts.pop().flatten();
             let label = row.texts.pop().flatten();
             if all.is_none() {
@@ -74,17 +91,18 @@ impl Index {
             if !wanted {
                 index.count_other(part);
             }
-            if index.keys.len() >= MAX_TABLE_ROWS {
+            if index.places.len() >= MAX_TABLE_ROWS {
                 let reason = format!("the table has more than {MAX_TABLE_ROWS} rows");
                 return Err(fail(None, reason));
             }
-            if index.keys.insert(row.key.clone(), place).is_some() {
-                let reason = format!("file `{}` occurs twice", row.key);
+            if index.names.add(&key).is_err() {
+                let reason = format!("file `{key}` occurs twice");
                 return Err(fail(Some(row.line), reason));
             }
+            index.places.push(place);
             if wanted {
                 index.rows.push(Some(IndexRow {
-                    key: row.key,
+                    key,
                     label: label.unwrap_or_default(),
                     metadata: row.metadata?,
                 }));
@@ -108,20 +126,43 @@ impl Index {
         }
     }
 
-    /// The row of the first of these keys that has one.
-    pub(super) fn take<'a>(&mut self, keys: impl IntoIterator<Item = &'a str>) -> Found {
-        for key in keys {
-            let key = key.strip_prefix("./").unwrap_or(key);
-            match self.keys.get(key) {
-                Some(Some(place)) => {
-                    let row = self.rows.get_mut(*place).and_then(Option::take);
-                    return row.map_or(Found::Taken, |row| Found::Row(Box::new(row)));
+    /// Notes the names of a chip, before any is looked for: see [`Names`].
+    pub(super) fn note(&mut self, names: &[&str]) {
+        names.iter().for_each(|name| self.names.note(name));
+    }
+
+    /// The row of the first of a chip's names that has one.
+    pub(super) fn take(&mut self, names: &[&str]) -> Found {
+        for name in names {
+            match self.names.find(name, false) {
+                Match::Row(row) => return self.take_row(row),
+                Match::Ambiguous => {
+                    // It is no chip's, and none is missing for it.
+                    return match self.names.nearest(name).map(|row| self.take_row(row)) {
+                        Some(Found::OtherSplit) => Found::OtherSplit,
+                        _ => Found::Ambiguous,
+                    };
                 }
-                Some(None) => return Found::OtherSplit,
-                None => {}
+                Match::None => {}
             }
         }
         Found::Nothing
+    }
+
+    /// The row whose key is exactly this name.
+    pub(super) fn take_exact(&mut self, name: &str) -> Found {
+        match self.names.whole(name) {
+            Some(row) => self.take_row(row),
+            None => Found::Nothing,
+        }
+    }
+
+    fn take_row(&mut self, row: usize) -> Found {
+        let Some(place) = self.places.get(row).copied().flatten() else {
+            return Found::OtherSplit;
+        };
+        let row = self.rows.get_mut(place).and_then(Option::take);
+        row.map_or(Found::Taken, |row| Found::Row(Box::new(row)))
     }
 
     /// All rows that no chip took.

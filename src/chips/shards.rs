@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::PICTURES;
-use super::index::{Found, Index};
+use super::index::{AMBIGUOUS, Found, Index};
 use super::parallel::{cores, each};
 use super::set::{Draft, Place};
 use super::source::expand;
@@ -75,15 +75,23 @@ pub(super) fn open(
         shard.read = Some(read(&shard.path, keep, index.is_none()));
     })?;
     let last = shards.last().map(|shard| shard.path.clone());
+    let mut opened = Vec::new();
     for shard in shards {
-        if let Some(read) = shard.read {
-            let (file, samples) = read?;
-            let number = draft.archives.len();
-            for sample in samples {
-                push(draft, number, file.path(), sample, index.as_mut());
+        opened.extend(shard.read.transpose()?);
+    }
+    if let Some(index) = &mut index {
+        for sample in opened.iter().flat_map(|(_, samples)| samples) {
+            if let Some(names) = sample.names() {
+                index.note(&names);
             }
-            draft.archives.push(file);
         }
+    }
+    for (file, samples) in opened {
+        let number = draft.archives.len();
+        for sample in samples {
+            push(draft, number, file.path(), sample, index.as_mut());
+        }
+        draft.archives.push(file);
     }
     match index {
         Some(index) => index.all_taken(&last.unwrap_or_default(), Some("all shards were read")),
@@ -99,7 +107,7 @@ fn push(
     index: Option<&mut Index>,
 ) {
     let shard = shard.file_name().unwrap_or_default().to_string_lossy();
-    let Some(picture) = sample.picture else {
+    let Some(picture) = &sample.picture else {
         let reason = sample.fault.or_else(|| {
             let more = sample.json.is_some() || sample.label.is_some();
             let endings = PICTURES.join(", ");
@@ -111,12 +119,13 @@ fn push(
         return;
     };
     let name = format!("{shard}/{}", picture.name);
+    let (offset, size) = (picture.offset, picture.size);
+    let found = index.zip(sample.names());
+    let found = found.map(|(index, names)| index.take(&names));
     let (mut label, mut metadata) = (sample.text, sample.metadata);
     let mut fault = sample.fault;
-    if let Some(index) = index {
-        let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
-        let (file, key) = (last(&picture.name), last(&sample.key));
-        match index.take([&picture.name, &sample.key, &file, &key].map(String::as_str)) {
+    if let Some(found) = found {
+        match found {
             Found::Row(row) => {
                 if !row.label.is_empty() {
                     label = row.label;
@@ -125,6 +134,7 @@ fn push(
             }
             Found::OtherSplit => return,
             Found::Taken => fault = Some("an earlier sample has its row of the table".into()),
+            Found::Ambiguous => fault = Some(AMBIGUOUS.into()),
             Found::Nothing => fault = Some("the table has no row for it".into()),
         }
     }
@@ -133,8 +143,8 @@ fn push(
         None => {
             let place = Place::Member {
                 archive,
-                offset: picture.offset,
-                size: picture.size,
+                offset,
+                size,
             };
             draft.push(name, &label, metadata, place);
         }
@@ -185,6 +195,12 @@ fn split_name(name: &str) -> Option<(&str, String)> {
 }
 
 impl Sample {
+    /// What a table may call it: the picture's name, and the key.
+    fn names(&self) -> Option<[&str; 2]> {
+        let picture = self.picture.as_ref()?;
+        Some([&picture.name, &self.key])
+    }
+
     fn take(&mut self, ending: &str, member: Member) {
         let picture = PICTURES.contains(&ending);
         let slot = match ending {

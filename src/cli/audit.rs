@@ -55,6 +55,12 @@ pub(super) fn run(args: AuditArgs, terminal: &Terminal) -> Result<Exit> {
         .iter()
         .filter_map(|i| found.metadata[*i].clone())
         .collect();
+    if found.without_fields > 0 {
+        tracing::warn!(
+            "{} images have a row without any field that the model reads: they are not ranked",
+            found.without_fields
+        );
+    }
     let pairs = Embeddings::new(images.view().select(ndarray::Axis(0), &known))?;
     let records = metadata.iter().cloned().map(Some).collect();
     let mut audit = embedder.audit(&embedder.pairs_seen(pairs, records)?)?;

@@ -13,13 +13,16 @@ use super::zoo::ZooArgs;
 use crate::embed::column_map;
 use crate::error::{Error, Result};
 use crate::image::{Geometry, fitted_geometry};
-use crate::metadata::read::{self, Record, table};
+use crate::metadata::read::geotiff::GeoTiffOptions;
+use crate::metadata::read::{self, Record, Records, table};
 use crate::metadata::{FieldSet, Metadata};
 
 /// Print the captions of metadata files: STAC, fMoW, CSV, Parquet, GeoTIFF
 ///
 /// Values are those that the file states: a gsd is that of its image's own pixels. A model sees the image resized, and
 /// `embed` and `audit` let the record follow: `--model MODEL --size WIDTHxHEIGHT` prints the caption that the model reads.
+///
+/// A record that cannot be read is named and costs no other, and the exit code is 3.
 #[derive(Debug, Args)]
 pub(super) struct CaptionArgs {
     /// Files of metadata; a table gives one caption for each row
@@ -45,6 +48,9 @@ pub(super) struct CaptionArgs {
     /// For tables: take a field, or `key`, from a column of another name
     #[arg(long, value_name = "COLUMN=FIELD", value_parser = mapping)]
     map: Vec<(String, String)>,
+    /// Take a TIFF's DateTime for the time of the acquisition: it is that of the file's writing
+    #[arg(long)]
+    datetime_tag: bool,
     /// Records with their captions and fields, one JSON object a line
     #[arg(long)]
     json: bool,
@@ -78,8 +84,20 @@ pub(super) fn run(args: CaptionArgs, terminal: &Terminal) -> Result<Exit> {
         .map(|(name, size)| View::open(name, size, &args.zoo, terminal))
         .transpose()?;
     let mut out = Report::open();
+    let options = GeoTiffOptions {
+        date_time: args.datetime_tag,
+    };
+    let mut bad = 0;
     for file in &args.files {
-        for record in records(file, &args.map)? {
+        for record in records(file, &args.map, &options)? {
+            let record = match record {
+                Ok(record) => record,
+                Err(error) => {
+                    tracing::error!("{error}");
+                    bad += 1;
+                    continue;
+                }
+            };
             let metadata = match &model {
                 Some(view) => view.geometry.record_for(&record.metadata, view.fields),
                 None if args.derive => record.metadata.derive_missing(),
@@ -93,7 +111,7 @@ pub(super) fn run(args: CaptionArgs, terminal: &Terminal) -> Result<Exit> {
         }
     }
     out.finish()?;
-    Ok(Exit::Done)
+    Ok(Exit::of(bad))
 }
 
 /// How a model sees images of one size.
@@ -132,16 +150,15 @@ fn size(text: &str) -> Result<(u32, u32), String> {
         .ok_or_else(|| "expected WIDTHxHEIGHT in pixels, for example `512x512`".into())
 }
 
-fn records(file: &Path, map: &[(String, String)]) -> Result<Vec<Record>> {
+fn records(file: &Path, map: &[(String, String)], options: &GeoTiffOptions) -> Result<Records> {
     if map.is_empty() {
-        return read::from_file(file);
+        return read::records_with(file, options);
     }
     let rows = table::rows(file, &column_map(&map.iter().cloned().collect())?)?;
-    rows.map(|row| {
+    Ok(Box::new(rows.map(|row| {
         row.map(|row| Record {
             key: row.key,
             metadata: row.metadata,
         })
-    })
-    .collect()
+    })))
 }

@@ -213,7 +213,10 @@ fn sentence(report: &embed::Report, elapsed: Duration, config: &JobConfig) -> St
         text.push_str(&format!(", {} done before", report.resumed));
     }
     if let Some(join) = &report.metadata {
-        text.push_str(&format!(", {} with metadata", join.joined));
+        text.push_str(&format!(
+            ", {} with metadata",
+            join.joined - join.without_fields
+        ));
     }
     if report.skipped > 0 {
         text.push_str(&format!(", {} left out", report.skipped));

@@ -3,7 +3,9 @@
 mod onnx;
 mod show;
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -19,7 +21,8 @@ use crate::bundle::BundleManifest;
 use crate::error::{Error, ImageFault, Result};
 use crate::image::{self, Picture, Reading, Region};
 use crate::metadata::Metadata;
-use crate::metadata::read::{self, Record};
+use crate::metadata::read::geotiff::GeoTiffOptions;
+use crate::metadata::read::{self, Record, Records};
 
 /// Show what is in a model, an ONNX file, an image or a file of metadata
 #[derive(Debug, Args)]
@@ -30,6 +33,9 @@ pub(super) struct InspectArgs {
     /// Records of a table to show
     #[arg(long, value_name = "N", default_value_t = 5)]
     records: usize,
+    /// Take a TIFF's DateTime for the time of the acquisition: it is that of the file's writing
+    #[arg(long)]
+    datetime_tag: bool,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -58,6 +64,7 @@ enum Found<'a> {
     Onnx(Box<onnx::Onnx>),
     Metadata {
         total: usize,
+        unreadable: usize,
         records: Vec<RecordJson<'a>>,
     },
 }
@@ -67,7 +74,9 @@ pub(super) fn run(args: InspectArgs, terminal: &Terminal) -> Result<Exit> {
     if args.what.is_file() && onnx::is_onnx(&args.what)? {
         onnx::show(&args.what, args.json, &mut out)?;
     } else if args.what.is_file() {
-        file(&args, &mut out)?;
+        let unreadable = file(&args, &mut out)?;
+        out.finish()?;
+        return Ok(Exit::of(unreadable as u64));
     } else {
         let bundle = args
             .zoo
@@ -83,7 +92,8 @@ pub(super) fn run(args: InspectArgs, terminal: &Terminal) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn file(args: &InspectArgs, out: &mut Report) -> Result<()> {
+/// Shows a picture or a file of metadata; how many records could not be read.
+fn file(args: &InspectArgs, out: &mut Report) -> Result<usize> {
     let path = &args.what;
     let picture = match image::read(path, &args.reading.options()?) {
         Ok(picture) => Some(picture),
@@ -93,25 +103,27 @@ fn file(args: &InspectArgs, out: &mut Report) -> Result<()> {
         }) => None,
         Err(error) => return Err(error),
     };
-    let records = match &picture {
-        None => read::from_file(path)?,
-        // Of pictures, GeoTIFFs alone have records; others lack nothing without.
-        Some(_) => read::from_file(path).unwrap_or_default(),
+    let options = GeoTiffOptions {
+        date_time: args.datetime_tag,
     };
-    let shown: Vec<Record> = records
-        .iter()
-        .take(args.records)
-        .map(|record| Record {
-            key: record.key.clone(),
-            metadata: record.metadata.derive_missing(),
-        })
-        .collect();
+    let found = match (read::records_with(path, &options), &picture) {
+        (Ok(records), _) => Listed::of(records, args.records),
+        // Of pictures, GeoTIFFs alone have records; others lack nothing without.
+        (Err(error), Some(_)) => {
+            if is_tiff(path) {
+                tracing::warn!("no metadata: {error}");
+            }
+            Listed::default()
+        }
+        (Err(error), None) => return Err(error),
+    };
+    let shown = &found.shown;
     if args.json {
         let jsons = shown
             .iter()
             .map(|r| RecordJson::of(&r.key, &r.metadata))
             .collect();
-        return out.json(&match &picture {
+        out.json(&match &picture {
             Some(picture) => Found::Image {
                 width: picture.image().width(),
                 height: picture.image().height(),
@@ -120,10 +132,12 @@ fn file(args: &InspectArgs, out: &mut Report) -> Result<()> {
                 records: jsons,
             },
             None => Found::Metadata {
-                total: records.len(),
+                total: found.total,
+                unreadable: found.unreadable,
                 records: jsons,
             },
-        });
+        })?;
+        return Ok(found.unreadable);
     }
     if let Some(picture) = &picture {
         let (width, height) = (picture.image().width(), picture.image().height());
@@ -133,18 +147,64 @@ fn file(args: &InspectArgs, out: &mut Report) -> Result<()> {
         let name = path.display();
         out.line(&format!(
             "{} of metadata in `{name}`",
-            count(records.len(), "record")
+            count(found.total, "record")
         ))?;
     }
-    for record in &shown {
+    if found.unreadable > 0 {
+        let unreadable = count(found.unreadable, "record");
+        out.line(&format!("{unreadable} could not be read"))?;
+    }
+    for record in shown {
         out.line("")?;
         out.table(&["key", &record.key], &record_rows(&record.metadata))?;
     }
-    if shown.len() < records.len() {
-        let more = count(records.len() - shown.len(), "more record");
+    if shown.len() < found.total {
+        let more = count(found.total - shown.len(), "more record");
         out.line(&format!("\n{more}; `--records` shows them"))?;
     }
-    Ok(())
+    Ok(found.unreadable)
+}
+
+/// The records of a file: how many, and the first of them with what they imply.
+#[derive(Default)]
+struct Listed {
+    total: usize,
+    unreadable: usize,
+    shown: Vec<Record>,
+}
+
+impl Listed {
+    fn of(records: Records, most: usize) -> Self {
+        /// Bad records that are named.
+        const LOUD: usize = 5;
+        let mut listed = Listed::default();
+        for record in records {
+            match record {
+                Ok(record) => {
+                    listed.total += 1;
+                    if listed.shown.len() < most {
+                        listed.shown.push(Record {
+                            key: record.key,
+                            metadata: record.metadata.derive_missing(),
+                        });
+                    }
+                }
+                Err(error) => {
+                    listed.unreadable += 1;
+                    if listed.unreadable <= LOUD {
+                        tracing::error!("{error}");
+                    }
+                }
+            }
+        }
+        listed
+    }
+}
+
+fn is_tiff(path: &Path) -> bool {
+    let mut start = [0; 4];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && matches!(start, [b'I', b'I', 42 | 43, 0] | [b'M', b'M', 0, 42 | 43])
 }
 
 fn valid(picture: &Picture) -> f32 {

@@ -20,6 +20,7 @@ use crate::embedder::Embedder;
 use crate::error::{Error, ImageFault, Result};
 use crate::guard::guarded;
 use crate::image::{Bands, ReadOptions, Scale, decode};
+use crate::metadata::FieldSet;
 
 /// Embeds what `config` says. `progress` is called after each batch and can break off; a folder
 /// then resumes like after a kill.
@@ -100,7 +101,10 @@ fn go_through<'s>(
     progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<(Report, Option<Table>)> {
     let inputs = Inputs::open(&config.inputs)?;
-    let mut table = config.metadata.as_ref().map(table::load).transpose()?;
+    let side = facts.arch.metadata.as_ref();
+    let fields = side.map_or(FieldSet::NONE, |side| side.fields);
+    let load = |config| table::load(config, fields);
+    let mut table = config.metadata.as_ref().map(load).transpose()?;
     let listing = match inputs.streamed() {
         true => None,
         false => Some(list(&inputs, config, table.as_mut())?),
@@ -403,11 +407,22 @@ fn warn(found: &Listing, metadata: Option<JoinReport>) {
         tracing::info!("{} files were left aside: no image's name", found.ignored);
     }
     let Some(join) = metadata else { return };
+    if join.unreadable_rows > 0 {
+        let lines = join.unreadable_rows;
+        tracing::warn!("{lines} lines of the table could not be read, and are left out");
+    }
+    if join.without_fields > 0 {
+        tracing::warn!(
+            "{} items have a row without any field that the model reads: their metadata vector is \
+             null",
+            join.without_fields
+        );
+    }
     if join.joined == 0 {
         tracing::warn!("no row of the table belongs to any item: are these the same files?");
     } else if join.items_without_row + join.rows_without_item > 0 {
         tracing::warn!(
-            "{} items have no row in the table ({} for want of a unique file name), {} rows have no item",
+            "{} items have no row in the table ({} for want of a unique path or file name), {} rows have no item",
             join.items_without_row,
             join.ambiguous,
             join.rows_without_item

@@ -1,11 +1,11 @@
 //! Metadata of a table, joined to the items by file name.
 
-use std::collections::HashMap;
-
 use serde::Serialize;
 
 use super::input::Item;
-use crate::metadata::Metadata;
+pub(crate) use crate::metadata::read::names::Match;
+use crate::metadata::read::names::Names;
+use crate::metadata::{FieldSet, Metadata};
 
 /// How a table and the items fitted together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -14,13 +14,19 @@ pub struct JoinReport {
     pub rows: u64,
     /// Items that have a row.
     pub joined: u64,
+    /// Of the items that have a row: those whose row states no field that the model reads, nor
+    /// implies one. Their metadata vector is null.
+    pub without_fields: u64,
     /// Items that have no row.
     pub items_without_row: u64,
     /// Rows that no item belongs to.
     pub rows_without_item: u64,
-    /// Of the items without a row: those whose file name several rows or items have, so that
-    /// only a path could tell which is meant.
+    /// Of the items without a row: those whose path or file name several rows or items have, so
+    /// that only a longer path could tell which is meant.
     pub ambiguous: u64,
+    /// Lines of the table that were left out, each named in the log: they have more or fewer cells
+    /// than the header, or no readable file name. They are not among the rows.
+    pub unreadable_rows: u64,
 }
 
 /// A row: what it says, or what is wrong with it.
@@ -30,81 +36,59 @@ type Row = Result<Metadata, String>;
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     rows: Vec<Row>,
-    by_path: HashMap<String, usize>,
-    by_name: HashMap<String, Named>,
-    /// What the items showed: which rows are matched by a path, and how many share a name.
-    by_path_taken: Vec<bool>,
-    by_name_taken: Vec<u8>,
-}
-
-/// Rows that have a file name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Named {
-    One(usize),
-    Several,
-}
-
-/// The row of an item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Match {
-    Row(usize),
-    Ambiguous,
-    None,
+    names: Names,
+    /// Fields that the model reads.
+    fields: FieldSet,
+    unreadable: u64,
 }
 
 impl Table {
+    /// A table for a model that reads these fields.
+    pub(crate) fn reading(fields: FieldSet) -> Self {
+        Table {
+            fields,
+            ..Table::default()
+        }
+    }
+
     /// Adds a row of a file, in the table's order. `line` is for messages.
     pub(crate) fn add(&mut self, path: &str, row: Row, line: u64) {
-        let path = path.strip_prefix("./").unwrap_or(path);
-        if let Some(first) = self.by_path.get(path) {
-            let first = &mut self.rows[*first];
-            if *first != row {
-                *first = Err(format!(
-                    "the table has several rows for it that differ, the last in line {line}"
-                ));
+        match self.names.add(path) {
+            Ok(_) => self.rows.push(row),
+            Err(first) => {
+                let first = &mut self.rows[first];
+                if *first != row {
+                    *first = Err(format!(
+                        "the table has several rows for it that differ, the last in line {line}"
+                    ));
+                }
             }
-            return;
         }
-        let index = self.rows.len();
-        self.rows.push(row);
-        self.by_path.insert(path.to_owned(), index);
-        self.by_name
-            .entry(file_name(path).to_owned())
-            .and_modify(|named| *named = Named::Several)
-            .or_insert(Named::One(index));
-        self.by_path_taken.push(false);
-        self.by_name_taken.push(0);
+    }
+
+    /// Counts a line that is no row of any file.
+    pub(crate) fn leave_out(&mut self) {
+        self.unreadable += 1;
+    }
+
+    /// Lines that are no rows.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.unreadable
     }
 
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Notes an item, before any is joined: file names join only where they are unique among
-    /// the rows and among the items.
+    /// Notes an item, before any is joined.
     pub(crate) fn note(&mut self, item: &Item) {
-        if let Some(row) = self.exact(item) {
-            self.by_path_taken[row] = true;
-        } else if let Some(Named::One(row)) = self.by_name.get(file_name(item.name())) {
-            let count = &mut self.by_name_taken[*row];
-            *count = count.saturating_add(1);
-        }
+        self.names.note(&item.id);
     }
 
-    /// The row of an item: of the same path, else of the same file name where that is unique.
+    /// The row of an item, by the whole of its id: whether the inputs are one folder or several of
+    /// its folders makes no difference.
     pub(crate) fn find(&self, item: &Item) -> Match {
-        if let Some(row) = self.exact(item) {
-            return Match::Row(row);
-        }
-        match self.by_name.get(file_name(item.name())) {
-            None => Match::None,
-            Some(Named::Several) => Match::Ambiguous,
-            Some(Named::One(row)) if self.by_path_taken[*row] => Match::None,
-            // Never above 1 after all items were noted, and 0 for a stream, whose items nobody
-            // could count before.
-            Some(Named::One(row)) if self.by_name_taken[*row] == 1 => Match::Row(*row),
-            Some(Named::One(_)) => Match::Ambiguous,
-        }
+        self.names.find(&item.id, true)
     }
 
     /// What a row says.
@@ -112,14 +96,16 @@ impl Table {
         &self.rows[index]
     }
 
-    fn exact(&self, item: &Item) -> Option<usize> {
-        let find = |path: &str| self.by_path.get(path.strip_prefix("./").unwrap_or(path));
-        find(&item.id).or_else(|| find(item.name())).copied()
+    /// Whether the model sees anything in a record: a field that it reads, stated or implied.
+    pub(crate) fn is_usable(&self, record: &Metadata) -> bool {
+        let reads = |fields: FieldSet| !fields.intersection(self.fields).is_empty();
+        reads(record.fields()) || reads(record.derive_missing().fields())
     }
-}
 
-fn file_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
+    fn is_without_fields(&self, index: usize) -> bool {
+        let row = self.row(index).as_ref();
+        row.is_ok_and(|record| !self.is_usable(record))
+    }
 }
 
 /// Counts matches as items come.
@@ -134,16 +120,18 @@ impl Counter {
         Counter {
             report: JoinReport {
                 rows: table.len() as u64,
+                unreadable_rows: table.left_out(),
                 ..JoinReport::default()
             },
             used: vec![false; table.len()],
         }
     }
 
-    pub(crate) fn count(&mut self, found: Match) {
+    pub(crate) fn count(&mut self, found: Match, table: &Table) {
         match found {
             Match::Row(row) => {
                 self.report.joined += 1;
+                self.report.without_fields += u64::from(table.is_without_fields(row));
                 self.used[row] = true;
             }
             Match::Ambiguous => {
@@ -168,15 +156,22 @@ mod tests {
 
     use super::super::input::Inputs;
     use super::*;
+    use crate::metadata::Field;
 
     fn matches(table: &mut Table, files: &[&str]) -> (Vec<Match>, JoinReport) {
+        matches_of(table, files, &[""])
+    }
+
+    /// With these folders as the inputs.
+    fn matches_of(table: &mut Table, files: &[&str], roots: &[&str]) -> (Vec<Match>, JoinReport) {
         let dir = tempfile::tempdir().unwrap();
         for file in files {
             let path = dir.path().join(file);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, b"x").unwrap();
         }
-        let inputs = Inputs::open(&[dir.path().to_owned()]).unwrap();
+        let roots: Vec<_> = roots.iter().map(|root| dir.path().join(root)).collect();
+        let inputs = Inputs::open(&roots).unwrap();
         let mut items = Vec::new();
         inputs
             .visit(&mut |item| {
@@ -187,7 +182,7 @@ mod tests {
         items.iter().for_each(|item| table.note(item));
         let mut counter = Counter::new(table);
         let found: Vec<_> = items.iter().map(|item| table.find(item)).collect();
-        found.iter().for_each(|m| counter.count(*m));
+        found.iter().for_each(|m| counter.count(*m, table));
         (found, counter.report())
     }
 
@@ -210,7 +205,9 @@ mod tests {
             joined: 3,
             items_without_row: 1,
             rows_without_item: 1,
-            ambiguous: 0,
+            // Rows without any field at all.
+            without_fields: 3,
+            ..JoinReport::default()
         };
         assert_eq!(report, expected);
     }
@@ -224,6 +221,46 @@ mod tests {
         assert_eq!((report.ambiguous, report.rows_without_item), (2, 1));
         let (found, _) = matches(&mut table(&["1/y.jpg", "2/y.jpg"]), &["a/y.jpg"]);
         assert_eq!(found, [Match::Ambiguous]);
+    }
+
+    #[test]
+    fn one_input_or_several_join_alike() {
+        let files = ["A/x.png", "B/x.png", "B/only.png"];
+        for rows in [
+            &["x.png", "only.png"][..],
+            &["A/x.png", "B/x.png"],
+            &["B/x.png"],
+        ] {
+            let (one, report) = matches_of(&mut table(rows), &files, &[""]);
+            let (two, other) = matches_of(&mut table(rows), &files, &["A", "B"]);
+            // Folders give their names in the order of bytes, which is the same here.
+            assert_eq!((&one, report), (&two, other), "{rows:?}");
+        }
+        let (found, report) = matches_of(&mut table(&["x.png"]), &files, &["A", "B"]);
+        assert_eq!(found, [Match::Ambiguous, Match::None, Match::Ambiguous]);
+        assert_eq!((report.joined, report.ambiguous), (0, 2));
+    }
+
+    #[test]
+    fn rows_without_a_field_that_the_model_reads_are_counted() {
+        let mut table = Table::reading(FieldSet::of(&[Field::CountryCode]));
+        table.add("gsd.png", Ok(Metadata::new().with_gsd(10.0).unwrap()), 2);
+        table.add(
+            "place.png",
+            Ok(Metadata::new().with_location(2.35, 48.86).unwrap()),
+            3,
+        );
+        table.add(
+            "sea.png",
+            Ok(Metadata::new().with_location(-30.0, 30.0).unwrap()),
+            4,
+        );
+        table.add("bad.png", Err("bad".into()), 5);
+        table.leave_out();
+        let files = ["bad.png", "gsd.png", "place.png", "sea.png"];
+        let (_, report) = matches(&mut table, &files);
+        assert_eq!((report.joined, report.without_fields), (4, 2));
+        assert_eq!((report.rows, report.unreadable_rows), (4, 1));
     }
 
     #[test]

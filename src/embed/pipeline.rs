@@ -55,8 +55,8 @@ impl Producer<'_> {
         let listing = inputs.visit(&mut |item| {
             self.escaped += u64::from(item.escaped);
             let found = self.table.map_or(Match::None, |table| table.find(&item));
-            if let Some(counter) = &mut self.counter {
-                counter.count(found);
+            if let (Some(counter), Some(table)) = (&mut self.counter, self.table) {
+                counter.count(found, table);
             }
             if item.index < self.skip {
                 let last = item.index + 1 == self.skip;

@@ -52,7 +52,7 @@ impl Model for MeanColour {
     fn metadata(&self, records: &[Metadata]) -> Result<Vectors> {
         let mut embeds = Array2::zeros((records.len(), 3));
         for (record, mut row) in records.iter().zip(embeds.outer_iter_mut()) {
-            let Some(gsd) = record.gsd() else {
+            let Some(gsd) = record.gsd().filter(|gsd| gsd.x < 9000.0) else {
                 return Err(Error::CaptionTooLong {
                     tokens: 100,
                     limit: 10,
@@ -404,15 +404,17 @@ fn metadata_join_and_bad_rows_cost_only_themselves() {
         );
     }
     let inputs = super::input::Inputs::open(&[folder]).unwrap();
-    let mut table = Table::default();
+    let mut table = Table::reading(FieldSet::GSD);
     let gsd = |metres: f64| Metadata::new().with_gsd(metres).unwrap();
     table.add("a.png", Ok(gsd(2.0)), 2);
     table.add("b.png", Err("column `gsd`: `NaN` is not finite".into()), 3);
     // This one overflows the model's context.
+    table.add("c.png", Ok(gsd(9000.0)), 4);
+    // This one says nothing that the model reads.
     table.add(
-        "c.png",
+        "d.png",
         Ok(Metadata::new().with_cloud_cover(1.0).unwrap()),
-        4,
+        6,
     );
     table.add("white.png", Ok(gsd(3.0)), 5);
     let (model, facts) = model();

@@ -184,7 +184,14 @@ impl Work<'_> {
                 continue;
             };
             match table.row(row) {
-                Ok(metadata) => records.push((place, item.geometry.record_for(metadata, fields))),
+                // Of a record without any field all models say the same: nothing of this picture.
+                Ok(metadata) if !table.is_usable(metadata) => {}
+                Ok(metadata) => {
+                    let seen = item.geometry.record_for(metadata, fields);
+                    if !seen.is_empty() {
+                        records.push((place, seen));
+                    }
+                }
                 Err(reason) => done.skip(item.id.clone(), SkipKind::Metadata, reason.as_str()),
             }
         }

@@ -34,17 +34,34 @@ impl GeoTransform {
             }
             _ => return Ok(None),
         };
-        let map = GeoTransform(numbers);
-        let (width, height) = map.pixel_size();
-        if !numbers.iter().all(|n| n.is_finite()) || width <= 0.0 || height <= 0.0 {
-            return Err("the grid of the picture is degenerate".to_owned());
-        }
+        let map =
+            GeoTransform::from_numbers(numbers).ok_or("the grid of the picture is degenerate")?;
         if !pixel_is_point {
             return Ok(Some(map));
         }
         let (x, y) = map.at(-0.5, -0.5);
         let [a, b, _, d, e, _] = numbers;
         Ok(Some(GeoTransform([a, b, x, d, e, y])))
+    }
+
+    /// The map of `[a, b, c, d, e, f]` (the order of STAC's `proj:transform`); none where
+    /// a number is not finite or a pixel has no size.
+    pub(crate) fn from_numbers(numbers: [f64; 6]) -> Option<Self> {
+        let map = GeoTransform(numbers);
+        let (width, height) = map.pixel_size();
+        let sound = numbers.iter().all(|n| n.is_finite()) && width > 0.0 && height > 0.0;
+        sound.then_some(map)
+    }
+
+    /// The steps along a row and along a column, `[a, b, d, e]`.
+    pub(crate) fn steps(&self) -> [f64; 4] {
+        let [a, b, _, d, e, _] = self.numbers();
+        [a, b, d, e]
+    }
+
+    /// `[a, b, c, d, e, f]`.
+    pub(crate) fn numbers(&self) -> [f64; 6] {
+        self.0
     }
 
     /// The coordinates of a place in the raster, in pixels.

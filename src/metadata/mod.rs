@@ -23,6 +23,7 @@
 mod arbitrary;
 mod caption;
 mod caption_parse;
+pub(crate) mod crs;
 mod derive;
 mod field;
 #[cfg_attr(

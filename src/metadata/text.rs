@@ -49,6 +49,9 @@ impl Metadata {
     }
 
     /// A field as text in full precision; [`set_text`](Metadata::set_text) gives the same value.
+    ///
+    /// Two whole numbers for the axes have brackets, `(10,20)`: without them a reader of tables
+    /// could take the comma for a decimal one.
     pub fn text(&self, field: Field) -> Option<String> {
         match field {
             Field::Gsd => self.gsd.map(axes),
@@ -78,9 +81,13 @@ fn shown(value: Option<impl Display>) -> Option<String> {
 }
 
 fn axes(v: PerAxis) -> String {
-    match v.x == v.y {
-        true => v.x.to_string(),
-        false => format!("{},{}", v.x, v.y),
+    if v.x == v.y {
+        return v.x.to_string();
+    }
+    let text = format!("{},{}", v.x, v.y);
+    match text.contains('.') {
+        true => text,
+        false => format!("({text})"),
     }
 }
 

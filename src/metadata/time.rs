@@ -29,7 +29,8 @@ pub enum TimePrecision {
 ///
 /// A date without a time stays a date: it is never taken for midnight. Parsing takes
 /// `YYYY-MM-DD` and RFC 3339 with any offset (a blank in the place of `T` and seconds left out
-/// are taken as well); a time without `Z` or offset is refused, because it names no moment.
+/// are taken as well); a time without `Z` or offset is refused, because it names no moment. A leap
+/// second, 23:59:60 in UTC, is read as the second before it: clocks of this kind have none.
 /// [`Display`](fmt::Display) gives UTC in the same precision.
 ///
 /// ```
@@ -212,8 +213,15 @@ fn parse(text: &str) -> Result<Timestamp, &'static str> {
     let time = time.strip_prefix(['T', 't', ' ']).ok_or(EXPECTED)?;
     let (clock, offset) = split_offset(time)?;
     let (h, m, s, nanoseconds, precision) = parse_clock(clock)?;
+    let leap = s == 60;
+    let s = if leap { 59 } else { s };
     let time = jiff::civil::Time::new(h, m, s, nanoseconds).map_err(|_| "there is no such time")?;
-    from_civil(date.to_datetime(time), offset, precision)
+    let time = from_civil(date.to_datetime(time), offset, precision)?;
+    let civil = time.civil();
+    match leap && (civil.hour(), civil.minute()) != (23, 59) {
+        true => Err("there is no such time"),
+        false => Ok(time),
+    }
 }
 
 /// The clock's text, and the offset east of UTC in seconds.
@@ -341,6 +349,24 @@ mod tests {
             Timestamp::from_date(2015, 9, 21).unwrap(),
             time("2015-09-21")
         );
+    }
+
+    #[test]
+    fn leap_seconds_are_the_second_before() {
+        for (text, expected) in [
+            ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59Z"),
+            ("2017-01-01T00:59:60+01:00", "2016-12-31T23:59:59Z"),
+            ("2016-12-31T23:59:60.25Z", "2016-12-31T23:59:59.25Z"),
+        ] {
+            assert_eq!(time(text).to_string(), expected);
+        }
+        for text in [
+            "2016-12-31T23:59:61Z",
+            "2016-12-31T22:59:60Z",
+            "2016-12-31T23:59:60+01:00",
+        ] {
+            assert!(text.parse::<Timestamp>().is_err(), "{text}");
+        }
     }
 
     #[test]

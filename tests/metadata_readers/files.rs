@@ -45,6 +45,11 @@ fn files_that_are_nothing_are_named() {
             b"{\"type\": \"Feature\", \"properties\": {}}",
             "neither a STAC item",
         ),
+        (
+            "collection.json",
+            b"{\"type\": \"Collection\", \"stac_version\": \"1.0.0\", \"links\": []}",
+            "it is a STAC collection",
+        ),
         ("bytes", b"\x7fELF\0\0\0", "neither JSON"),
         ("text.jpg", b"just some words", "no column is the key"),
     ] {
@@ -65,6 +70,47 @@ fn files_that_are_nothing_are_named() {
         read::from_file(folder.path()).unwrap_err(),
         Error::Io { .. }
     ));
+}
+
+#[test]
+fn lines_of_items() {
+    let folder = TempDir::new().unwrap();
+    let one = item(json!({"gsd": 1}), json!({})).to_string();
+    let bad = item(json!({"gsd": -1}), json!({})).to_string();
+    let fmow = json!({"img_filename": "x.tif", "gsd": 2}).to_string();
+    let both =
+        json!({"type": "FeatureCollection", "features": [item(json!({"gsd": 3}), json!({}))]});
+    let text = format!("\u{feff}{one}\n\n\u{1e}{fmow}\r\n{both}\n");
+    let path = written(&folder, "items.txt", &text);
+    let records = read::from_file(&path).unwrap();
+    let keys: Vec<&str> = records.iter().map(|r| r.key.as_str()).collect();
+    assert_eq!(keys, ["it", "line 3", "it"]);
+    let gsd: Vec<f64> = records
+        .iter()
+        .map(|r| r.metadata.gsd().unwrap().x)
+        .collect();
+    assert_eq!(gsd, [1.0, 2.0, 3.0]);
+
+    // A bad line is named, and costs no other.
+    let text = format!("{{\"cut\": \n{bad}\n{one}\n[1]\n{one}");
+    let path = written(&folder, "items.ndjson", &text);
+    let records: Vec<_> = read::records(&path).unwrap().collect();
+    assert_eq!(records.iter().filter(|r| r.is_ok()).count(), 2);
+    for (i, reason) in [
+        (0, "not valid JSON"),
+        (1, "gsd"),
+        (3, "neither a STAC item"),
+    ] {
+        let error = records[i].as_ref().unwrap_err();
+        assert_source_error(error, "items.ndjson", Some(i as u64 + 1), reason);
+    }
+    assert!(read::from_file(&path).is_err());
+    // A document over several lines, and one on a single line, are no lines.
+    let pretty = serde_json::to_string_pretty(&item(json!({"gsd": 1}), json!({}))).unwrap();
+    for text in [pretty, format!("{one}\n\n")] {
+        let path = written(&folder, "one.json", text);
+        assert_eq!(read::from_file(&path).unwrap().len(), 1);
+    }
 }
 
 #[test]

@@ -48,13 +48,24 @@ fn fmow_junk_is_absent_and_impossible_values_are_errors() {
     assert_eq!(metadata.text(Field::Gsd).as_deref(), Some("0.7"));
     assert_eq!(metadata.text(Field::Location).as_deref(), Some("11,22"));
 
+    let normalised = json!({"img_filename": "x.tif", "cloud_cover": -1, "sun_azimuth_dbl": -45,
+        "off_nadir_angle_dbl": "-12", "timestamp": "2016-12-31T23:59:60Z"});
+    let metadata = Metadata::from_fmow(&normalised).unwrap();
+    assert_eq!(metadata.cloud_cover(), None);
+    assert_eq!(metadata.sun_azimuth_angle(), Some(315.0));
+    assert_eq!(metadata.off_nadir_angle(), Some(12.0));
+    assert_eq!(
+        metadata.text(Field::Timestamp).as_deref(),
+        Some("2016-12-31T23:59:59Z")
+    );
+
     let text_pair = json!({"img_filename": "x.tif", "coordinates": "[8.5, 47.5]"});
     let metadata = Metadata::from_fmow(&text_pair).unwrap();
     assert_eq!(metadata.text(Field::Location).as_deref(), Some("8.5,47.5"));
 
     for (key, value, field) in [
         ("off_nadir_angle_dbl", json!(120), "off_nadir_angle"),
-        ("cloud_cover", json!(-3), "cloud_cover"),
+        ("cloud_cover", json!(101), "cloud_cover"),
         ("timestamp", json!("yesterday"), "timestamp"),
         ("coordinates", json!("[47.5, 108.5]"), "location"),
     ] {

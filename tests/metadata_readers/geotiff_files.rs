@@ -132,7 +132,7 @@ fn utm_of_the_three_datums_and_both_hemispheres() {
             metadata.fields(),
             FieldSet::of(&[Field::Gsd, Field::Location, Field::UtmZone])
         );
-        assert_eq!(metadata.text(Field::Gsd).as_deref(), Some("10,20"));
+        assert_eq!(metadata.text(Field::Gsd).as_deref(), Some("(10,20)"));
         assert_eq!(metadata.text(Field::UtmZone).as_deref(), Some("32U"));
         assert_location(&metadata, 9.0, 48.995_899_97);
     }
@@ -188,18 +188,14 @@ fn web_mercator_is_brought_to_the_ground() {
 }
 
 #[test]
-fn time_of_the_file() {
+fn time_of_the_file_is_read_where_it_is_asked_for() {
+    let asked = GeoTiffOptions { date_time: true };
+    let read = |file: &Builder| read_from(Cursor::new(file.bytes()), "x.tif", &asked).unwrap();
     let file = Builder::new(2, 2).text(306, "2017:08:31 17:27:54");
-    let time = file.read().unwrap();
+    assert!(file.read().unwrap().is_empty());
     assert_eq!(
-        time.text(Field::Timestamp).as_deref(),
+        read(&file).text(Field::Timestamp).as_deref(),
         Some("2017-08-31T17:27:54Z")
-    );
-    let options = GeoTiffOptions { date_time: false };
-    assert!(
-        read_from(Cursor::new(file.bytes()), "x.tif", &options)
-            .unwrap()
-            .is_empty()
     );
     for other in [
         "last summer",
@@ -207,22 +203,57 @@ fn time_of_the_file() {
         "    ",
         "2017:13:31 17:27:54",
     ] {
-        assert!(
-            Builder::new(2, 2)
-                .text(306, other)
-                .read()
-                .unwrap()
-                .is_empty()
-        );
+        assert!(read(&Builder::new(2, 2).text(306, other)).is_empty());
     }
+}
+
+#[test]
+fn maps_of_many_kinds() {
+    let keys = |code: u16, unit: u16| {
+        [
+            1, 1, 0, 3, 1024, 0, 1, 1, 3072, 0, 1, code, 3076, 0, 1, unit,
+        ]
+    };
+    let read = |code, unit, corner, scale| {
+        Builder::new(64, 64)
+            .grid([scale, scale], corner)
+            .shorts(34735, &keys(code, unit))
+            .read()
+    };
+    // Lambert-93; the centre by pyproj 3.7.2.
+    let metadata = read(2154, 9001, [652_000.0, 6_862_000.0], 10.0).unwrap();
+    let place = metadata.location().unwrap();
+    assert!((place.lon - 2.350_208_9).abs() < 1e-5, "{place:?}");
+    assert!((place.lat - 48.853_394_2).abs() < 1e-5, "{place:?}");
+    let gsd = metadata.gsd().unwrap();
+    // The map is a little longer than the ground there, alike on both axes.
+    assert!((gsd.x - gsd.y).abs() < 1e-6 && (gsd.x - 10.0).abs() < 0.02 && gsd.x != 10.0);
+    assert_eq!(metadata.utm_zone(), None);
+    // New York in feet of the US survey.
+    let metadata = read(2263, 9003, [980_000.0, 200_000.0], 1.0).unwrap();
+    assert!((metadata.gsd().unwrap().x - 0.3048).abs() < 1e-4);
+    // UTM on another datum keeps the grid's number and has a zone.
+    let metadata = read(23031, 9001, [500_000.0, 5_000_000.0], 10.0).unwrap();
+    assert_eq!(metadata.text(Field::Gsd).as_deref(), Some("10"));
+    assert_eq!(metadata.text(Field::UtmZone).as_deref(), Some("31T"));
+    // A unit that is not the system's own, and a place that is none.
+    let error = read(2154, 9002, [652_000.0, 6_862_000.0], 10.0).unwrap_err();
+    assert_source_error(&error, "x.tif", None, "EPSG:2154 in the unit EPSG:9002");
+    let error = read(2154, 9001, [6.5e8, 6e8], 10.0).unwrap_err();
+    assert_source_error(
+        &error,
+        "x.tif",
+        None,
+        "no place in the coordinate system EPSG:2154",
+    );
 }
 
 #[test]
 fn other_systems_are_refused_by_code() {
     for (code, name) in [
-        (3031, "EPSG:3031"),
-        (27700, "EPSG:27700"),
-        (2154, "EPSG:2154"),
+        (26731, "EPSG:26731 is not supported: its datum needs a grid"),
+        (4978, "EPSG:4978"),
+        (9999, "EPSG:9999"),
         (32767, "user-defined"),
     ] {
         let file = Builder::new(2, 2)

@@ -84,7 +84,7 @@ fn stac_gsd_has_an_order() {
     let degrees = json!({"proj:epsg": 4326, "proj:transform": [0.001, 0, 3, 0, -0.001, 4]});
     assert_eq!(gsd(degrees, json!({})), None);
     let radar = json!({"sar:pixel_spacing_range": 10, "sar:pixel_spacing_azimuth": 12});
-    assert_eq!(gsd(radar, json!({})).as_deref(), Some("10,12"));
+    assert_eq!(gsd(radar, json!({})).as_deref(), Some("(10,12)"));
     // Version 1.1 has `bands` with prefixed names.
     let bands = json!({"rgb": {"bands": [
         {"eo:common_name": "red", "eo:center_wavelength": 0.66, "gsd": 4},
@@ -95,6 +95,109 @@ fn stac_gsd_has_an_order() {
         field_of(json!({}), bands, Field::Wavelengths).as_deref(),
         Some("660,550,485")
     );
+}
+
+#[test]
+fn stac_grids_of_assets() {
+    let grid = |code: &str, size: f64| json!({"proj:code": code, "proj:transform": [size, 0, 500000, 0, -size, 5400000], "proj:shape": [64, 64]});
+    let read = |properties, assets| Metadata::from_stac(&item(properties, assets)).unwrap();
+    let zone_and_gsd = |m: &Metadata| (m.text(Field::UtmZone), m.text(Field::Gsd));
+    let some = |zone: &str, gsd: &str| (Some(zone.to_owned()), Some(gsd.to_owned()));
+    // By name, by role, and the best kind before the finest grid.
+    for assets in [
+        json!({"red": grid("EPSG:32632", 10.0), "nir": grid("EPSG:32632", 5.0)}),
+        json!({"visual": grid("EPSG:32632", 10.0)}),
+        json!({"x": {"roles": ["data"], "proj:epsg": 32632, "proj:transform": [10, 0, 5e5, 0, -10, 5.4e6]}}),
+        json!({"x": {"roles": ["data"], "gsd": 10, "proj:projjson": {"id": {"authority": "EPSG", "code": 32632}}}}),
+    ] {
+        assert_eq!(
+            zone_and_gsd(&read(json!({}), assets.clone())),
+            some("32U", "10"),
+            "{assets}"
+        );
+    }
+    // Data that disagree say nothing, nor do quicklooks.
+    for assets in [
+        json!({"a": {"roles": ["data"], "gsd": 10}, "b": {"roles": ["data"], "gsd": 20}}),
+        json!({"preview": {"roles": ["overview", "visual"], "gsd": 320}}),
+    ] {
+        assert_eq!(read(json!({}), assets).gsd(), None);
+    }
+    // The projection of the item, the grid of the asset; Web Mercator is brought to the ground.
+    let asset = json!({"red": {"proj:transform": [10, 0, 0, 0, -10, 0]}});
+    let gsd = read(json!({"proj:epsg": 3857}), asset).gsd();
+    #[cfg(feature = "geotiff")]
+    assert!(gsd.is_some_and(|gsd| (gsd.x - 6.7).abs() < 0.1), "{gsd:?}");
+    #[cfg(not(feature = "geotiff"))]
+    assert_eq!(gsd, None);
+    let degrees = read(
+        json!({"proj:epsg": 4326, "proj:transform": [0.001, 0, 3, 0, -0.002, 4]}),
+        json!({}),
+    );
+    assert_eq!(
+        degrees.text(Field::PixelSize).as_deref(),
+        Some("0.001,0.002")
+    );
+    // A place by the grid alone.
+    let mut placeless = item(json!({}), json!({"red": grid("EPSG:32632", 10.0)}));
+    placeless["bbox"] = Value::Null;
+    let place = Metadata::from_stac(&placeless).unwrap().location();
+    #[cfg(feature = "geotiff")]
+    assert!(place.is_some_and(|p| (p.lon - 9.004).abs() < 1e-3 && (p.lat - 48.75).abs() < 0.01));
+    #[cfg(not(feature = "geotiff"))]
+    assert_eq!(place, None);
+}
+
+#[test]
+fn stac_documents_that_are_no_items() {
+    for (document, kind) in [
+        (
+            json!({"type": "Collection", "stac_version": "1.0.0", "id": "c", "extent": {}}),
+            "a STAC collection",
+        ),
+        (
+            json!({"type": "Catalog", "stac_version": "1.0.0", "id": "c", "links": []}),
+            "a STAC catalogue",
+        ),
+        (
+            json!({"stac_version": "0.9.0", "id": "c", "extent": {}, "links": []}),
+            "a STAC collection",
+        ),
+        (
+            json!({"stac_version": "0.9.0", "id": "c", "links": []}),
+            "a STAC catalogue",
+        ),
+    ] {
+        for read in [Metadata::from_stac, satmip::metadata::read::json_record] {
+            assert_source_error(&read(&document).unwrap_err(), "c", None, kind);
+        }
+    }
+}
+
+#[test]
+fn stac_values_have_one_reading() {
+    let read = |properties| Metadata::from_stac(&item(properties, json!({}))).unwrap();
+    let metadata = read(
+        json!({"view:sun_azimuth": -45, "view:off_nadir": -12, "eo:cloud_cover": -1,
+        "datetime": "2016-12-31T23:59:60Z", "created": "2024-11-05T03:00:00Z"}),
+    );
+    let expected = [
+        (Field::Timestamp, "2016-12-31T23:59:59Z"),
+        (Field::Location, "9,48"),
+        (Field::SunAzimuthAngle, "315"),
+        (Field::OffNadirAngle, "12"),
+    ];
+    assert_eq!(
+        texts(&metadata),
+        expected.map(|(field, text)| (field, text.to_owned()))
+    );
+    for (properties, reason) in [
+        (json!({"platform": 5}), "`platform` is no text"),
+        (json!({"datetime": 2020}), "`datetime` is no text"),
+    ] {
+        let error = Metadata::from_stac(&item(properties, json!({}))).unwrap_err();
+        assert_source_error(&error, "it", None, reason);
+    }
 }
 
 #[test]

@@ -223,6 +223,156 @@ fn bad_rows_are_named_and_the_rest_is_read() {
 }
 
 #[test]
+fn values_have_one_reading() {
+    let metadata = only_row(
+        "file,view:sun_azimuth,view:off_nadir,cloud_cover,timestamp,platform,constellation,wavelengths\n\
+         a,-45,-12,-1,2016-12-31T23:59:60Z,101c,planetscope,\"0.665,0.56,0.49\"\n",
+        &ColumnMap::default(),
+    );
+    let expected = [
+        (Field::Timestamp, "2016-12-31T23:59:59Z"),
+        (Field::Wavelengths, "665,560,490"),
+        (Field::SunAzimuthAngle, "315"),
+        (Field::OffNadirAngle, "12"),
+        (Field::SensorPlatform, "PLANETSCOPE-101C"),
+    ];
+    assert_eq!(
+        texts(&metadata),
+        expected.map(|(field, text)| (field, text.to_owned()))
+    );
+}
+
+#[test]
+fn decimal_commas() {
+    let folder = TempDir::new().unwrap();
+    let read = |name: &str, text: &str| {
+        let path = written(&folder, name, text);
+        let rows = table::rows(&path, &ColumnMap::default()).unwrap();
+        rows.collect::<Vec<_>>()
+    };
+    for (name, text) in [
+        (
+            "s.csv",
+            "file;gsd;lon;lat;cloud_cover\na;1,5;8,5;47,25;12,5\n",
+        ),
+        (
+            "t.tsv",
+            "file\tgsd\tlon\tlat\tcloud_cover\na\t1,5\t8,5\t47,25\t12,5\n",
+        ),
+    ] {
+        let rows = read(name, text);
+        let metadata = &rows[0].as_ref().unwrap().metadata;
+        assert_eq!(metadata.text(Field::Gsd).as_deref(), Some("1.5"));
+        assert_eq!(metadata.text(Field::Location).as_deref(), Some("8.5,47.25"));
+        assert_eq!(metadata.text(Field::CloudCover).as_deref(), Some("12.5"));
+    }
+    // Where commas divide cells, a quoted `1,5` could be two numbers.
+    let rows = read("c.csv", "file,gsd\na,\"1,5\"\nb,\"(1,5)\"\nc,\"1.5,2\"\n");
+    let error = rows[0].as_ref().unwrap_err();
+    assert_source_error(error, "c.csv", Some(2), "write `1.5`, or `(1, 5)`");
+    let gsd = |i: usize| rows[i].as_ref().unwrap().metadata.gsd().unwrap();
+    assert_eq!(
+        (gsd(1).x, gsd(1).y, gsd(2).x, gsd(2).y),
+        (1.0, 5.0, 1.5, 2.0)
+    );
+}
+
+#[test]
+fn a_column_of_midnights_is_one_of_days() {
+    let folder = TempDir::new().unwrap();
+    let times = |rows: &str| {
+        let path = written(&folder, "t.csv", format!("file,datetime\n{rows}"));
+        let rows = table::rows(&path, &ColumnMap::default()).unwrap();
+        let time = |row: table::TableRow| row.metadata.text(Field::Timestamp).unwrap_or_default();
+        rows.flatten().map(time).collect::<Vec<_>>()
+    };
+    // A ragged row and a missing time do not matter.
+    let rows = "a,2021-06-05 00:00:00\nb,2021-06-06T00:00:00Z\nc,\nd,x,y\ne,2021-06-07\n";
+    assert_eq!(times(rows), ["2021-06-05", "2021-06-06", "", "2021-06-07"]);
+    let rows = "a,2021-06-05 00:00:00\nb,2021-06-06 00:00:01\n";
+    assert_eq!(
+        times(rows),
+        ["2021-06-05T00:00:00Z", "2021-06-06T00:00:01Z"]
+    );
+    let many: String = (0..3000)
+        .map(|i| format!("{i},2021-06-05 00:00:00\n"))
+        .collect();
+    assert!(times(&many).iter().all(|time| time == "2021-06-05"));
+    let last = format!("{many}z,2021-06-05 12:00:00\n");
+    assert_eq!(times(&last)[0], "2021-06-05T00:00:00Z");
+    // A stream cannot be read twice: it stands as it is.
+    let csv = "file,datetime\na,2021-06-05 00:00:00\n";
+    let metadata = only_row(csv, &ColumnMap::default());
+    assert_eq!(
+        metadata.text(Field::Timestamp).as_deref(),
+        Some("2021-06-05T00:00:00Z")
+    );
+}
+
+#[test]
+fn ragged_rows_cost_themselves_alone() {
+    let folder = TempDir::new().unwrap();
+    let path = written(&folder, "r.csv", "file,gsd\na,10\nb,10,surplus\nc\nd,10\n");
+    let rows: Vec<_> = table::keyed_rows(&path, &ColumnMap::default())
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let keys: Vec<_> = rows.iter().map(|row| row.key.as_deref()).collect();
+    assert_eq!(keys, [Some("a"), None, None, Some("d")]);
+    let error = rows[1].metadata.as_ref().unwrap_err();
+    assert_source_error(error, "r.csv", Some(3), "3 cells, the header 2");
+    let table = MetadataTable::open(&path, &ColumnMap::default(), BadRows::PutAside).unwrap();
+    assert_eq!((table.len(), table.refused().len()), (2, 2));
+    // Damage to the file itself is no bad row, whatever is put aside.
+    let open = format!("file,gsd\na,1\nb,\"{}", "x".repeat(3 << 20));
+    let path = written(&folder, "open.csv", open);
+    let error = MetadataTable::open(&path, &ColumnMap::default(), BadRows::PutAside).unwrap_err();
+    assert_source_error(&error, "open.csv", None, "a record is longer than");
+}
+
+#[test]
+fn places_by_outline_box_and_grid() {
+    let place = |csv: &str| only_row(csv, &ColumnMap::default()).text(Field::Location);
+    assert_eq!(
+        place("file,geometry\na,POINT (8.5 47.5)\n").as_deref(),
+        Some("8.5,47.5")
+    );
+    assert_eq!(
+        place("file,bbox,geometry\na,\"[8, 47, 9, 48]\",POINT (1 1)\n").as_deref(),
+        Some("8.5,47.5")
+    );
+    // What the row says itself comes first, and an outline that is not needed is not read.
+    assert_eq!(
+        place("file,lon,lat,geometry\na,1,2,POLYGON ((broken\n").as_deref(),
+        Some("1,2")
+    );
+    // Boxes of pixels, and other things that are called so.
+    assert_eq!(place("file,gsd,bbox\na,1,\"[8, 47, 9, 48]\"\n"), None);
+    assert_eq!(
+        place("file,gsd,geometry\na,1,\"[(135, 522), (245, 522)]\"\n"),
+        None
+    );
+    let error = table_rows(
+        b"file,geometry\na,POINT (500000 5000000)\n",
+        &ColumnMap::default(),
+    )
+    .unwrap()
+    .remove(0)
+    .unwrap_err();
+    assert_source_error(&error, "t.csv", Some(2), "column `geometry`");
+    let ignoring = ColumnMap::default().ignoring("geometry");
+    let metadata = only_row("file,gsd,geometry\na,1,POINT (500000 5000000)\n", &ignoring);
+    assert_eq!(metadata.fields(), FieldSet::GSD);
+
+    let metadata = only_row(
+        "file,lon,lat,proj:code,proj:transform\na,3,48,EPSG:32631,\"[10.0, 0.0, 500000.0, 0.0, -10.0, 5400000.0]\"\n",
+        &ColumnMap::default(),
+    );
+    assert_eq!(metadata.text(Field::Gsd).as_deref(), Some("10"));
+    assert_eq!(metadata.text(Field::UtmZone).as_deref(), Some("31U"));
+}
+
+#[test]
 fn duplicate_keys() {
     let folder = TempDir::new().unwrap();
     let path = written(&folder, "d.csv", "file,gsd\na,1\n./a,2\nb,3\n");

@@ -20,6 +20,8 @@ pub(crate) struct Gathered {
     /// The metadata of each id as the model sees them, where a table has some that it reads.
     pub(crate) metadata: Vec<Option<Metadata>>,
     pub(crate) skipped: Vec<Skipped>,
+    /// How many of them have a row without any field that the model reads, and so no metadata.
+    pub(crate) without_fields: usize,
     matches: Vec<Match>,
     geometries: Vec<Geometry>,
     pub(super) tally: Tally,
@@ -49,6 +51,14 @@ impl Gathered {
                     continue;
                 }
             };
+            if metadata
+                .as_ref()
+                .is_ok_and(|record| !table.is_usable(record))
+            {
+                self.without_fields += 1;
+                self.metadata.push(None);
+                continue;
+            }
             if let Err(reason) = metadata {
                 self.skipped.push(Skipped {
                     id: id.clone(),

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::json::is_missing;
-use super::projection::{Projection, utm_zone};
-use super::{platform, short, table, time_text};
+use super::footprint::Frame;
+use super::normalise::is_missing;
+use super::row::{Parts, Style};
+use super::{names, short};
 use crate::error::{Error, Result};
 use crate::metadata::{Field, Metadata};
 
@@ -26,8 +27,30 @@ pub enum Column {
     Longitude,
     /// Latitude of the centre, degrees.
     Latitude,
-    /// EPSG code of the picture's projection; those of UTM tell the zone.
+    /// EPSG code of the picture's projection, `32631` or `EPSG:32631`; those of UTM tell the zone,
+    /// and it says what [`Column::Transform`] means. Codes of other authorities are left aside.
     Epsg,
+    /// The six or nine numbers of `proj:transform`, in the projection of [`Column::Epsg`]: the gsd
+    /// where no column states it (the pixel_size where the projection is in degrees).
+    Transform,
+    /// Rows and columns of the picture, as in `proj:shape`: with the transform, its centre.
+    Shape,
+    /// Box around the picture in degrees: west, south, east, north, as a list or a struct of `xmin`,
+    /// `ymin`, `xmax`, `ymax`. Its centre is the location where no column states it. Found by itself
+    /// only beside an outline: boxes of other tables are of pixels.
+    Bbox,
+    /// Outline of the picture in degrees: well-known binary or text, or GeoJSON. Read where neither
+    /// location nor box is there; what is none of these says nothing. Of a GeoParquet file, its
+    /// primary column, in whatever system of coordinates the file says.
+    Geometry,
+    /// Constellation of the platform, which some platforms' names need.
+    Constellation,
+    /// Angle between the sun and the zenith, degrees, where no column has the sun's elevation.
+    SunZenith,
+    /// Start of the acquisition: with the end, its middle is the time where no column states it.
+    Start,
+    /// End of the acquisition.
+    End,
 }
 
 impl Column {
@@ -41,7 +64,28 @@ impl Column {
             Column::Longitude,
             Column::Latitude,
             Column::Epsg,
+            Column::Transform,
+            Column::Shape,
+            Column::Bbox,
+            Column::Geometry,
+            Column::Constellation,
+            Column::SunZenith,
+            Column::Start,
+            Column::End,
         ])
+    }
+
+    /// Whether it says something of the picture by itself, or only beside other columns.
+    fn stands_alone(self) -> bool {
+        !matches!(self, Column::Constellation | Column::Shape)
+    }
+
+    /// Whether its own name is too common a word to be found without being asked for.
+    fn needs_alias(self) -> bool {
+        matches!(
+            self,
+            Column::Transform | Column::Shape | Column::Start | Column::End
+        )
     }
 
     /// The name, for example `longitude`; fields have their own.
@@ -55,6 +99,14 @@ impl Column {
             Column::Longitude => "longitude",
             Column::Latitude => "latitude",
             Column::Epsg => "epsg",
+            Column::Transform => "transform",
+            Column::Shape => "shape",
+            Column::Bbox => "bbox",
+            Column::Geometry => "geometry",
+            Column::Constellation => "constellation",
+            Column::SunZenith => "sun_zenith",
+            Column::Start => "start",
+            Column::End => "end",
         }
     }
 
@@ -64,14 +116,23 @@ impl Column {
             Column::Field(field) => match field {
                 Field::Gsd => &["eo:gsd", "ground_sample_distance"],
                 Field::Timestamp => &["datetime", "acquired", "acquisition_date", "date"],
-                Field::UtmZone => &["utm"],
+                Field::UtmZone => &["utm", "s2:mgrs_tile", "grid:code"],
                 Field::CountryCode => &["iso_a3"],
                 Field::CloudCover => &["eo:cloud_cover"],
                 Field::TargetAzimuthAngle => &["view:azimuth", "target_azimuth"],
-                Field::SunAzimuthAngle => &["view:sun_azimuth", "sun_azimuth", "eo:sun_azimuth"],
-                Field::SunElevationAngle => {
-                    &["view:sun_elevation", "sun_elevation", "eo:sun_elevation"]
-                }
+                Field::SunAzimuthAngle => &[
+                    "view:sun_azimuth",
+                    "sun_azimuth",
+                    "eo:sun_azimuth",
+                    "s2:mean_solar_azimuth",
+                    "landsat:sun_azimuth",
+                ],
+                Field::SunElevationAngle => &[
+                    "view:sun_elevation",
+                    "sun_elevation",
+                    "eo:sun_elevation",
+                    "landsat:sun_elevation",
+                ],
                 Field::OffNadirAngle => &["view:off_nadir", "off_nadir", "eo:off_nadir"],
                 Field::SensorPlatform => &["platform", "eo:platform", "sensor_platform_name"],
                 Field::MultispectralGsd
@@ -82,7 +143,14 @@ impl Column {
             },
             Column::Longitude => &["lon", "lng", "long"],
             Column::Latitude => &["lat"],
-            Column::Epsg => &["proj:epsg"],
+            Column::Epsg => &["proj:epsg", "proj:code"],
+            Column::Transform => &["proj:transform"],
+            Column::Shape => &["proj:shape"],
+            Column::Geometry => &["geom", "wkb_geometry"],
+            Column::SunZenith => &["view:sun_zenith", "s2:mean_solar_zenith"],
+            Column::Start => &["start_datetime"],
+            Column::End => &["end_datetime"],
+            Column::Bbox | Column::Constellation => &[],
             Column::GsdX | Column::GsdY | Column::PixelSizeX | Column::PixelSizeY => &[],
         }
     }
@@ -110,7 +178,12 @@ impl FromStr for Column {
 /// `view:sun_azimuth`, `platform`, ...; letters may be of either case), whichever is there, and
 /// the key from the first of `file`, `path`, `filename`, `file_name`, `image`, `key` and `id`.
 /// Of a field and its parts (`location` with `longitude` and `latitude`) the parts win; a zone
-/// that is a bare number takes its band from the latitude.
+/// that is a bare number takes its band from the latitude. Of the ways to say a place, longitude and
+/// latitude come first, then `location`, `bbox`, `geometry`, and the centre of the grid.
+///
+/// A table of STAC items (stac-geoparquet) is read by the same names: `geometry`, `bbox`,
+/// `proj:code` (or `proj:epsg`), `proj:transform`, `proj:shape`, `view:*` and so on. Its assets are
+/// not.
 ///
 /// ```
 /// use satmip::metadata::read::{Column, ColumnMap, CsvReader};
@@ -135,6 +208,8 @@ pub struct ColumnMap {
     without: Vec<Column>,
     /// Headers whose cells are handed on as text.
     texts: Vec<String>,
+    /// Headers that are treated as if they were not there.
+    ignored: Vec<String>,
     aliases: bool,
     clamp_cloud_cover: bool,
 }
@@ -166,6 +241,7 @@ impl ColumnMap {
             named: Vec::new(),
             without: Vec::new(),
             texts: Vec::new(),
+            ignored: Vec::new(),
             aliases: false,
             clamp_cloud_cover: false,
         }
@@ -220,6 +296,13 @@ impl ColumnMap {
         self
     }
 
+    /// Treats the column of this header as if it were not there, for every field and for the key.
+    #[must_use]
+    pub fn ignoring(mut self, header: impl Into<String>) -> Self {
+        self.ignored.push(header.into());
+        self
+    }
+
     /// Takes a cloud cover above 100 percent as 100, instead of refusing the row.
     #[must_use]
     pub fn clamp_cloud_cover(mut self, clamp: bool) -> Self {
@@ -229,6 +312,7 @@ impl ColumnMap {
 
     /// Finds the columns of a table; the reason when one is missing or stands there twice.
     pub(super) fn resolve(&self, header: &[String]) -> Result<Columns, String> {
+        let header = &self.without_ignored(header)[..];
         let key = if self.key.is_empty() {
             let found = KEYS.iter().find_map(|name| find(header, name).transpose());
             vec![found.unwrap_or_else(|| {
@@ -240,7 +324,8 @@ impl ColumnMap {
             keys.collect::<Result<_, _>>()?
         };
         let columns = self.resolve_without_key(header)?;
-        if columns.columns.is_empty() && columns.texts.iter().all(Option::is_none) {
+        let alone = |(column, _): &(Column, usize)| column.stands_alone();
+        if !columns.columns.iter().any(alone) && columns.texts.iter().all(Option::is_none) {
             return Err("no column holds metadata".to_owned());
         }
         Ok(Columns { key, ..columns })
@@ -248,6 +333,7 @@ impl ColumnMap {
 
     /// As [`ColumnMap::resolve`] for names that stand for one record, which has no key.
     pub(super) fn resolve_without_key(&self, header: &[String]) -> Result<Columns, String> {
+        let header = &self.without_ignored(header)[..];
         let mut columns = Vec::new();
         for column in Column::all() {
             if self.without.contains(&column) {
@@ -257,6 +343,7 @@ impl ColumnMap {
             let at = match named {
                 Some((_, name)) => Some(required(header, name)?),
                 None if self.aliases => std::iter::once(column.name())
+                    .filter(|_| !column.needs_alias())
                     .chain(column.aliases().iter().copied())
                     .find_map(|name| find(header, name).transpose())
                     .transpose()?,
@@ -266,14 +353,51 @@ impl ColumnMap {
                 columns.push((column, at));
             }
         }
+        // Tables of objects in pictures have boxes of pixels: a box is one of degrees beside an
+        // outline, as in STAC, or where it is said to be.
+        let outlined = columns
+            .iter()
+            .any(|(column, _)| *column == Column::Geometry);
+        let named = |wanted| self.named.iter().any(|(column, _)| *column == wanted);
+        if !outlined && !named(Column::Bbox) {
+            columns.retain(|(column, _)| *column != Column::Bbox);
+        }
         let texts = self.texts.iter().map(|name| find(header, name));
         Ok(Columns {
             key: Vec::new(),
             columns,
             texts: texts.collect::<Result<_, _>>()?,
             header: header.to_vec(),
-            clamp_cloud_cover: self.clamp_cloud_cover,
+            style: Style {
+                clamp_cloud_cover: self.clamp_cloud_cover,
+                ..Style::default()
+            },
+            frame: Ok(Frame::Degrees),
         })
+    }
+
+    /// The headers, with nothing in the place of those that are left aside.
+    fn without_ignored(&self, header: &[String]) -> Vec<String> {
+        let kept = |name: &String| match self.ignored.contains(name) {
+            true => String::new(),
+            false => name.clone(),
+        };
+        header.iter().map(kept).collect()
+    }
+
+    /// The map with this header as the outline, where it says nothing else of outlines.
+    #[cfg(feature = "parquet")]
+    pub(super) fn with_primary_geometry(&self, header: &str) -> Self {
+        let asked = self
+            .named
+            .iter()
+            .any(|(column, _)| *column == Column::Geometry);
+        let left_out = self.without.contains(&Column::Geometry)
+            || self.ignored.iter().any(|name| name == header);
+        match self.aliases && !asked && !left_out {
+            true => self.clone().with(Column::Geometry, header),
+            false => self.clone(),
+        }
     }
 }
 
@@ -313,10 +437,47 @@ pub(super) struct Columns {
     columns: Vec<(Column, usize)>,
     texts: Vec<Option<usize>>,
     header: Vec<String>,
-    clamp_cloud_cover: bool,
+    /// How the table writes its values.
+    pub(super) style: Style,
+    /// The coordinates of outlines and boxes, or why they cannot be used.
+    pub(super) frame: Result<Frame, String>,
 }
 
 impl Columns {
+    /// Reads the times of the table as days, and says so.
+    pub(super) fn take_days(&mut self, days: bool, origin: &str) {
+        self.style.days = days;
+        if let Some(at) = self
+            .position(Column::Field(Field::Timestamp))
+            .filter(|_| days)
+        {
+            let column = self.header(at);
+            tracing::warn!(
+                "{origin}: every time of column `{column}` is a midnight: they are taken as dates, \
+                 without a time of day"
+            );
+        }
+    }
+
+    /// Where a column stands in the table.
+    pub(super) fn position(&self, wanted: Column) -> Option<usize> {
+        let found = self.columns.iter().find(|(column, _)| *column == wanted);
+        found.map(|(_, at)| *at)
+    }
+
+    /// The header of a column.
+    pub(super) fn header(&self, at: usize) -> &str {
+        self.header.get(at).map_or("", String::as_str)
+    }
+
+    /// Whether the place of a row can only come from its outline or box.
+    #[cfg(feature = "parquet")]
+    pub(super) fn place_by_outline(&self) -> bool {
+        let has = |column| self.position(column).is_some();
+        let stated = has(Column::Longitude) || has(Column::Field(Field::Location));
+        !stated && (has(Column::Geometry) || has(Column::Bbox))
+    }
+
     /// The positions of all columns that are read.
     #[cfg(feature = "parquet")]
     pub(super) fn positions(&self) -> Vec<usize> {
@@ -345,7 +506,7 @@ impl Columns {
             if i > 0 {
                 key.push('/');
             }
-            key.push_str(if i == 0 { table::plain(part) } else { part });
+            key.push_str(if i == 0 { names::plain(part) } else { part });
         }
         let text = |at: &Option<usize>| match at {
             Some(at) => Ok(Some(read(*at)?.trim().to_owned())),
@@ -364,13 +525,34 @@ impl Columns {
         &self,
         cell: impl Fn(usize) -> Result<&'a str, String>,
     ) -> Result<Metadata, String> {
-        let mut parts = Parts::default();
+        let mut parts = Parts::new(&self.style);
+        let read = |at: usize| match cell(at) {
+            Ok(text) => Ok(Some(text.trim()).filter(|text| !is_missing(text))),
+            Err(reason) => Err(self.named(at, reason)),
+        };
+        if let Some(at) = self.position(Column::Constellation) {
+            parts.constellation = read(at)?;
+        }
         for (column, at) in &self.columns {
-            let text = cell(*at).map_err(|reason| self.named(*at, reason))?.trim();
-            if !is_missing(text) {
+            // Read only where it is needed: an outline may be long, and wrong where no one asks.
+            if matches!(column, Column::Geometry | Column::Bbox) {
+                continue;
+            }
+            if let Some(text) = read(*at)? {
                 parts
-                    .take(*column, text, self.clamp_cloud_cover)
+                    .take(*column, text)
                     .map_err(|reason| self.named(*at, reason))?;
+            }
+        }
+        for column in [Column::Bbox, Column::Geometry] {
+            let Some(at) = self.position(column).filter(|_| !parts.is_placed()) else {
+                continue;
+            };
+            if let Some(text) = read(at)? {
+                let frame = self.frame.as_ref().map_err(|e| self.named(at, e.clone()))?;
+                parts
+                    .outline(column, text, frame)
+                    .map_err(|reason| self.named(at, reason))?;
             }
         }
         parts.finish()
@@ -378,103 +560,5 @@ impl Columns {
 
     fn named(&self, at: usize, reason: String) -> String {
         format!("column `{}`: {reason}", short(&self.header[at]))
-    }
-}
-
-/// A row while it is read: fields that come in parts are put together at the end.
-#[derive(Default)]
-struct Parts {
-    metadata: Metadata,
-    gsd: (Option<f64>, Option<f64>),
-    pixel_size: (Option<f64>, Option<f64>),
-    location: (Option<f64>, Option<f64>),
-    zone: Option<u8>,
-    projection: Option<Projection>,
-}
-
-impl Parts {
-    fn take(&mut self, column: Column, text: &str, clamp: bool) -> Result<(), String> {
-        let number = || {
-            let number: f64 = text
-                .parse()
-                .map_err(|_| format!("`{}` is no number", short(text)))?;
-            let finite = number.is_finite().then_some(number);
-            finite.ok_or_else(|| format!("`{}` is not finite", short(text)))
-        };
-        match column {
-            Column::Field(field) => {
-                return self.field(field, text, clamp).map_err(|e| e.to_string());
-            }
-            Column::GsdX => self.gsd.0 = Some(number()?),
-            Column::GsdY => self.gsd.1 = Some(number()?),
-            Column::PixelSizeX => self.pixel_size.0 = Some(number()?),
-            Column::PixelSizeY => self.pixel_size.1 = Some(number()?),
-            Column::Longitude => self.location.0 = Some(number()?),
-            Column::Latitude => self.location.1 = Some(number()?),
-            Column::Epsg => {
-                let code = number()?;
-                if code.fract() != 0.0 || !(0.0..=f64::from(u32::MAX)).contains(&code) {
-                    return Err(format!("`{}` is no EPSG code", short(text)));
-                }
-                self.projection = Projection::from_epsg(code as u32);
-            }
-        }
-        Ok(())
-    }
-
-    fn field(&mut self, field: Field, text: &str, clamp: bool) -> Result<()> {
-        let metadata = &mut self.metadata;
-        match field {
-            Field::Timestamp => metadata.set_timestamp(&time_text::rfc3339(text)),
-            Field::SensorPlatform => metadata.set_sensor_platform(&platform::canonical(text)),
-            Field::CloudCover
-                if clamp
-                    && text
-                        .parse()
-                        .is_ok_and(|percent: f64| percent > 100.0 && percent.is_finite()) =>
-            {
-                metadata.set_cloud_cover(100.0)
-            }
-            // A bare number, as `46` or `46.0`, waits for the latitude.
-            Field::UtmZone => match text.parse::<f64>() {
-                Ok(zone) if zone.fract() == 0.0 && (1.0..=60.0).contains(&zone) => {
-                    self.zone = Some(zone as u8);
-                    Ok(())
-                }
-                _ => metadata.set_utm_zone(text),
-            },
-            field => metadata.set_text(field, text),
-        }
-    }
-
-    fn finish(mut self) -> Result<Metadata, String> {
-        let metadata = &mut self.metadata;
-        let both = |names: &str, parts| match parts {
-            (Some(x), Some(y)) => Ok(Some((x, y))),
-            (None, None) => Ok(None),
-            _ => Err(format!("one of {names} is there without the other")),
-        };
-        if let Some(gsd) = both("`gsd_x` and `gsd_y`", self.gsd)? {
-            metadata.set_gsd(gsd).map_err(|e| e.to_string())?;
-        }
-        if let Some(size) = both("`pixel_size_x` and `pixel_size_y`", self.pixel_size)? {
-            metadata.set_pixel_size(size).map_err(|e| e.to_string())?;
-        }
-        if let Some((lon, lat)) = both("longitude and latitude", self.location)? {
-            metadata.set_location(lon, lat).map_err(|e| e.to_string())?;
-        }
-        let latitude = metadata.location().map(|place| place.lat);
-        if metadata.utm_zone().is_none()
-            && let Some(latitude) = latitude
-        {
-            let zone = match self.zone {
-                Some(zone) => utm_zone(zone, latitude),
-                None => self.projection.and_then(|p| p.utm_zone(latitude)),
-            };
-            if let Some(zone) = zone {
-                metadata.set_utm_zone(&zone).map_err(|e| e.to_string())?;
-            }
-        }
-        Ok(self.metadata)
     }
 }

@@ -1,8 +1,8 @@
 //! Flat JSON objects: one key for each field, named as a table's columns are.
 //!
 //! `{"gsd": 0.5, "lon": 8.58, "lat": 47.45, "datetime": "2015-09-21T15:30:08Z"}`: the keys are those
-//! of [`ColumnMap::default`], the values texts, numbers or lists of numbers. Other keys are left
-//! aside, so that the object may hold more than metadata.
+//! of [`ColumnMap::default`], the values texts, numbers or lists of numbers, `geometry` may be
+//! GeoJSON. Other keys are left aside, so that the object may hold more than metadata.
 
 use serde_json::Value;
 
@@ -41,8 +41,10 @@ fn cell(value: &Value) -> Result<String, String> {
         Value::Number(number) => Ok(number.to_string()),
         Value::Array(items) if items.iter().all(Value::is_number) => {
             let items: Vec<String> = items.iter().map(Value::to_string).collect();
-            Ok(items.join(","))
+            Ok(format!("[{}]", items.join(",")))
         }
+        // A geometry, or a box by its sides.
+        Value::Object(_) => Ok(value.to_string()),
         _ => Err("the value is no text, number or list of numbers".into()),
     }
 }
@@ -74,6 +76,23 @@ mod tests {
             .unwrap();
         assert_eq!(record, expected);
         assert!(read(&json!({"caption": "x"})).unwrap().is_empty());
+        let outlined = read(&json!({
+            "geometry": {"type": "Point", "coordinates": [8.5, 47.5]}, "proj:code": "EPSG:32632",
+            "sun_azimuth": -45, "off_nadir": "-12", "cloud_cover": -1,
+        }));
+        let expected = Metadata::new()
+            .with_location(8.5, 47.5)
+            .unwrap()
+            .with_utm_zone("32T")
+            .unwrap()
+            .with_sun_azimuth_angle(315.0)
+            .unwrap()
+            .with_off_nadir_angle(12.0)
+            .unwrap();
+        assert_eq!(outlined.unwrap(), expected);
+        // Boxes of pixels, outlines of something else.
+        let pixels = read(&json!({"bbox": [10, 20, 30, 40], "gsd": 1})).unwrap();
+        assert_eq!(pixels.fields(), FieldSet::GSD);
     }
 
     #[test]
@@ -90,6 +109,7 @@ mod tests {
             (json!([1]), "no object"),
             (json!({"gsd": {"x": 1}}), "`gsd`"),
             (json!({"gsd": true}), "`gsd`"),
+            (json!({"gsd": "1,5"}), "`(1, 5)`"),
             (json!({"lon": 8.0}), "longitude"),
             (json!({"lon": "NaN", "lat": 3}), "`lon`"),
         ] {

@@ -13,15 +13,16 @@
 //! | `sensor_platform_name` | sensor_platform |
 //!
 //! Some records lack keys, and some have `NA` or other words in place of numbers: such fields are
-//! absent. So are country codes that are none of ISO 3166-1, which fMoW is known to have. A number
-//! that is out of range is an error.
+//! absent, other than in [any other source](super). So are country codes that are none of ISO 3166-1,
+//! which fMoW is known to have. A number that is out of range is an error.
 
 use serde_json::Value;
 
 use super::json::{self, Object};
-use super::{footprint, platform, time_text, unreadable};
+use super::normalise::{self, Source};
+use super::{footprint, unreadable};
 use crate::error::Result;
-use crate::metadata::Metadata;
+use crate::metadata::{Field, Metadata};
 
 /// Whether a document looks like an fMoW record.
 pub fn is_fmow(document: &Value) -> bool {
@@ -48,53 +49,48 @@ pub fn read(document: &Value) -> Result<Metadata> {
 }
 
 fn fields(record: &Object) -> Result<Metadata> {
+    /// Fields of one number, by the keys that state them, first hit first.
+    const NUMBERS: [(Field, &[&str]); 7] = [
+        (Field::Gsd, &["gsd", "pan_resolution_dbl"]),
+        (Field::MultispectralGsd, &["multi_resolution_dbl"]),
+        (Field::CloudCover, &["cloud_cover"]),
+        (Field::TargetAzimuthAngle, &["target_azimuth_dbl"]),
+        (Field::SunAzimuthAngle, &["sun_azimuth_dbl"]),
+        (Field::SunElevationAngle, &["sun_elevation_dbl"]),
+        (Field::OffNadirAngle, &["off_nadir_angle_dbl"]),
+    ];
+    const TEXTS: [(Field, &str); 4] = [
+        (Field::Timestamp, "timestamp"),
+        (Field::UtmZone, "utm"),
+        (Field::ScanDirection, "scan_direction"),
+        (Field::SensorPlatform, "sensor_platform_name"),
+    ];
+    let source = Source::default();
     let mut metadata = Metadata::new();
-    let number = |key| json::number(record, key);
-    if let Some(gsd) = number("gsd").or(number("pan_resolution_dbl")) {
-        metadata.set_gsd(gsd)?;
+    let number = |key: &str| json::number(record, key);
+    for (field, keys) in NUMBERS {
+        if let Some(value) = keys.iter().find_map(|key| number(key)) {
+            normalise::number(&mut metadata, field, value, &source)?;
+        }
     }
-    if let Some(gsd) = number("multi_resolution_dbl") {
-        metadata.set_multispectral_gsd(gsd)?;
+    for (field, key) in TEXTS {
+        if let Some(value) = json::text(record, key) {
+            normalise::text(&mut metadata, field, value, &source)?;
+        }
     }
     if let (Some(width), Some(height)) = (number("mean_pixel_width"), number("mean_pixel_height")) {
-        metadata.set_pixel_size((width, height))?;
-    }
-    if let Some(time) = json::text(record, "timestamp") {
-        metadata.set_timestamp(&time_text::rfc3339(time))?;
+        let size = [width, height];
+        normalise::numbers(&mut metadata, Field::PixelSize, &size, &source)?;
     }
     if let Some((lon, lat)) = centre(record) {
         metadata.set_location(lon, lat)?;
-    }
-    if let Some(zone) = json::text(record, "utm") {
-        metadata.set_utm_zone(zone)?;
     }
     if let Some(code) = json::text(record, "country_code") {
         // The field stays empty when the code is not one of ISO 3166-1.
         let _ = metadata.set_country_code(code);
     }
-    if let Some(percent) = number("cloud_cover") {
-        metadata.set_cloud_cover(percent)?;
-    }
-    if let Some(direction) = json::text(record, "scan_direction") {
-        metadata.set_scan_direction(direction)?;
-    }
     if let Some(wavelengths) = wavelengths(record) {
-        metadata.set_wavelengths(&wavelengths)?;
-    }
-    if let Some(angle) = number("target_azimuth_dbl") {
-        metadata.set_target_azimuth_angle(angle)?;
-    }
-    if let Some(angle) = number("sun_azimuth_dbl") {
-        metadata.set_sun_azimuth_angle(angle)?;
-    }
-    if let Some(angle) = number("sun_elevation_dbl") {
-        metadata.set_sun_elevation_angle(angle)?;
-    }
-    if let Some(angle) = number("off_nadir_angle_dbl") {
-        metadata.set_off_nadir_angle(angle)?;
-    }
-    if let Some(name) = json::text(record, "sensor_platform_name") {
-        metadata.set_sensor_platform(&platform::canonical(name))?;
+        normalise::numbers(&mut metadata, Field::Wavelengths, &wavelengths, &source)?;
     }
     Ok(metadata)
 }

@@ -1,50 +1,44 @@
 //! Tags of GeoTIFF files: where the picture lies and how large its pixels are.
 //!
 //! OGC GeoTIFF standard 1.1 (OGC 19-008r4). Read are ModelPixelScale with one ModelTiepoint, or
-//! ModelTransformation; the GeoKeys that name the coordinate system; and DateTime. Pixels are not
-//! touched, so the compression does not matter.
+//! ModelTransformation; and the GeoKeys that name the coordinate system by its EPSG code. Pixels are
+//! not touched, so the compression does not matter.
 //!
-//! | coordinate system | EPSG | gives |
-//! |---|---|---|
-//! | WGS84, NAD83, ETRS89 in degrees | 4326, 4269, 4258 | location, pixel_size |
-//! | UTM on WGS84, NAD83, ETRS89 | 326xx, 327xx, 269xx, 258xx | location, gsd, utm_zone |
-//! | Web Mercator | 3857 | location, gsd |
+//! | coordinate system | gives |
+//! |---|---|
+//! | degrees or grads | location, pixel_size in degrees |
+//! | UTM | location, gsd as the grid states it, utm_zone |
+//! | any other map | location, gsd on the ground at the picture's centre |
 //!
-//! The datums differ by less than 2.5 m and are taken as one (our choice). The gsd of UTM is the
-//! grid's, as the file states it; the scale of a zone differs from 1 by at most 0.1 percent. The
-//! gsd of Web Mercator is brought to the ground at the picture's centre. A file in any other
-//! system is an error that names its EPSG code; a TIFF without any reference to the ground is
-//! none, and has no location.
+//! Some 6,000 codes are known. A file in a system that is not, or that has no code, is an error that
+//! names it; a TIFF without any reference to the ground is none, and has no location.
+//!
+//! TIFF's DateTime is the time when the file was written, and not read unless
+//! [`GeoTiffOptions::date_time`] asks for it.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
-use proj4rs::proj::Proj;
 use tiff::decoder::Decoder;
 use tiff::decoder::ifd::Value;
 use tiff::tags::Tag;
 
-use super::projection::Projection;
+use super::grid;
 use super::{caused, time_text, unreadable};
 use crate::error::{Error, Result};
+use crate::metadata::crs::Crs;
 use crate::metadata::geotransform::GeoTransform;
 use crate::metadata::{Metadata, Timestamp};
 
 /// What is read from a GeoTIFF.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GeoTiffOptions {
-    /// Whether TIFF's DateTime is taken as the timestamp, in UTC. On by default.
+    /// Whether TIFF's DateTime is taken as the timestamp, in UTC. Off by default.
     ///
-    /// The tag has the time when the file was made. Planet and others put the acquisition
-    /// there, in NAIP files it may be months later; turn it off where that matters.
+    /// The tag has the time when the file was written. Planet and others put the acquisition there;
+    /// in NAIP files, and in whatever was converted, it may be months later.
     pub date_time: bool,
-}
-
-impl Default for GeoTiffOptions {
-    fn default() -> Self {
-        GeoTiffOptions { date_time: true }
-    }
 }
 
 /// Reads the tags of a file.
@@ -120,24 +114,14 @@ fn fields(tags: &Tags, options: &GeoTiffOptions) -> Result<Metadata, String> {
     let Some(affine) = tags.transform(keys.pixel_is_point())? else {
         return Ok(metadata);
     };
-    let projection = keys.projection()?;
+    let crs = keys.system()?;
     let centre = affine.at(tags.width / 2.0, tags.height / 2.0);
-    let (lon, lat) = geographic(projection, centre)?;
-    let size = affine.pixel_size();
-    match projection {
-        Projection::Geographic => metadata.set_pixel_size(size),
-        Projection::Utm { .. } => metadata.set_gsd(size),
-        Projection::WebMercator => {
-            let (x, y) = ground_scale_of_web_mercator(lat);
-            metadata.set_gsd((size.0 * x, size.1 * y))
-        }
-    }
-    .and_then(|()| metadata.set_location(lon, lat))
-    .and_then(|()| match projection.utm_zone(lat) {
-        Some(zone) => metadata.set_utm_zone(&zone),
-        None => Ok(()),
-    })
-    .map_err(|e| e.to_string())?;
+    let (lon, lat) = crs.place(centre.0, centre.1)?;
+    let size = crs.pixel_size(centre, affine.steps())?;
+    grid::set_size(&mut metadata, size)
+        .and_then(|()| metadata.set_location(lon, lat))
+        .and_then(|()| grid::set_zone(&mut metadata, &crs))
+        .map_err(|e| e.to_string())?;
     Ok(metadata)
 }
 
@@ -200,9 +184,8 @@ impl GeoKeys {
         self.raster_type == Some(2)
     }
 
-    fn projection(&self) -> Result<Projection, String> {
-        const DEGREE: u16 = 9102;
-        const METRE: u16 = 9001;
+    /// The coordinate system, whose units must be those that the keys state, where they do.
+    fn system(&self) -> Result<Crs, String> {
         let (code, is_projected) = match (self.model_type, self.projected, self.geographic) {
             (Some(1) | None, Some(code), _) => (code, true),
             (Some(2) | None, _, Some(code)) => (code, false),
@@ -213,97 +196,48 @@ impl GeoKeys {
                 );
             }
         };
-        let projection = match code {
-            32767 => {
-                return Err(
-                    "a user-defined coordinate system (no EPSG code) is not supported".to_owned(),
-                );
-            }
-            code => Projection::from_epsg(code.into())
-                .filter(|p| is_projected != (*p == Projection::Geographic)),
+        let crs = Crs::from_epsg(code.into())?;
+        if crs.is_geographic() == is_projected {
+            let kind = if is_projected { "a map" } else { "degrees" };
+            return Err(format!(
+                "the file says that its coordinates are of {kind}, EPSG:{code} is none"
+            ));
+        }
+        let (unit, size) = match is_projected {
+            true => (self.linear_units, self.linear_units.map(metres_of)),
+            false => (self.angular_units, self.angular_units.map(degrees_of)),
         };
-        let projection = projection.ok_or_else(|| {
-            format!(
-                "the coordinate system EPSG:{code} is not supported: \
-                 expected WGS84, NAD83 or ETRS89 in degrees or UTM, or Web Mercator"
-            )
-        })?;
-        let units = if is_projected {
-            self.linear_units
-        } else {
-            self.angular_units
-        };
-        let expected = if is_projected { METRE } else { DEGREE };
-        match units {
-            Some(units) if units != expected => Err(format!(
-                "EPSG:{code} in the unit EPSG:{units} is not supported"
+        let own = crs.unit();
+        let agrees = |size: Option<f64>| size.is_some_and(|size| (size / own - 1.0).abs() < 1e-9);
+        match (unit, size) {
+            (Some(unit), Some(size)) if !agrees(size) => Err(format!(
+                "EPSG:{code} in the unit EPSG:{unit} is not supported"
             )),
-            _ => Ok(projection),
+            _ => Ok(crs),
         }
     }
 }
 
-/// Longitude and latitude in degrees.
-fn geographic(projection: Projection, (x, y): (f64, f64)) -> Result<(f64, f64), String> {
-    // The inverse projections give numbers far outside of the ground that they map, too.
-    let nowhere = || format!("({x}, {y}) is no place in the coordinate system");
-    let definition = match projection {
-        Projection::Geographic => {
-            // Grids of 0 to 360 degrees are in use.
-            let wraps = x > 180.0 && x <= 360.0;
-            return Ok((if wraps { x - 360.0 } else { x }, y));
-        }
-        Projection::Utm { zone, south } => {
-            let northing = if south { y - FALSE_NORTHING } else { y };
-            if northing.abs() > QUARTER_MERIDIAN || (x - FALSE_EASTING).abs() > FARTHEST_EASTING {
-                return Err(nowhere());
-            }
-            let south = if south { " +south" } else { "" };
-            format!("+proj=utm +zone={zone}{south} +datum=WGS84 +units=m +no_defs")
-        }
-        Projection::WebMercator => {
-            if x.abs() > HALF_EQUATOR {
-                return Err(nowhere());
-            }
-            "+proj=merc +a=6378137 +b=6378137 +lat_ts=0 +lon_0=0 +x_0=0 +y_0=0 +k=1 +units=m \
-             +nadgrids=@null +no_defs"
-                .to_owned()
-        }
-    };
-    let impossible = |e: proj4rs::errors::Error| format!("{}: {e}", nowhere());
-    let from = Proj::from_proj_string(&definition).map_err(impossible)?;
-    let to = Proj::from_proj_string("+proj=longlat +datum=WGS84 +no_defs").map_err(impossible)?;
-    let mut point = (x, y, 0.0);
-    proj4rs::transform::transform(&from, &to, &mut point).map_err(impossible)?;
-    let (lon, lat) = (point.0.to_degrees(), point.1.to_degrees());
-    match lon.is_finite() && lat.is_finite() {
-        true => Ok((lon, lat)),
-        false => Err(nowhere()),
+/// Metres of a unit of length, by its EPSG code; of those that GeoTIFF files have.
+fn metres_of(unit: u16) -> Option<f64> {
+    match unit {
+        9001 => Some(1.0),
+        9002 => Some(0.3048),
+        // The foot of the US survey.
+        9003 => Some(1200.0 / 3937.0),
+        9036 => Some(1000.0),
+        _ => None,
     }
 }
 
-/// What is added to eastings of UTM, metres.
-const FALSE_EASTING: f64 = 500_000.0;
-/// What is added to northings of UTM in the south, metres.
-const FALSE_NORTHING: f64 = 10_000_000.0;
-/// From the equator to a pole, metres, rounded up.
-const QUARTER_MERIDIAN: f64 = 10_001_966.0;
-/// Some 30 degrees at the equator, metres: neighbours of a zone are written in its coordinates,
-/// the other side of the globe is not (our choice).
-const FARTHEST_EASTING: f64 = 3_400_000.0;
-/// From the meridian of Greenwich to the antimeridian in Web Mercator, metres, rounded up.
-const HALF_EQUATOR: f64 = 20_037_509.0;
-
-/// Ground metres per projected metre, along a row and along a column.
-///
-/// Web Mercator maps the ellipsoid by the formulas of a sphere of radius a: at latitude p the
-/// scale is a / (N cos p) along the parallel and a / (M cos p) along the meridian, with the radii
-/// of curvature N and M (IOGP Guidance Note 7-2, section 3.2.1.2).
-fn ground_scale_of_web_mercator(latitude: f64) -> (f64, f64) {
-    const E2: f64 = 0.006_694_379_990_141_316; // WGS84
-    let (sin, cos) = latitude.to_radians().sin_cos();
-    let w2 = 1.0 - E2 * sin * sin;
-    (cos / w2.sqrt(), cos * (1.0 - E2) / (w2 * w2.sqrt()))
+/// Degrees of a unit of angle, by its EPSG code.
+fn degrees_of(unit: u16) -> Option<f64> {
+    match unit {
+        // The degree, and the degree as its supplier writes it.
+        9102 | 9122 => Some(1.0),
+        9105 => Some(0.9),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -348,24 +282,20 @@ mod tests {
     }
 
     #[test]
-    fn scale_of_web_mercator() {
-        let (x, y) = ground_scale_of_web_mercator(0.0);
-        assert!((x - 1.0).abs() < 1e-12 && (y - 0.993_305_62).abs() < 1e-8);
-        let (x, y) = ground_scale_of_web_mercator(60.0);
-        // N = 6394209.174 m, M = 6383453.857 m at 60 degrees on WGS84, over a = 6378137 m.
-        assert!((x - 0.5 * 6_394_209.174 / 6_378_137.0).abs() < 1e-9, "{x}");
-        assert!((y - 0.5 * 6_383_453.857 / 6_378_137.0).abs() < 1e-9, "{y}");
-    }
-
-    #[test]
     fn coordinate_systems_that_are_not_understood_are_named() {
         for (keys, expected) in [
             (
-                vec![1, 1, 0, 2, 1024, 0, 1, 1, 3072, 0, 1, 3031],
-                "EPSG:3031",
+                vec![1, 1, 0, 2, 1024, 0, 1, 1, 3072, 0, 1, 26731],
+                "EPSG:26731 is not supported: its datum needs a grid",
             ),
             (vec![1, 1, 0, 1, 3072, 0, 1, 32767], "user-defined"),
-            (vec![1, 1, 0, 1, 2048, 0, 1, 4322], "EPSG:4322"),
+            (vec![1, 1, 0, 1, 2048, 0, 1, 4267], "EPSG:4267"),
+            (
+                vec![1, 1, 0, 1, 3072, 0, 1, 2000],
+                "does not say how its datum",
+            ),
+            (vec![1, 1, 0, 1, 3072, 0, 1, 4978], "geocentric"),
+            (vec![1, 1, 0, 1, 3072, 0, 1, 1], "no definition"),
             (vec![1, 1, 0, 1, 3072, 0, 1, 4326], "EPSG:4326"),
             (vec![1, 1, 0, 1, 1024, 0, 1, 3], "geocentric"),
             (vec![1, 1, 0, 0], "does not say"),
@@ -414,15 +344,15 @@ mod tests {
             ..tags()
         };
         plain.geo_keys = None;
-        let metadata = parsed(&plain).unwrap();
+        assert!(parsed(&plain).unwrap().is_empty());
+        let timed = GeoTiffOptions { date_time: true };
+        let metadata = fields(&plain, &timed).unwrap();
         assert_eq!(metadata.location(), None);
         assert_eq!(
             metadata.timestamp().unwrap().to_string(),
             "2017-08-31T17:27:54Z"
         );
-        let untimed = GeoTiffOptions { date_time: false };
-        assert!(fields(&plain, &untimed).unwrap().is_empty());
         plain.date_time = Some("0000:00:00 00:00:00".into());
-        assert!(parsed(&plain).unwrap().is_empty());
+        assert!(fields(&plain, &timed).unwrap().is_empty());
     }
 }

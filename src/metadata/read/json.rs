@@ -2,6 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use super::normalise::is_missing;
+use crate::metadata::crs::Crs;
+
 pub(super) type Object = Map<String, Value>;
 
 /// What stands where a number should.
@@ -13,15 +16,6 @@ pub(super) enum Entry<'a> {
     Number(f64),
     /// Anything else.
     Junk(&'a Value),
-}
-
-/// Words that stand for "not known" in the sources that are read here.
-pub(super) fn is_missing(text: &str) -> bool {
-    let text = text.trim();
-    text.is_empty()
-        || ["na", "n/a", "none", "null", "unknown", "-"]
-            .iter()
-            .any(|word| text.eq_ignore_ascii_case(word))
 }
 
 pub(super) fn entry<'a>(object: &'a Object, key: &str) -> Entry<'a> {
@@ -53,13 +47,51 @@ pub(super) fn number(object: &Object, key: &str) -> Option<f64> {
     }
 }
 
-/// The text under a key; words for "not known" are absent.
+/// The text under a key; words for "not known" are absent, as is everything that is no text.
 pub(super) fn text<'a>(object: &'a Object, key: &str) -> Option<&'a str> {
     object
         .get(key)
         .and_then(Value::as_str)
         .map(str::trim)
         .filter(|text| !is_missing(text))
+}
+
+/// The text under a key; what is neither text nor null is given back.
+pub(super) fn only_text<'a>(object: &'a Object, key: &str) -> Result<Option<&'a str>, &'a Value> {
+    match object.get(key) {
+        None | Some(Value::Null | Value::String(_)) => Ok(text(object, key)),
+        Some(other) => Err(other),
+    }
+}
+
+/// The numbers of a list, all of them; none where the value is no list of numbers.
+pub(super) fn numbers(value: &Value) -> Option<Vec<f64>> {
+    /// More than any list that is read here has.
+    const MOST: usize = 64;
+    let items = value.as_array().filter(|items| items.len() <= MOST)?;
+    items.iter().map(finite).collect()
+}
+
+/// The EPSG code of an object's `proj:epsg`, `proj:code` or `proj:projjson`.
+pub(super) fn epsg(object: &Object) -> Option<u32> {
+    if let Entry::Number(code) = entry(object, "proj:epsg") {
+        return (code.fract() == 0.0 && (1.0..=1e6).contains(&code)).then_some(code as u32);
+    }
+    let code = text(object, "proj:code").and_then(Crs::code_of);
+    code.or_else(|| object.get("proj:projjson").and_then(code_of_projjson))
+}
+
+/// The EPSG code of a PROJJSON document.
+pub(super) fn code_of_projjson(crs: &Value) -> Option<u32> {
+    let id = crs.get("id")?;
+    if id.get("authority")?.as_str()? != "EPSG" {
+        return None;
+    }
+    match id.get("code")? {
+        Value::Number(code) => u32::try_from(code.as_u64()?).ok(),
+        Value::String(code) => Crs::code_of(&format!("EPSG:{code}")),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -5,8 +5,19 @@
 //!
 //! A source that cannot be read, or that states an impossible value, is an
 //! [`Error::MetadataSource`] that names the file (or item) and the reason. All readers are bounded:
-//! JSON documents by [`MAX_DOCUMENT_BYTES`], table records by [`table::MAX_RECORD_BYTES`], tables
-//! held in memory by [`table::MAX_TABLE_ROWS`].
+//! JSON documents and lines of JSON by [`MAX_DOCUMENT_BYTES`], table records by
+//! [`table::MAX_RECORD_BYTES`], tables held in memory by [`table::MAX_TABLE_ROWS`].
+//!
+//! **One value, one reading.** What a value means does not depend on the reader that brought it: an
+//! azimuth of -45 is 315, an off-nadir angle of -12 is 12, a negative cloud cover is not known, names
+//! of platforms have one spelling, and a coordinate system is known by its code or by none.
+//!
+//! **What is not understood is not guessed.** A key, column or tag that is missing, null, empty, or
+//! a word for "not known" (`NA`, `N/A`, `none`, `null`, `unknown`, `-`) leaves its field absent. Any
+//! other word where a number belongs, and a number out of its range, is an error that names the key;
+//! it costs that record and no other. The one exception is fMoW, whose published records have words
+//! in place of numbers, and country codes that are none: there such words are absent as well. Dates
+//! of files (TIFF's DateTime, STAC's `created` and `updated`) are no dates of acquisitions.
 
 use std::fs::File;
 use std::io::Read;
@@ -17,20 +28,32 @@ use serde_json::Value;
 use super::Metadata;
 use crate::error::{Cause, Error, Result};
 
+mod assets;
 mod columns;
 pub mod flat;
 pub mod fmow;
 mod footprint;
+#[cfg(feature = "parquet")]
+mod geoparquet;
 #[cfg(feature = "geotiff")]
 pub mod geotiff;
+mod grid;
 mod json;
+mod lines;
+#[cfg_attr(
+    not(feature = "serve"),
+    allow(dead_code, reason = "for jobs and sets of chips")
+)]
+pub(crate) mod names;
+mod normalise;
 #[cfg(feature = "parquet")]
 pub mod parquet;
 pub mod platform;
-mod projection;
+mod row;
 pub mod stac;
 pub mod table;
 mod time_text;
+mod wkb;
 
 pub use table::{BadRows, Column, ColumnMap, CsvReader, MetadataTable, TableRow};
 
@@ -83,30 +106,64 @@ enum Kind {
 }
 
 /// Reads a file of any kind that is known: GeoTIFF, Parquet, fMoW record, STAC item, STAC
-/// collection of items, or table in CSV.
+/// collection of items, lines of items or records (NDJSON), or table in CSV.
 ///
 /// The content decides, not the name. Tables are read with [`ColumnMap::default`]; use
-/// [`CsvReader`] or [`MetadataTable`] for others and for large ones. A single bad row fails the
-/// whole call.
+/// [`CsvReader`] or [`MetadataTable`] for others and for large ones. A single bad record fails the
+/// whole call; [`records`] goes on after it.
 pub fn from_file(path: impl AsRef<Path>) -> Result<Vec<Record>> {
     let path = path.as_ref();
+    let mut kept = Vec::new();
+    for record in records(path)? {
+        if kept.len() >= table::MAX_TABLE_ROWS {
+            return Err(table::too_many_rows(path));
+        }
+        kept.push(record?);
+    }
+    Ok(kept)
+}
+
+/// Records of a file, one after another.
+pub type Records = Box<dyn Iterator<Item = Result<Record>> + Send>;
+
+/// As [`from_file`], one record after another: a bad one is an error that names it, and costs no
+/// other. Lines and tables are read as they are asked for.
+pub fn records(path: impl AsRef<Path>) -> Result<Records> {
+    #[cfg(feature = "geotiff")]
+    return records_with(path, &geotiff::GeoTiffOptions::default());
+    #[cfg(not(feature = "geotiff"))]
+    records_of(path.as_ref(), |path| {
+        let reason = "GeoTIFF tags are read by builds with the feature `geotiff`";
+        Err(unreadable(path.display(), reason))
+    })
+}
+
+/// As [`records`], with a choice of what is read from a GeoTIFF.
+#[cfg(feature = "geotiff")]
+pub fn records_with(path: impl AsRef<Path>, options: &geotiff::GeoTiffOptions) -> Result<Records> {
+    records_of(path.as_ref(), |path| geotiff::read(path, options))
+}
+
+fn records_of(path: &Path, tiff: impl Fn(&Path) -> Result<Metadata>) -> Result<Records> {
     match kind(path)? {
-        Kind::Json => json_records(path),
-        Kind::Tiff => tiff_record(path),
+        Kind::Json if lines::are_lines(path)? => Ok(Box::new(lines::Lines::open(path)?)),
+        Kind::Json => Ok(Box::new(json_records(path)?.into_iter())),
+        Kind::Tiff => {
+            let name = path.file_name().unwrap_or(path.as_os_str());
+            let record = Record {
+                key: name.to_string_lossy().into_owned(),
+                metadata: tiff(path)?,
+            };
+            Ok(Box::new(std::iter::once(Ok(record))))
+        }
         Kind::Parquet | Kind::Text => {
             let rows = table::rows(path, &ColumnMap::default())?;
-            let mut records = Vec::new();
-            for row in rows {
-                let row = row?;
-                if records.len() >= table::MAX_TABLE_ROWS {
-                    return Err(table::too_many_rows(path));
-                }
-                records.push(Record {
+            Ok(Box::new(rows.map(|row| {
+                row.map(|row| Record {
                     key: row.key,
                     metadata: row.metadata,
-                });
-            }
-            Ok(records)
+                })
+            })))
         }
     }
 }
@@ -137,9 +194,9 @@ pub(crate) fn json_of_bytes(bytes: &[u8], origin: impl ToString) -> Result<Value
 /// object](flat).
 ///
 /// # Errors
-/// As the reader of that kind.
+/// As the reader of that kind; a STAC collection or catalogue is none of these.
 pub fn json_record(document: &Value) -> Result<Metadata> {
-    if stac::is_stac(document) {
+    if stac::is_stac(document) || stac::other_kind(document).is_some() {
         stac::read(document)
     } else if fmow::is_fmow(document) {
         fmow::read(document)
@@ -148,47 +205,39 @@ pub fn json_record(document: &Value) -> Result<Metadata> {
     }
 }
 
-fn json_records(path: &Path) -> Result<Vec<Record>> {
-    let document = json_document(path)?;
-    let file_name = || {
-        let name = path.file_name().unwrap_or(path.as_os_str());
-        name.to_string_lossy().into_owned()
-    };
-    if stac::is_stac(&document) {
-        return stac::items(&document)
-            .map(|item| {
-                Ok(Record {
-                    key: stac::id(item).map_or_else(file_name, str::to_owned),
-                    metadata: stac::read(item).map_err(|e| within(path, e))?,
-                })
+/// The records of one document, `name` being the key of those that have none.
+fn document_records(document: &Value, name: &str) -> Result<Vec<Result<Record>>, String> {
+    if stac::is_stac(document) {
+        let record = |item: &Value| {
+            Ok(Record {
+                key: stac::id(item).unwrap_or(name).to_owned(),
+                metadata: stac::read(item)?,
             })
-            .collect();
+        };
+        return Ok(stac::items(document).map(record).collect());
     }
-    if fmow::is_fmow(&document) {
-        return Ok(vec![Record {
-            key: file_name(),
-            metadata: fmow::read(&document).map_err(|e| within(path, e))?,
-        }]);
+    if let Some(kind) = stac::other_kind(document) {
+        return Err(stac::no_item(kind));
     }
-    Err(unreadable(
-        path.display(),
-        "the JSON is neither a STAC item, nor a collection of them, nor an fMoW record",
-    ))
+    if fmow::is_fmow(document) {
+        return Ok(vec![fmow::read(document).map(|metadata| Record {
+            key: name.to_owned(),
+            metadata,
+        })]);
+    }
+    let reason = "the JSON is neither a STAC item, nor a collection of them, nor an fMoW record";
+    Err(reason.to_owned())
 }
 
-#[cfg(feature = "geotiff")]
-fn tiff_record(path: &Path) -> Result<Vec<Record>> {
+fn json_records(path: &Path) -> Result<Vec<Result<Record>>> {
+    let document = json_document(path)?;
     let name = path.file_name().unwrap_or(path.as_os_str());
-    Ok(vec![Record {
-        key: name.to_string_lossy().into_owned(),
-        metadata: Metadata::from_geotiff(path)?,
-    }])
-}
-
-#[cfg(not(feature = "geotiff"))]
-fn tiff_record(path: &Path) -> Result<Vec<Record>> {
-    let reason = "GeoTIFF tags are read by builds with the feature `geotiff`";
-    Err(unreadable(path.display(), reason))
+    let records = document_records(&document, &name.to_string_lossy())
+        .map_err(|reason| unreadable(path.display(), reason))?;
+    let records = records.into_iter();
+    Ok(records
+        .map(|r| r.map_err(|e| within(path, None, e)))
+        .collect())
 }
 
 fn kind(path: &Path) -> Result<Kind> {
@@ -199,7 +248,9 @@ fn kind(path: &Path) -> Result<Kind> {
         .read_to_end(&mut start)
         .map_err(|e| Error::io(path, e))?;
     let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start);
-    let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
+    // A sequence of JSON texts (RFC 8142) has a mark before each.
+    let blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == lines::MARK;
+    let first = text.iter().find(|byte| !blank(byte));
     match start.as_slice() {
         [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Ok(Kind::Tiff),
         [b'P', b'A', b'R', b'1', ..] => Ok(Kind::Parquet),
@@ -240,8 +291,8 @@ fn caused(origin: impl ToString, reason: impl Into<String>, source: impl Into<Ca
     }
 }
 
-/// Says which file an error of one of its records is about.
-fn within(path: &Path, error: Error) -> Error {
+/// Says which file, and which line of it, an error of one of its records is about.
+fn within(path: &Path, at: Option<u64>, error: Error) -> Error {
     match error {
         Error::MetadataSource {
             origin,
@@ -250,7 +301,7 @@ fn within(path: &Path, error: Error) -> Error {
             source,
         } => Error::MetadataSource {
             origin: format!("{}: {origin}", path.display()),
-            line,
+            line: at.or(line),
             reason,
             source,
         },

@@ -2,38 +2,43 @@
 //!
 //! | field | where it is looked for, first hit first |
 //! |---|---|
-//! | gsd | `gsd` of the red, green and blue bands or their assets (the finest); `gsd` or `eo:gsd` of the item; `spatial_resolution` of those assets; `proj:transform` in a projection in metres; `sar:pixel_spacing_range` and `_azimuth` |
+//! | gsd | `gsd` of the red, green and blue bands or of the picture's assets (the finest); `gsd` or `eo:gsd` of the item; `gsd` that all data assets agree on; `spatial_resolution` of the colour assets; `proj:transform`, on the ground; `sar:pixel_spacing_range` and `_azimuth` |
+//! | pixel_size | `proj:transform` in degrees |
 //! | timestamp | `datetime`; if null, the middle of `start_datetime` and `end_datetime` where they lie at most a day apart, to the second |
-//! | location | centre of `bbox`, else of `geometry` (also across the antimeridian), else `proj:centroid` |
-//! | utm_zone | `mgrs:*`, `s2:mgrs_tile`, `grid:code`, `sentinel:*`; else the zone of `proj:epsg` or `proj:code` with the band of the latitude |
-//! | cloud_cover | `eo:cloud_cover`, `cloud_cover`; a negative one means "not known" |
+//! | location | centre of `bbox`, else of `geometry` (also across the antimeridian), else `proj:centroid`, else the centre by `proj:transform` and `proj:shape` |
+//! | utm_zone | `mgrs:*`, `s2:mgrs_tile`, `grid:code`, `sentinel:*`; else the zone of the projection with the band of the latitude |
+//! | cloud_cover | `eo:cloud_cover`, `cloud_cover` |
 //! | wavelengths | `center_wavelength` of the red, green and blue bands, in this order, when all three are there |
 //! | sun angles | `view:sun_*`, `eo:sun_*`, `s2:mean_solar_*` (elevation is 90 less the zenith angle), `landsat:sun_*`, `sun_*` |
 //! | target_azimuth_angle | `view:azimuth`, `eo:azimuth` |
 //! | off_nadir_angle | `view:off_nadir`, `eo:off_nadir` |
-//! | sensor_platform | `platform`, `eo:platform`, spelled by [`platform::canonical_of`] |
+//! | sensor_platform | `platform`, `eo:platform` |
+//!
+//! The projection is `proj:code`, `proj:epsg` or the id of `proj:projjson`; it and its grid stand at
+//! the item or at the assets, where those of the picture's come first: the assets of red, green and
+//! blue, else those called `visual`, `data` and the like, else those of the role `data` that agree.
+//! A projection that is not known says nothing.
 //!
 //! `view:incidence_angle` is not the off-nadir angle (the Earth curves away between the two), and
 //! some producers put the elevation of the sensor there: it is not read. `view:azimuth` is taken as
 //! it stands; the text of the view extension has it point from the sensor to the target, but what
 //! Maxar and Sentinel-2 catalogues state is the azimuth from the target to the sensor, as here.
-//! Nothing is read for pixel_size, country_code, scan_direction and multispectral_gsd.
+//! `created`, `updated` and `published` are dates of files, and not read. Nothing is read for
+//! country_code, scan_direction and multispectral_gsd.
 //!
 //! A key that is missing, null or a word like `NA` leaves its field absent; anything else that
-//! is no number, and a number out of range, is an error that names the item.
+//! is no number (or no text), and a number out of range, is an error that names the item.
 
 use serde_json::Value;
 
+use super::assets::Bands;
+use super::grid::{self, Grid};
 use super::json::{self, Entry, Object};
-use super::projection::Projection;
-use super::{footprint, platform, time_text, unreadable};
+use super::normalise::{self, Source};
+use super::{footprint, short, time_text, unreadable};
 use crate::error::{Error, Result};
+use crate::metadata::crs::{Crs, PixelSize};
 use crate::metadata::{Field, Metadata, Timestamp};
-
-/// The longest acquisition whose middle is taken for its time, in seconds.
-///
-/// A composite of more than a day has no time of acquisition (our choice).
-const LONGEST_ACQUISITION: f64 = 86_400.0;
 
 /// Whether a document looks like a STAC item or a collection of items.
 pub fn is_stac(document: &Value) -> bool {
@@ -61,10 +66,33 @@ pub fn id(item: &Value) -> Option<&str> {
     item.get("id").and_then(Value::as_str)
 }
 
+/// What a document of STAC is that is no item; none where it is none of these.
+///
+/// Version 0.x has no `type` there: a collection has an extent, a catalogue links alone.
+pub(super) fn other_kind(document: &Value) -> Option<&'static str> {
+    let has = |key: &str| document.get(key).is_some();
+    match document.get("type").and_then(Value::as_str) {
+        Some("Collection") => Some("a STAC collection"),
+        Some("Catalog") => Some("a STAC catalogue"),
+        None if has("stac_version") && has("extent") => Some("a STAC collection"),
+        None if has("stac_version") && has("links") => Some("a STAC catalogue"),
+        _ => None,
+    }
+    .filter(|_| has("stac_version") || has("links"))
+}
+
+/// Why a document of [`other_kind`] is refused.
+pub(super) fn no_item(kind: &str) -> String {
+    format!("it is {kind}, not an item: it says nothing of one picture")
+}
+
 /// Reads a STAC item.
 pub fn read(item: &Value) -> Result<Metadata> {
     let origin = id(item).unwrap_or("STAC item");
     let refuse = |reason: &str| Err(unreadable(origin, reason));
+    if let Some(kind) = other_kind(item) {
+        return refuse(&no_item(kind));
+    }
     match item.get("type").and_then(Value::as_str) {
         Some("Feature") if is_stac(item) => {}
         Some("FeatureCollection") => {
@@ -78,96 +106,95 @@ pub fn read(item: &Value) -> Result<Metadata> {
     fields(item, properties).map_err(|e| unreadable(origin, e.to_string()))
 }
 
+/// Numbers of the item, by the keys that state them.
+const NUMBERS: [(Field, &[&str]); 4] = [
+    (Field::CloudCover, &["eo:cloud_cover", "cloud_cover"]),
+    (Field::TargetAzimuthAngle, &["view:azimuth", "eo:azimuth"]),
+    (
+        Field::SunAzimuthAngle,
+        &[
+            "view:sun_azimuth",
+            "eo:sun_azimuth",
+            "s2:mean_solar_azimuth",
+            "landsat:sun_azimuth",
+            "sun_azimuth",
+        ],
+    ),
+    (Field::OffNadirAngle, &["view:off_nadir", "eo:off_nadir"]),
+];
+
 fn fields(item: &Value, properties: &Object) -> Result<Metadata> {
     let mut metadata = Metadata::new();
-    let bands = Bands::of(item, properties);
-    let projection = epsg(properties).and_then(Projection::from_epsg);
-    if let Some(gsd) = gsd(properties, &bands, projection)? {
-        metadata.set_gsd(gsd)?;
-    }
+    let source = Source {
+        constellation: words(properties, Field::SensorPlatform, "constellation")?,
+        ..Source::default()
+    };
+    let bands = Bands::of(item, properties)?;
+    let crs = Projections::of(properties, &bands);
     if let Some(time) = timestamp(properties)? {
-        metadata.set_timestamp(&time)?;
+        metadata.set_time(time);
     }
-    if let Some((lon, lat)) = centre(item, properties) {
+    if let Some((lon, lat)) = centre(item, properties, &crs) {
         metadata.set_location(lon, lat)?;
     }
-    let latitude = metadata.location().map(|place| place.lat);
-    if let Some(zone) = zone(properties, projection, latitude) {
-        metadata.set_utm_zone(&zone)?;
+    let place = metadata.location().map(|place| (place.lon, place.lat));
+    let size = crs.pixel_size(place);
+    if let Some((x, y)) = gsd(properties, &bands, size)? {
+        normalise::numbers(&mut metadata, Field::Gsd, &[x, y], &source)?;
     }
-    if let Some(percent) = first(
-        properties,
-        Field::CloudCover,
-        &["eo:cloud_cover", "cloud_cover"],
-    )? && percent >= 0.0
-    {
-        metadata.set_cloud_cover(percent)?;
+    if let Some(size @ PixelSize::Degrees(..)) = size {
+        grid::set_size(&mut metadata, size)?;
     }
-    if let [Some(red), Some(green), Some(blue)] = bands.wavelengths {
-        metadata.set_wavelengths(&[red, green, blue])?;
+    if let Some(zone) = zone(properties)? {
+        normalise::text(&mut metadata, Field::UtmZone, &zone, &source)?;
+    } else if let Some(crs) = &crs.one {
+        grid::set_zone(&mut metadata, crs)?;
     }
-    if let Some(angle) = first(
-        properties,
-        Field::TargetAzimuthAngle,
-        &["view:azimuth", "eo:azimuth"],
-    )? {
-        metadata.set_target_azimuth_angle(clockwise(angle))?;
-    }
-    if let Some(angle) = sun_azimuth(properties)? {
-        metadata.set_sun_azimuth_angle(clockwise(angle))?;
+    for (field, keys) in NUMBERS {
+        if let Some(value) = first(properties, field, keys)? {
+            normalise::number(&mut metadata, field, value, &source)?;
+        }
     }
     if let Some(angle) = sun_elevation(properties)? {
-        metadata.set_sun_elevation_angle(angle)?;
+        normalise::number(&mut metadata, Field::SunElevationAngle, angle, &source)?;
     }
-    if let Some(angle) = first(
-        properties,
-        Field::OffNadirAngle,
-        &["view:off_nadir", "eo:off_nadir"],
-    )? {
-        // The sign, where a producer gives one, tells the side.
-        metadata.set_off_nadir_angle(angle.abs())?;
+    if let [Some(red), Some(green), Some(blue)] = bands.wavelengths {
+        let wavelengths = [red, green, blue];
+        normalise::numbers(&mut metadata, Field::Wavelengths, &wavelengths, &source)?;
     }
-    let name = json::text(properties, "platform").or(json::text(properties, "eo:platform"));
+    let name = words(properties, Field::SensorPlatform, "platform")?;
+    let name = name.or(words(properties, Field::SensorPlatform, "eo:platform")?);
     if let Some(name) = name {
-        let constellation = json::text(properties, "constellation");
-        metadata.set_sensor_platform(&platform::canonical_of(name, constellation))?;
+        normalise::text(&mut metadata, Field::SensorPlatform, name, &source)?;
     }
     Ok(metadata)
 }
 
+/// The text under a key; anything else that is there is an error.
+fn words<'a>(object: &'a Object, field: Field, key: &str) -> Result<Option<&'a str>> {
+    json::only_text(object, key).map_err(|value| {
+        let reason = format!("`{key}` is no text");
+        Error::field(field.name(), short(&value.to_string()), reason)
+    })
+}
+
 /// The first of these keys that has a number.
-fn first(object: &Object, field: Field, keys: &[&str]) -> Result<Option<f64>> {
+pub(super) fn first(object: &Object, field: Field, keys: &[&str]) -> Result<Option<f64>> {
     for key in keys {
         match json::entry(object, key) {
             Entry::Number(number) => return Ok(Some(number)),
             Entry::Absent => {}
             Entry::Junk(value) => {
                 let reason = format!("`{key}` is no number");
-                return Err(Error::field(field.name(), value, reason));
+                return Err(Error::field(
+                    field.name(),
+                    short(&value.to_string()),
+                    reason,
+                ));
             }
         }
     }
     Ok(None)
-}
-
-/// An azimuth counted from -180 to 180 as one from 0 to 360.
-fn clockwise(azimuth: f64) -> f64 {
-    if (-180.0..0.0).contains(&azimuth) {
-        azimuth + 360.0
-    } else {
-        azimuth
-    }
-}
-
-fn sun_azimuth(properties: &Object) -> Result<Option<f64>> {
-    const KEYS: [&str; 5] = [
-        "view:sun_azimuth",
-        "eo:sun_azimuth",
-        "s2:mean_solar_azimuth",
-        "landsat:sun_azimuth",
-        "sun_azimuth",
-    ];
-    first(properties, Field::SunAzimuthAngle, &KEYS)
 }
 
 fn sun_elevation(properties: &Object) -> Result<Option<f64>> {
@@ -188,62 +215,34 @@ fn sun_elevation(properties: &Object) -> Result<Option<f64>> {
     )
 }
 
-fn gsd(
-    properties: &Object,
-    bands: &Bands,
-    projection: Option<Projection>,
-) -> Result<Option<(f64, f64)>> {
-    if let Some(gsd) = bands.gsd {
+fn gsd(properties: &Object, bands: &Bands, size: Option<PixelSize>) -> Result<Option<(f64, f64)>> {
+    let stated = first(properties, Field::Gsd, &["gsd", "eo:gsd"])?;
+    let one = bands.gsd.or(stated).or(bands.data_gsd).or(bands.resolution);
+    if let Some(gsd) = one {
         return Ok(Some((gsd, gsd)));
     }
-    if let Some(gsd) = first(properties, Field::Gsd, &["gsd", "eo:gsd"])? {
-        return Ok(Some((gsd, gsd)));
-    }
-    if let Some(gsd) = bands.resolution {
-        return Ok(Some((gsd, gsd)));
-    }
-    // Web Mercator's metres are none on the ground; degrees are no metres at all.
-    if matches!(projection, Some(Projection::Utm { .. }))
-        && let Some(gsd) = transform(properties)
-    {
-        return Ok(Some(gsd));
+    if let Some(PixelSize::Metres(x, y)) = size {
+        return Ok(Some((x, y)));
     }
     let range = first(properties, Field::Gsd, &["sar:pixel_spacing_range"])?;
     let azimuth = first(properties, Field::Gsd, &["sar:pixel_spacing_azimuth"])?;
     Ok(range.zip(azimuth))
 }
 
-/// The size of a pixel on each axis by `proj:transform`.
-fn transform(properties: &Object) -> Option<(f64, f64)> {
-    let numbers = properties.get("proj:transform")?.as_array()?;
-    let mut numbers = numbers.iter().map_while(json::finite);
-    let mut next = || numbers.next();
-    let (a, b, _, d, e) = (next()?, next()?, next()?, next()?, next()?);
-    let size = (a.hypot(d), b.hypot(e));
-    (size.0 > 0.0 && size.1 > 0.0).then_some(size)
-}
-
-fn timestamp(properties: &Object) -> Result<Option<String>> {
-    if let Some(time) = json::text(properties, "datetime") {
-        return Ok(Some(time_text::rfc3339(time)));
-    }
+fn timestamp(properties: &Object) -> Result<Option<Timestamp>> {
     let time = |key| {
-        json::text(properties, key)
+        words(properties, Field::Timestamp, key)?
             .map(|text| time_text::rfc3339(text).parse::<Timestamp>())
             .transpose()
     };
-    let (Some(start), Some(end)) = (time("start_datetime")?, time("end_datetime")?) else {
-        return Ok(None);
-    };
-    let (start, end) = (start.unix_seconds(), end.unix_seconds());
-    if !(0.0..=LONGEST_ACQUISITION).contains(&(end - start)) {
-        return Ok(None);
+    if let Some(time) = time("datetime")? {
+        return Ok(Some(time));
     }
-    let middle = Timestamp::from_unix_seconds(((start + end) / 2.0).floor() as i64)?;
-    Ok(Some(middle.to_string()))
+    let interval = time("start_datetime")?.zip(time("end_datetime")?);
+    Ok(interval.and_then(|(start, end)| time_text::middle(start, end)))
 }
 
-fn centre(item: &Value, properties: &Object) -> Option<(f64, f64)> {
+fn centre(item: &Value, properties: &Object, crs: &Projections) -> Option<(f64, f64)> {
     let stated = || {
         let centroid = properties.get("proj:centroid")?.as_object()?;
         json::number(centroid, "lon").zip(json::number(centroid, "lat"))
@@ -252,152 +251,77 @@ fn centre(item: &Value, properties: &Object) -> Option<(f64, f64)> {
         .and_then(footprint::centre_of_bbox)
         .or_else(|| item.get("geometry").and_then(footprint::centre_of_geometry))
         .or_else(stated)
+        .or_else(|| crs.grids.iter().find_map(Grid::centre))
 }
 
-fn epsg(properties: &Object) -> Option<u32> {
-    let code = match json::entry(properties, "proj:epsg") {
-        Entry::Number(code) => code,
-        _ => json::text(properties, "proj:code")?
-            .strip_prefix("EPSG:")?
-            .parse()
-            .ok()?,
-    };
-    (code.fract() == 0.0 && (1.0..=1e6).contains(&code)).then_some(code as u32)
+/// The projections of an item and its picture.
+#[derive(Debug, Default)]
+struct Projections {
+    /// The one that all that is known of the picture has.
+    one: Option<Crs>,
+    /// The grids that are complete: those of the picture's assets, else the item's.
+    grids: Vec<Grid>,
 }
 
-fn zone(
-    properties: &Object,
-    projection: Option<Projection>,
-    latitude: Option<f64>,
-) -> Option<String> {
+impl Projections {
+    fn of(properties: &Object, bands: &Bands) -> Self {
+        let whole = json::epsg(properties);
+        // Keys of an asset count before the item's.
+        let code = |asset: &Object| json::epsg(asset).or(whole);
+        let grid = |code: Option<u32>, of: &Object| {
+            let numbers = |key| {
+                let there = of.get(key).or_else(|| properties.get(key));
+                there.and_then(json::numbers)
+            };
+            let transform = of.get("proj:transform").and_then(json::numbers)?;
+            Some(Grid {
+                crs: Crs::from_epsg(code?).ok()?,
+                transform: grid::transform_of(&transform)?,
+                size: numbers("proj:shape").and_then(|n| grid::size_of(&n)),
+            })
+        };
+        let mut grids: Vec<Grid> = bands
+            .grids
+            .iter()
+            .filter_map(|asset| grid(code(asset), asset))
+            .collect();
+        if grids.is_empty() {
+            grids.extend(grid(whole, properties));
+        }
+        let mut codes: Vec<u32> = bands.grids.iter().filter_map(code).collect();
+        codes.extend(whole.filter(|_| codes.is_empty()));
+        codes.dedup();
+        let one = match codes[..] {
+            [code] => Crs::from_epsg(code).ok(),
+            _ => None,
+        };
+        Projections { one, grids }
+    }
+
+    /// The finest pixel of the grids.
+    fn pixel_size(&self, place: Option<(f64, f64)>) -> Option<PixelSize> {
+        let area = |size: &PixelSize| match *size {
+            PixelSize::Metres(x, y) | PixelSize::Degrees(x, y) => x * y,
+        };
+        let sizes = self.grids.iter().filter_map(|grid| grid.pixel_size(place));
+        sizes.min_by(|a, b| area(a).total_cmp(&area(b)))
+    }
+}
+
+fn zone(properties: &Object) -> Result<Option<String>> {
+    let field = Field::UtmZone;
     let parts = |number, band| {
         let number = json::number(properties, number)?;
         Some(format!("{number}{}", json::text(properties, band)?))
     };
-    parts("mgrs:utm_zone", "mgrs:latitude_band")
+    if let Some(zone) = parts("mgrs:utm_zone", "mgrs:latitude_band")
         .or_else(|| parts("sentinel:utm_zone", "sentinel:latitude_band"))
-        .or_else(|| grid_zone(json::text(properties, "s2:mgrs_tile")?))
-        .or_else(|| grid_zone(json::text(properties, "grid:code")?.strip_prefix("MGRS-")?))
-        .or_else(|| projection?.utm_zone(latitude?))
-}
-
-/// The zone that the name of a tile of the military grid begins with: `06VVN` has `06V`.
-fn grid_zone(tile: &str) -> Option<String> {
-    let tile = tile.strip_prefix('T').unwrap_or(tile);
-    let end = tile.find(|c: char| !c.is_ascii_digit())?;
-    tile.get(..=end).map(str::to_owned)
-}
-
-/// What the red, green and blue bands of an item state.
-#[derive(Debug, Default)]
-struct Bands {
-    /// Nanometres of red, green and blue.
-    wavelengths: [Option<f64>; 3],
-    /// The finest `gsd` of them or their assets, metres.
-    gsd: Option<f64>,
-    /// The finest `spatial_resolution` of their assets, metres.
-    resolution: Option<f64>,
-}
-
-impl Bands {
-    fn of(item: &Value, properties: &Object) -> Self {
-        let mut bands = Bands::default();
-        let listed = list(properties);
-        for band in listed.iter().filter_map(Value::as_object) {
-            bands.add(band);
-        }
-        let assets = item.get("assets").and_then(Value::as_object);
-        for asset in assets.into_iter().flat_map(|assets| assets.values()) {
-            if let Some(asset) = asset.as_object() {
-                bands.add_asset(asset, listed);
-            }
-        }
-        bands
+    {
+        return Ok(Some(zone));
     }
-
-    fn add_asset(&mut self, asset: &Object, listed: &[Value]) {
-        let mut colour = false;
-        for band in list(asset) {
-            // Version 0.x refers to the item's list by position.
-            let band = match band.as_u64() {
-                Some(index) => usize::try_from(index).ok().and_then(|i| listed.get(i)),
-                None => Some(band),
-            };
-            if let Some(band) = band.and_then(Value::as_object) {
-                colour |= self.add(band);
-            }
-        }
-        if !colour {
-            return;
-        }
-        for key in ["gsd", "eo:gsd"] {
-            finest(&mut self.gsd, json::number(asset, key));
-        }
-        for key in ["raster:bands", "bands"] {
-            for band in asset
-                .get(key)
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-            {
-                let band = band.as_object();
-                for key in ["spatial_resolution", "raster:spatial_resolution"] {
-                    finest(
-                        &mut self.resolution,
-                        band.and_then(|b| json::number(b, key)),
-                    );
-                }
-            }
-        }
-        finest(
-            &mut self.resolution,
-            json::number(asset, "raster:spatial_resolution"),
-        );
-    }
-
-    /// Takes what a band states; whether it is red, green or blue.
-    fn add(&mut self, band: &Object) -> bool {
-        let name = json::text(band, "common_name").or(json::text(band, "eo:common_name"));
-        let Some(channel) = name.and_then(|name| {
-            let colours = ["red", "green", "blue"];
-            colours
-                .iter()
-                .position(|colour| name.eq_ignore_ascii_case(colour))
-        }) else {
-            return false;
-        };
-        let wavelength =
-            json::number(band, "center_wavelength").or(json::number(band, "eo:center_wavelength"));
-        let stated = &mut self.wavelengths[channel];
-        *stated = stated.or(wavelength.map(nanometres));
-        for key in ["gsd", "eo:gsd"] {
-            finest(&mut self.gsd, json::number(band, key));
-        }
-        true
-    }
-}
-
-fn list(object: &Object) -> &[Value] {
-    ["eo:bands", "bands"]
-        .iter()
-        .find_map(|key| object.get(*key).and_then(Value::as_array))
-        .map_or(&[], Vec::as_slice)
-}
-
-fn finest(kept: &mut Option<f64>, metres: Option<f64>) {
-    if let Some(metres) = metres.filter(|metres| *metres > 0.0) {
-        *kept = Some(kept.map_or(metres, |kept| kept.min(metres)));
-    }
-}
-
-/// Nanometres from the micrometres of the eo extension, to the thousandth.
-///
-/// A number that is 100 or more can only have been meant in nanometres.
-fn nanometres(wavelength: f64) -> f64 {
-    let nanometres = if wavelength < 100.0 {
-        wavelength * 1000.0
-    } else {
-        wavelength
-    };
-    (nanometres * 1000.0).round() / 1000.0
+    // Codes of other grids are no zone of this one.
+    let tile = words(properties, field, "s2:mgrs_tile")?.and_then(normalise::grid_zone);
+    let code = words(properties, field, "grid:code")?;
+    let code = code.filter(|code| code.starts_with("MGRS-"));
+    Ok(tile.or_else(|| code.and_then(normalise::grid_zone)))
 }

@@ -3,6 +3,19 @@
 //! A [`ColumnMap`] says which column holds what. [`CsvReader`] streams rows in constant memory;
 //! [`MetadataTable`] keeps them by their key. Cells that are empty or `NA`, `N/A`, `none`,
 //! `null`, `unknown` or `-` are missing values; a NaN is refused like any other impossible value.
+//!
+//! **A bad row costs no other.** A row with more or fewer cells than the header has, or with a cell
+//! that cannot be read, is named with its line; the rows after it are read. A failure of the file
+//! itself (damage, a record over [`MAX_RECORD_BYTES`]) ends the table.
+//!
+//! **Decimal commas.** Where the delimiter is a semicolon or a tab, `1,5` is 1.5 in a field of one
+//! number or of one for each axis; two numbers are `(1,5)` or `1.0,5.0`. Where commas divide cells, a
+//! quoted `1,5` could be either, and the row is refused.
+//!
+//! **Days.** A column of times of which every value is a midnight (00:00:00, no offset but that of
+//! UTC) is one of days that a program wrote as moments: they are read as dates, which have no time of
+//! day, and the log says so. Files are looked through for it before the first row, up to the first
+//! time that is no midnight; a stream ([`CsvReader::from_reader`]) is read as it stands.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,9 +29,9 @@ use csv::{ByteRecord, ErrorKind};
 
 pub use super::columns::{Column, ColumnMap};
 use super::columns::{Columns, Row};
-use super::{Kind, caused, kind, short, unreadable};
+use super::{Kind, caused, kind, names, short, time_text, unreadable};
 use crate::error::{Error, Result};
-use crate::metadata::Metadata;
+use crate::metadata::{Field, Metadata};
 
 /// The longest record of a CSV file, in bytes: 1 MiB.
 ///
@@ -42,13 +55,14 @@ pub struct TableRow {
     pub metadata: Metadata,
 }
 
-/// A row whose key could be read, whatever the rest is.
+/// A row, whatever of it could be read.
 #[derive(Debug)]
 pub struct KeyedRow {
     /// As [`TableRow::line`].
     pub line: u64,
-    /// As [`TableRow::key`].
-    pub key: String,
+    /// As [`TableRow::key`]; none where no one can say which picture the row is of: it has more or
+    /// fewer cells than the header, or no readable key.
+    pub key: Option<String>,
     /// For each column of [`ColumnMap::with_text`], in that order, its cell without the blanks
     /// around it; none where the table has no such column.
     pub texts: Vec<Option<String>>,
@@ -57,21 +71,36 @@ pub struct KeyedRow {
 }
 
 impl KeyedRow {
-    pub(super) fn new(origin: &str, line: u64, row: Result<Row, String>) -> Result<Self> {
-        let row = row.map_err(|reason| at(origin, line, reason))?;
-        Ok(KeyedRow {
+    pub(super) fn new(origin: &str, line: u64, row: Result<Row, String>) -> Self {
+        match row {
+            Ok(row) => KeyedRow {
+                line,
+                key: Some(row.key),
+                texts: row.texts,
+                metadata: row.metadata.map_err(|reason| at(origin, line, reason)),
+            },
+            Err(reason) => Self::unreadable(line, at(origin, line, reason)),
+        }
+    }
+
+    fn unreadable(line: u64, error: Error) -> Self {
+        KeyedRow {
             line,
-            key: row.key,
-            texts: row.texts,
-            metadata: row.metadata.map_err(|reason| at(origin, line, reason)),
-        })
+            key: None,
+            texts: Vec::new(),
+            metadata: Err(error),
+        }
     }
 
     pub(super) fn whole(self) -> Result<TableRow> {
+        let metadata = self.metadata?;
+        let Some(key) = self.key else {
+            return Err(at("table", self.line, "the row has no key"));
+        };
         Ok(TableRow {
             line: self.line,
-            key: self.key,
-            metadata: self.metadata?,
+            key,
+            metadata,
         })
     }
 }
@@ -80,7 +109,7 @@ impl KeyedRow {
 ///
 /// The delimiter is a comma, or a tab or semicolon where the header has no comma. An item is an
 /// error when its row is bad, with file and line; the rows after it can still be read. After a
-/// failure of the file itself the iterator ends.
+/// failure of the file itself the iterator ends: [`CsvReader::keyed`] tells the two apart.
 pub struct CsvReader<R: Read> {
     origin: String,
     rows: csv::Reader<Metered<R>>,
@@ -96,8 +125,39 @@ impl CsvReader<File> {
         let path = path.as_ref();
         let mut file = File::open(path).map_err(|e| Error::io(path, e))?;
         let delimiter = sniff(&mut file).map_err(|e| Error::io(path, e))?;
-        file.rewind().map_err(|e| Error::io(path, e))?;
-        Self::with_delimiter(file, path.display().to_string(), map, delimiter)
+        let open = |mut file: File| {
+            file.rewind().map_err(|e| Error::io(path, e))?;
+            Self::with_delimiter(file, path.display().to_string(), map, delimiter)
+        };
+        let again = file.try_clone().map_err(|e| Error::io(path, e))?;
+        let mut first = open(again)?;
+        let days = match first.columns.position(Column::Field(Field::Timestamp)) {
+            Some(column) => time_text::days(first.cells(column))?,
+            None => false,
+        };
+        // The two share one place in the file, so that the one ends before the other begins.
+        drop(first);
+        let mut reader = open(file)?;
+        reader.columns.take_days(days, &reader.origin);
+        Ok(reader)
+    }
+
+    /// The cells of one column; bad rows are passed over.
+    fn cells(&mut self, column: usize) -> impl Iterator<Item = Result<String>> {
+        std::iter::from_fn(move || {
+            loop {
+                match self.rows.read_byte_record(&mut self.record) {
+                    Ok(false) => return None,
+                    Ok(true) => {}
+                    Err(e) if matches!(e.kind(), ErrorKind::UnequalLengths { .. }) => continue,
+                    // The second reading comes to the same place, and says it there.
+                    Err(_) => return None,
+                }
+                self.consumed.store(0, Ordering::Relaxed);
+                let cell = self.record.get(column).unwrap_or_default();
+                return Some(Ok(String::from_utf8_lossy(cell).into_owned()));
+            }
+        })
     }
 }
 
@@ -132,9 +192,10 @@ impl<R: Read> CsvReader<R> {
             };
             names.push(name.trim_start_matches('\u{feff}').trim().to_owned());
         }
-        let columns = map
+        let mut columns = map
             .resolve(&names)
             .map_err(|reason| at(&origin, 1, reason))?;
+        columns.style.decimal_comma = delimiter != b',';
         consumed.store(0, Ordering::Relaxed);
         Ok(Self {
             origin,
@@ -146,7 +207,8 @@ impl<R: Read> CsvReader<R> {
         })
     }
 
-    /// The next row, with its key even where its metadata are bad.
+    /// The next row, with its key even where its metadata are bad. An error is one of the file
+    /// itself, and the end of the table.
     pub fn keyed(&mut self) -> Option<Result<KeyedRow>> {
         if self.done {
             return None;
@@ -159,9 +221,15 @@ impl<R: Read> CsvReader<R> {
             }
             Ok(true) => {}
             Err(e) => {
-                self.done = !matches!(e.kind(), ErrorKind::UnequalLengths { .. });
                 self.consumed.store(0, Ordering::Relaxed);
-                return Some(Err(broken(&self.origin, e)));
+                let ragged = matches!(e.kind(), ErrorKind::UnequalLengths { .. });
+                let line = e.position().map_or(line, csv::Position::line);
+                let error = broken(&self.origin, e);
+                if ragged {
+                    return Some(Ok(KeyedRow::unreadable(line, error)));
+                }
+                self.done = true;
+                return Some(Err(error));
             }
         }
         self.consumed.store(0, Ordering::Relaxed);
@@ -170,7 +238,7 @@ impl<R: Read> CsvReader<R> {
             let cell = self.record.get(column).unwrap_or_default();
             std::str::from_utf8(cell).map_err(|_| "the cell is not UTF-8".to_owned())
         });
-        Some(KeyedRow::new(&self.origin, line, row))
+        Some(Ok(KeyedRow::new(&self.origin, line, row)))
     }
 }
 
@@ -197,7 +265,8 @@ pub enum BadRows {
     /// The first bad row is the error of the whole table.
     #[default]
     Refuse,
-    /// Bad rows are put aside, see [`MetadataTable::refused`], up to [`MAX_REFUSED_ROWS`].
+    /// Bad rows are put aside, see [`MetadataTable::refused`], up to [`MAX_REFUSED_ROWS`]. A failure
+    /// of the file itself is an error nevertheless: nobody knows what it would have said.
     PutAside,
 }
 
@@ -216,8 +285,8 @@ impl MetadataTable {
     pub fn open(path: impl AsRef<Path>, map: &ColumnMap, bad_rows: BadRows) -> Result<Self> {
         let path = path.as_ref();
         let mut table = MetadataTable::default();
-        for row in rows(path, map)? {
-            let error = match row {
+        for row in keyed_rows(path, map)? {
+            let error = match row?.whole() {
                 Ok(row) if table.rows.contains_key(&row.key) => at(
                     path.display(),
                     row.line,
@@ -245,19 +314,16 @@ impl MetadataTable {
 
     /// What the table knows of a picture: the row whose key is this name, a leading `./` aside.
     pub fn get(&self, key: &str) -> Option<&Metadata> {
-        self.rows.get(plain(key))
+        self.rows.get(names::plain(key))
     }
 
     /// The row for a path whose leading folders the table may lack: the whole path is tried as
     /// key, then the path without its first folder, and so on down to the bare file name.
+    ///
+    /// One path alone cannot show whether another has the same row: where several files end alike,
+    /// [`embed`](crate::embed) joins none of them.
     pub fn get_by_path(&self, path: &str) -> Option<&Metadata> {
-        let mut rest = plain(path);
-        loop {
-            if let Some(metadata) = self.rows.get(rest) {
-                return Some(metadata);
-            }
-            rest = rest.split_once('/')?.1;
-        }
+        names::endings(path).find_map(|ending| self.rows.get(ending))
     }
 
     /// Rows in the order of their keys.
@@ -290,7 +356,8 @@ pub fn rows(
     Ok(Box::new(rows.map(|row| row.and_then(KeyedRow::whole))))
 }
 
-/// As [`rows`], with the keys of rows whose metadata are bad.
+/// As [`rows`], with the keys of rows whose metadata are bad. An error is one of the file itself,
+/// and the end of the table.
 pub fn keyed_rows(
     path: impl AsRef<Path>,
     map: &ColumnMap,
@@ -321,11 +388,6 @@ pub fn keyed_rows(
 pub(super) fn too_many_rows(path: &Path) -> Error {
     let reason = format!("the table has more than {MAX_TABLE_ROWS} rows");
     unreadable(path.display(), reason)
-}
-
-/// A key without the `./` that some tools write in front of it.
-pub(super) fn plain(key: &str) -> &str {
-    key.strip_prefix("./").unwrap_or(key)
 }
 
 pub(super) fn at(origin: impl ToString, line: u64, reason: impl Into<String>) -> Error {
