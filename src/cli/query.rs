@@ -13,9 +13,6 @@ use crate::error::Result;
 use crate::metadata::Field;
 
 /// Ask which value of a metadata field fits each image best (zero-shot)
-///
-/// A gsd, multispectral_gsd or pixel_size is that of the model's input pixels, not of the file's: an image of 512 pixels of
-/// 0.5 m that a model of 64 pixels sees has a gsd of 4.
 #[derive(Debug, Args)]
 pub(super) struct QueryArgs {
     /// Folders, lists, archives, images; see `satmip embed`
@@ -23,10 +20,11 @@ pub(super) struct QueryArgs {
     inputs: Vec<PathBuf>,
     #[command(flatten)]
     model: ModelArgs,
-    /// Field to ask about, for example `country_code`
+    /// Field to ask about, for example `country_code`. A gsd or pixel_size is that of the model's
+    /// input pixels, not the file's: 512 pixels of 0.5 m, seen as 64, have a gsd of 4
     #[arg(short, long, value_name = "FIELD")]
     field: Field,
-    /// Value to choose from; once for each value (gsd and pixel_size: of the model's input pixels)
+    /// Value to choose from; once for each value
     #[arg(
         short = 'e',
         long = "value",

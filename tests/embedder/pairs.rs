@@ -18,7 +18,7 @@ const PLACED: FieldSet = FieldSet::of(&[
 ]);
 
 fn placed() -> Embedder {
-    let (manifest, mut files) = parts(Side::Text, PLACED);
+    let (mut manifest, mut files) = parts(Side::Text, PLACED);
     // `records` of this crate have few of these fields; the vocabulary is of bytes, so nothing is too unusual for it.
     let captions = (0..40).map(|i| {
         Metadata::new()
@@ -30,7 +30,6 @@ fn placed() -> Embedder {
             .caption(PLACED)
     });
     let tokenizer = CaptionTokenizer::train(captions, 440).unwrap();
-    let mut manifest = manifest;
     if let Some(side) = &mut manifest.arch.metadata
         && let MetadataTower::Text(config) = &mut side.tower
     {
