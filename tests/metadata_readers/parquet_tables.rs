@@ -231,8 +231,14 @@ fn outlines_of_geoparquet() {
     let path = outlined(folder.path(), &metres, Some(&utm), vec![]);
     #[cfg(feature = "geotiff")]
     {
-        let found = read::from_file(&path).unwrap()[0].metadata.location().unwrap();
-        assert!((found.lon - 3.0).abs() < 1e-6 && (found.lat - 48.761_702).abs() < 1e-5, "{found:?}");
+        let found = read::from_file(&path).unwrap()[0]
+            .metadata
+            .location()
+            .unwrap();
+        assert!(
+            (found.lon - 3.0).abs() < 1e-6 && (found.lat - 48.762_009).abs() < 1e-5,
+            "{found:?}"
+        );
     }
     #[cfg(not(feature = "geotiff"))]
     assert!(read::from_file(&path).is_err());
