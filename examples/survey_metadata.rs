@@ -404,7 +404,10 @@ fn geotiff(path: &Path, tallies: &mut BTreeMap<&'static str, Tally>) -> Result<b
         let date = date.replace(':', "-");
         expected.insert(Field::Timestamp, Stated::Text(format!("{date}T{clock}Z")));
     }
-    tally.check(&name(path), Metadata::from_geotiff(path), &expected);
+    // The time of the file, which is compared here as any other tag.
+    let options = read::geotiff::GeoTiffOptions { date_time: true };
+    let found = read::geotiff::read(path, &options);
+    tally.check(&name(path), found, &expected);
     Ok(true)
 }
 
@@ -569,6 +572,10 @@ fn chip_row(cells: &HashMap<&str, &str>) -> Result<Expected, Failure> {
     if let (Some(lon), Some(lat)) = (known("lon"), known("lat")) {
         let location = vec![lon.parse()?, lat.parse()?];
         expected.insert(Field::Location, Stated::Numbers(location, 0.0));
+    }
+    if let Some(percent) = known("cloud_cover") {
+        let percent = Stated::Numbers(vec![percent.parse()?], 0.0);
+        expected.insert(Field::CloudCover, percent);
     }
     if let Some(gsd) = known("gsd") {
         let gsd = gsd.parse()?;

@@ -4,15 +4,15 @@
     python make_crs.py DEFS
 
 DEFS is `src/defs.rs` of the crate crs-definitions (0.6), whose codes are asked for. For each code: a
-point near the centre of its area of use, its coordinates, what PROJ makes of them on WGS84, and the
-metres on the ground of one unit along x and along y, over 2 km on the ellipsoid. Written are the
-named codes, and every 40th of all the others where PROJ has one way from the datum to WGS84, which is
-then the one that the definition states; `ways` is their number. PROJ's network and grids are off.
+point near the centre of its area of use, its coordinates, what PROJ makes of them on WGS84 by the code,
+and by the definition of the crate (the two differ where the definition's shift of the datum is another
+than the one that PROJ takes there), and the metres on the ground of one unit along x and along y, over
+2 km on the ellipsoid. Written are the named codes and every 40th of all the others. PROJ's network and
+grids are off.
 """
 import csv, os, re, sys, warnings
 import pyproj
 from pyproj import CRS, Geod, Transformer
-from pyproj.transformer import TransformerGroup
 
 warnings.filterwarnings("ignore")
 pyproj.network.set_network_enabled(False)
@@ -30,29 +30,30 @@ for number, code in enumerate(NAMED + sorted(set(definitions) - set(NAMED))):
         west, south, east, north = crs.area_of_use.bounds if crs.area_of_use else (-170, -70, 170, 70)
         east += 360 if east < west else 0
         lon, lat = (west + east) / 2 + 0.06 * (east - west), (south + north) / 2 + 0.05 * (north - south)
-        group = TransformerGroup(crs, "EPSG:4326", always_xy=True)
-        ways = len(group.transformers) + len(group.unavailable_operations)
-        if not named and ways != 1:
-            continue
         to = Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
         x, y = to.transform(lon - 360 if lon > 180 else lon, lat, direction="INVERSE")
         x, y = float(f"{x:.8g}"), float(f"{y:.8g}")
         lon, lat = to.transform(x, y)
+        by_definition, fixed = ("", ""), to
+        if "+nadgrids" not in definitions.get(code, "+nadgrids") and "NAD27" not in definitions[code] and not "+pm" in definitions[code]:
+            fixed = Transformer.from_crs(CRS.from_proj4(definitions[code]), "EPSG:4326", always_xy=True)
+            by_definition = [f"{v:.9f}" if abs(v) < 1e3 else "" for v in fixed.transform(x, y)]
         sizes = ("", "")
         if crs.is_projected:
             step = 1000 / crs.axis_info[0].unit_conversion_factor
             def ground(dx, dy):
-                a, b = to.transform(x - dx * step, y - dy * step), to.transform(x + dx * step, y + dy * step)
+                # By the definition where it can be: by the code PROJ may take another shift at the next point.
+                a, b = fixed.transform(x - dx * step, y - dy * step), fixed.transform(x + dx * step, y + dy * step)
                 return geod.inv(*a, *b)[2] / (2 * step)
             sizes = (repr(ground(1, 0)), repr(ground(0, 1)))
         if all(abs(v) < 1e12 for v in (x, y, lon, lat)):
-            rows.append([code, ways, repr(x), repr(y), f"{lon:.9f}", f"{lat:.9f}", *sizes])
+            rows.append([code, repr(x), repr(y), f"{lon:.9f}", f"{lat:.9f}", *by_definition, *sizes])
     except Exception as error:  # a code that PROJ lacks, or cannot transform
         print(code, error, file=sys.stderr)
 out = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../data/crs/places.csv")
 os.makedirs(os.path.dirname(out), exist_ok=True)
 with open(out, "w", newline="") as file:
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["code", "ways", "x", "y", "lon", "lat", "metres_x", "metres_y"])
+    writer.writerow(["code", "x", "y", "lon", "lat", "lon_by_definition", "lat_by_definition", "metres_x", "metres_y"])
     writer.writerows(sorted(rows))
 print(len(rows), "places, PROJ", pyproj.proj_version_str)

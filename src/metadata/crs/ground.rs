@@ -151,6 +151,11 @@ impl Ground {
                 return None;
             }
         }
+        // A cone's formulas go on to the other hemisphere, beyond any use of it.
+        let conic = matches!(self.map.projname(), "lcc" | "aea" | "eqdc");
+        if conic && (lat - self.map.latitude_of_origin()).abs() > std::f64::consts::FRAC_PI_2 {
+            return None;
+        }
         let (along_x, along_y) = self.gradients((x, y))?;
         let (along_x, along_y) = (length(along_x) / unit, length(along_y) / unit);
         let stretched = along_x.max(along_y) < 1.0 / MOST_STRETCH;

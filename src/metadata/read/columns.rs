@@ -31,7 +31,7 @@ pub enum Column {
     /// and it says what [`Column::Transform`] means. Codes of other authorities are left aside.
     Epsg,
     /// The six or nine numbers of `proj:transform`, in the projection of [`Column::Epsg`]: the gsd
-    /// where no column states it (the pixel_size where the projection is in degrees).
+    /// where no column states it, unless the projection is in degrees.
     Transform,
     /// Rows and columns of the picture, as in `proj:shape`: with the transform, its centre.
     Shape,

@@ -22,16 +22,20 @@ impl Grid {
         self.crs.place(x, y).ok()
     }
 
-    /// The size of a pixel, at the picture's centre or else at a place that is known otherwise.
+    /// The size of a pixel in metres, at the picture's centre or else at a place that is known
+    /// otherwise.
     pub(super) fn pixel_size(&self, place: Option<(f64, f64)>) -> Option<PixelSize> {
         let steps = self.transform.steps();
-        match (self.middle(), place) {
+        let size = match (self.middle(), place) {
             (Some(at), _) => self.crs.pixel_size(at, steps).ok(),
             (None, Some(place)) => self.crs.pixel_size_at(place, steps),
             // Of these the place does not matter.
             (None, None) if self.crs.is_uniform() => self.crs.pixel_size((0.0, 0.0), steps).ok(),
             (None, None) => None,
-        }
+        };
+        // Catalogues give grids in degrees to radar pictures that lie on none: of those nothing is
+        // taken. Files that have such a grid are on it.
+        size.filter(|size| matches!(size, PixelSize::Metres(..)))
     }
 
     fn middle(&self) -> Option<(f64, f64)> {

@@ -3,7 +3,6 @@
 //! | field | where it is looked for, first hit first |
 //! |---|---|
 //! | gsd | `gsd` of the red, green and blue bands or of the picture's assets (the finest); `gsd` or `eo:gsd` of the item; `gsd` that all data assets agree on; `spatial_resolution` of the colour assets; `proj:transform`, on the ground; `sar:pixel_spacing_range` and `_azimuth` |
-//! | pixel_size | `proj:transform` in degrees |
 //! | timestamp | `datetime`; if null, the middle of `start_datetime` and `end_datetime` where they lie at most a day apart, to the second |
 //! | location | centre of `bbox`, else of `geometry` (also across the antimeridian), else `proj:centroid`, else the centre by `proj:transform` and `proj:shape` |
 //! | utm_zone | `mgrs:*`, `s2:mgrs_tile`, `grid:code`, `sentinel:*`; else the zone of the projection with the band of the latitude |
@@ -24,7 +23,8 @@
 //! it stands; the text of the view extension has it point from the sensor to the target, but what
 //! Maxar and Sentinel-2 catalogues state is the azimuth from the target to the sensor, as here.
 //! `created`, `updated` and `published` are dates of files, and not read. Nothing is read for
-//! country_code, scan_direction and multispectral_gsd.
+//! pixel_size, country_code, scan_direction and multispectral_gsd: grids in degrees are stated for
+//! radar pictures too, which lie on none.
 //!
 //! A key that is missing, null or a word like `NA` leaves its field absent; anything else that
 //! is no number (or no text), and a number out of range, is an error that names the item.
@@ -141,9 +141,6 @@ fn fields(item: &Value, properties: &Object) -> Result<Metadata> {
     let size = crs.pixel_size(place);
     if let Some((x, y)) = gsd(properties, &bands, size)? {
         normalise::numbers(&mut metadata, Field::Gsd, &[x, y], &source)?;
-    }
-    if let Some(size @ PixelSize::Degrees(..)) = size {
-        grid::set_size(&mut metadata, size)?;
     }
     if let Some(zone) = zone(properties)? {
         normalise::text(&mut metadata, Field::UtmZone, &zone, &source)?;
