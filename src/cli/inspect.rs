@@ -20,15 +20,18 @@ use crate::image::{self, DecodeLimits};
 use crate::metadata::Metadata;
 use crate::metadata::read::{self, Record};
 
+/// Records of a table that are shown to people, where nothing else is said.
+const RECORDS: usize = 5;
+
 /// Show what is in a model, an ONNX file, an image or a file of metadata
 #[derive(Debug, Args)]
 pub(super) struct InspectArgs {
     /// Folder of a bundle, name of a model, ONNX file, image, or file of metadata
     #[arg(value_name = "WHAT")]
     what: PathBuf,
-    /// Records of a table to show
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    records: usize,
+    /// Records of a table to show [default: 5, as JSON all]
+    #[arg(long, value_name = "N")]
+    records: Option<usize>,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -93,7 +96,10 @@ fn file(args: &InspectArgs, out: &mut Report) -> Result<()> {
     };
     let shown: Vec<Record> = records
         .iter()
-        .take(args.records)
+        .take(args.records.unwrap_or(match args.json {
+            true => usize::MAX,
+            false => RECORDS,
+        }))
         .map(|record| Record {
             key: record.key.clone(),
             metadata: record.metadata.derive_missing(),

@@ -89,6 +89,7 @@ impl ModelArgs {
         };
         let mut builder = builder
             .device(self.device)
+            .ask_python(true)
             .sessions(sessions)
             .batch_size(self.batch_size())
             .limits(self.limits());

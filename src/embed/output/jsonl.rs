@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::{ColumnSpec, OutputFile, PartWriter, Rows, Schema, failed, with_suffix};
+use crate::aside::Aside;
 use crate::error::Result;
 
 /// Writes JSON lines into a file, or into any stream.
@@ -68,7 +69,7 @@ impl PartWriter for JsonLines {
         }
     }
 
-    fn finish(self: Box<Self>) -> Result<Vec<PathBuf>> {
+    fn finish(self: Box<Self>) -> Result<Vec<Aside>> {
         match self.sink {
             Sink::File(file) => Ok(vec![file.finish()?]),
             Sink::Stream(_) => Ok(Vec::new()),
@@ -93,7 +94,7 @@ mod tests {
         let mut writer = Box::new(JsonLines::create(&dir.path().join("x"), &schema()).unwrap());
         writer.push(&rows(0, 2)).unwrap();
         let files = writer.finish().unwrap();
-        super::super::commit(&files).unwrap();
+        super::super::commit(files, crate::aside::Existing::Keep).unwrap();
         let text = std::fs::read_to_string(dir.path().join("x.jsonl")).unwrap();
         assert_eq!(
             text,
