@@ -1,7 +1,7 @@
 //! JSON lines: `{"id": .., "image_embedding": [..], "metadata_embedding": [..] or null}`.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{ColumnSpec, OutputFile, PartWriter, Rows, Schema, failed, with_suffix};
 use crate::aside::Aside;
@@ -59,13 +59,6 @@ impl PartWriter for JsonLines {
                 .write_all(&self.line)
                 .and_then(|()| stream.flush())
                 .map_err(|e| failed(Path::new("-"), e)),
-        }
-    }
-
-    fn files(&self) -> Vec<PathBuf> {
-        match &self.sink {
-            Sink::File(file) => vec![file.path().to_owned()],
-            Sink::Stream(_) => Vec::new(),
         }
     }
 

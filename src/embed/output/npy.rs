@@ -77,12 +77,6 @@ impl PartWriter for Npy {
         Ok(())
     }
 
-    fn files(&self) -> Vec<PathBuf> {
-        let arrays = self.arrays.iter().map(|(_, file)| file);
-        let all = arrays.chain([&self.ids]);
-        all.map(|file| file.path().to_owned()).collect()
-    }
-
     fn finish(self: Box<Self>) -> Result<Vec<Aside>> {
         let mut files = Vec::new();
         for (column, mut file) in self.arrays {

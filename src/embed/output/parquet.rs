@@ -1,7 +1,7 @@
 //! Parquet, with each vector as a fixed-size list of 32-bit floats.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, FixedSizeListArray, Float32Array, RecordBatch, StringArray};
@@ -92,10 +92,6 @@ impl PartWriter for Parquet {
         self.writer
             .write(&batch)
             .map_err(|e| failed_within(self.aside.target(), e.into()))
-    }
-
-    fn files(&self) -> Vec<PathBuf> {
-        vec![self.aside.target().to_owned()]
     }
 
     fn finish(mut self: Box<Self>) -> Result<Vec<Aside>> {
