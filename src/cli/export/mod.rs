@@ -86,12 +86,12 @@ fn write(args: WriteArgs, terminal: &Terminal) -> Result<Exit> {
     let checkpoint = args.checkpoint.ok_or_else(|| missing("CHECKPOINT"))?;
     let output = args.output.ok_or_else(|| missing("--output"))?;
     let _interrupt = Interrupt::watch(terminal, "");
-    // Before hours of measuring.
-    aside::absent(&output)?;
     let checkpoint = match checkpoint.join(bundle::MANIFEST).is_file() {
         true => Checkpoint::of_bundle(&Bundle::open(&checkpoint)?)?,
         false => Checkpoint::open(&checkpoint)?,
     };
+    // Before hours of measuring.
+    aside::absent(&output)?;
     let mut card = checkpoint.card().clone();
     card.id = args.id.or(card.id);
     card.version = args.model_version.or(card.version);
