@@ -297,6 +297,15 @@ pub enum Error {
         source: Option<Cause>,
     },
 
+    /// A part of the program panicked: a fault of this crate, or of one that it uses.
+    #[error("{what} panicked: {said}")]
+    Panic {
+        /// What was being done, with the name of the item.
+        what: String,
+        /// What the panic said.
+        said: String,
+    },
+
     /// Work was cancelled from outside.
     #[error("interrupted")]
     Interrupted,
@@ -431,6 +440,9 @@ impl Error {
             }
             Error::Cache { .. } => Some(
                 "free space there, or name another folder (`--cache-dir`, SATMIP_CACHE_DIR)".into(),
+            ),
+            Error::Panic { .. } => Some(
+                "this is a fault of the program: please report it, with the input that leads to it".into(),
             ),
             Error::CaptionTooLong { .. } => {
                 Some("leave out fields, or use a model with a longer context".into())

@@ -5,6 +5,8 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
+use crate::error::{Error, Result};
+
 thread_local! {
     /// How many guards this thread is inside.
     static GUARDS: Cell<u32> = const { Cell::new(0) };
@@ -14,7 +16,7 @@ thread_local! {
 ///
 /// The panic is reported by whoever gets the error. Programs call [`quiet`] once, so that the
 /// panic's own trace is not printed as well.
-pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> std::result::Result<T, String> {
     /// Leaves the guard on the way out, with and without a panic.
     struct Inside;
     impl Drop for Inside {
@@ -27,6 +29,20 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     let result = catch_unwind(AssertUnwindSafe(work));
     drop(inside);
     result.map_err(|panic| said(&*panic).to_owned())
+}
+
+/// Does something that can fail; a panic in it is an error that says in what. Threads do all of their work in
+/// this, so that whoever waits for them is told.
+pub(crate) fn safely<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    guarded(work).unwrap_or_else(|said| Err(panicked(what, said)))
+}
+
+/// The error of a panic.
+pub(crate) fn panicked(what: &str, said: String) -> Error {
+    Error::Panic {
+        what: what.to_owned(),
+        said,
+    }
 }
 
 /// What a panic said.
@@ -64,6 +80,14 @@ mod tests {
         assert_eq!(guarded(|| panic!("plain")), Err::<(), _>("plain".into()));
         let odd = guarded(|| std::panic::panic_any(3));
         assert_eq!(odd, Err::<(), _>("no reason given".into()));
+    }
+
+    #[test]
+    fn a_panic_says_in_what_it_was() {
+        let told = safely::<()>("reading `a`", || panic!("plain")).unwrap_err();
+        assert_eq!(told.to_string(), "reading `a` panicked: plain");
+        assert!(told.hint().is_some());
+        assert_eq!(safely("reading", || Ok(7)).unwrap(), 7);
     }
 
     #[test]

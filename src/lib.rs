@@ -51,6 +51,8 @@ pub struct Readme;
 
 pub mod arch;
 #[cfg(feature = "serve")]
+mod aside;
+#[cfg(feature = "serve")]
 pub mod bundle;
 #[cfg(feature = "eval")]
 pub mod chips;
@@ -72,7 +74,7 @@ pub mod export;
 #[cfg(feature = "eval")]
 mod figure;
 #[cfg_attr(
-    not(any(feature = "serve", feature = "parquet")),
+    not(feature = "serve"),
     allow(dead_code, reason = "for engines, jobs and readers")
 )]
 mod guard;

@@ -270,6 +270,35 @@ fn audit_lists_pairs_and_their_worst_fields() {
     assert_eq!(rows[0]["fields"].as_array().unwrap().len(), 2);
 }
 
+/// Programs get all rows, people as many as they can read; `--top` is for both.
+#[test]
+fn audit_gives_programs_all_rows() {
+    let dir = folder();
+    let input = chips(dir.path(), "in", 25, 16);
+    let table = dir.path().join("t.csv");
+    let rows: String = (0..25)
+        .map(|i| format!("c{i:03}.png,{}\n", i + 1))
+        .collect();
+    fs::write(&table, format!("file,gsd\n{rows}")).unwrap();
+    let audit = |more: &[&str]| {
+        let mut command = satmip();
+        command
+            .arg("audit")
+            .arg(&input)
+            .arg("--metadata")
+            .arg(&table);
+        command.arg("-m").arg(model()).args(["--device", "rten"]);
+        let (code, stdout, stderr) = run(command.args(more));
+        assert_eq!(code, 0, "{stderr}");
+        stdout
+    };
+    let rows = |more: &[&str]| json(&audit(more)).as_array().unwrap().len();
+    assert_eq!(rows(&["--json"]), 25);
+    assert_eq!(rows(&["--json", "--top", "7"]), 7);
+    assert_eq!(audit(&[]).lines().count(), 21);
+    assert_eq!(audit(&["--top", "24"]).lines().count(), 25);
+}
+
 #[test]
 fn caption_reads_records_and_tables() {
     let dir = folder();

@@ -26,6 +26,7 @@ fn open(device: Device, library: Option<&str>) -> satmip::Result<Box<dyn Engine>
         device,
         sessions: 1,
         library: library.map(Into::into),
+        ask_python: false,
     };
     engine::open(&identity(), "identity.onnx", &options)
 }
@@ -89,6 +90,43 @@ fn auto_falls_to_rten_only_where_nothing_can_be_used() {
         assert!(text.contains(&line), "{text}");
         assert_eq!(text.contains("auto=rten"), none, "{text}");
     }
+}
+
+#[test]
+fn child_loads_with_and_without_python() {
+    if !is_child() {
+        return;
+    }
+    let ran = std::env::var_os("SATMIP_TEST_RAN").unwrap();
+    let ran = Path::new(&ran);
+    open(Device::Auto, None).unwrap();
+    doctor::examine(&EngineOptions::default());
+    assert!(!ran.exists(), "a program was run unasked");
+    let asking = EngineOptions {
+        ask_python: true,
+        ..EngineOptions::default()
+    };
+    // A library of a system folder is in use by now where there is one, and nothing is looked for.
+    let known = doctor::examine(&EngineOptions::default())
+        .onnxruntime
+        .is_some();
+    doctor::examine(&asking);
+    assert_eq!(ran.exists(), !known);
+}
+
+#[cfg(unix)]
+#[test]
+fn no_program_is_run_unless_asked() {
+    use std::os::unix::fs::PermissionsExt;
+    let root = tempfile::tempdir().unwrap();
+    let (python, ran) = (root.path().join("python3"), root.path().join("ran"));
+    std::fs::write(&python, "#!/bin/sh\n: > \"$SATMIP_TEST_RAN\"\n").unwrap();
+    std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let variables = [
+        ("PATH", root.path().to_str().unwrap()),
+        ("SATMIP_TEST_RAN", ran.to_str().unwrap()),
+    ];
+    child("child_loads_with_and_without_python", &variables);
 }
 
 #[test]

@@ -153,7 +153,7 @@ fn curves_are_drawn_of_one_run_and_of_several() {
         fs::write(run.join("metrics.jsonl"), line(1) + &line(2)).unwrap();
     }
     let drawn = |runs: &[&str]| {
-        let args = [&["curves"], runs, &["-o", "c.svg"]].concat();
+        let args = [&["curves", "--overwrite"], runs, &["-o", "c.svg"]].concat();
         let done = satmip(folder.path(), &args);
         assert!(done.status.success(), "{}", text(&done.stderr));
         fs::read_to_string(folder.path().join("c.svg")).unwrap()
@@ -161,6 +161,16 @@ fn curves_are_drawn_of_one_run_and_of_several() {
     assert!(drawn(&["first"]).contains("2 steps"));
     let both = drawn(&["first", "second/metrics.jsonl"]);
     assert!(both.contains("first") && both.contains("second"));
+    // What is there stays unless it may go.
+    let done = satmip(folder.path(), &["curves", "second", "-o", "c.svg"]);
+    assert_eq!(done.status.code(), Some(1));
+    let said = text(&done.stderr);
+    assert!(
+        said.contains("c.svg") && said.contains("--overwrite"),
+        "{said}"
+    );
+    let still = fs::read_to_string(folder.path().join("c.svg")).unwrap();
+    assert!(still == both);
     fs::write(folder.path().join("second/metrics.jsonl"), "").unwrap();
     let done = satmip(folder.path(), &["curves", "second", "-o", "d.svg"]);
     assert_eq!(done.status.code(), Some(1));

@@ -305,12 +305,12 @@ fn the_resize_is_a_graph_as_well() {
     let dir = tempfile::tempdir().unwrap();
     let (bundle, _) = export(dir.path(), "f32", &[]);
     let output = dir.path().join("resize.onnx");
-    let resize = || {
+    let resize = |more: &[&str]| {
         let mut command = satmip();
         let model = command.args(["export", "resize", "-m"]).arg(&bundle);
-        run(model.arg("-o").arg(&output))
+        run(model.arg("-o").arg(&output).args(more))
     };
-    let (code, _, stderr) = resize();
+    let (code, _, stderr) = resize(&[]);
     assert_eq!(code, 0, "{stderr}");
     assert!(stderr.contains("to 16 x 16"), "{stderr}");
     let (code, stdout, stderr) = run(satmip().args(["inspect", "--json"]).arg(&output));
@@ -318,8 +318,16 @@ fn the_resize_is_a_graph_as_well() {
     for said in ["picture", "satmip.image.fit", "MatMul"] {
         assert!(stdout.contains(said), "{said}: {stdout}");
     }
-    // What is there is not replaced.
-    let (code, _, stderr) = resize();
+    // What is there is not replaced unless that is asked for.
+    let graph = std::fs::read(&output).unwrap();
+    std::fs::write(&output, b"mine").unwrap();
+    let (code, _, stderr) = resize(&[]);
     assert_eq!(code, 1, "{stderr}");
-    assert!(stderr.contains("resize.onnx"), "{stderr}");
+    assert!(
+        stderr.contains("resize.onnx") && stderr.contains("--overwrite"),
+        "{stderr}"
+    );
+    assert_eq!(std::fs::read(&output).unwrap(), b"mine");
+    assert_eq!(resize(&["--overwrite"]).0, 0);
+    assert!(std::fs::read(&output).unwrap() == graph);
 }

@@ -213,30 +213,27 @@ fn an_interrupt_saves_and_the_program_resumes() {
         command.stderr(Stdio::piped());
         command
     };
-    let mut child = pretrain("broken").spawn().unwrap();
     let metrics = folder.path().join("broken/metrics.jsonl");
-    while fs::read_to_string(&metrics)
-        .unwrap_or_default()
-        .lines()
-        .count()
-        < 3
-    {
-        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
-        std::thread::sleep(Duration::from_millis(10));
+    let steps = || {
+        let text = fs::read_to_string(&metrics).unwrap_or_default();
+        text.lines().count()
+    };
+    for signal in ["-INT", "-TERM"] {
+        let before = steps();
+        let mut child = pretrain("broken").spawn().unwrap();
+        while steps() < before + 3 {
+            assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let pid = child.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status();
+        assert!(sent.unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(130), "{said}");
+        assert!(said.contains("--resume"), "{said}");
+        assert!(!folder.path().join("broken/weights.safetensors").exists());
     }
-    let pid = child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-INT", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
-    let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(130), "{said}");
-    assert!(said.contains("--resume"), "{said}");
-    assert!(!folder.path().join("broken/weights.safetensors").exists());
     for name in ["broken", "whole"] {
         let output = pretrain(name).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);

@@ -335,7 +335,7 @@ def main():
     print(table)
     write_figures(options.out, options.scale)
     figure = options.out / "over-time.svg"
-    subprocess.run([options.satmip, "curves", "--over-time", "-o", figure, *runs], check=True)
+    subprocess.run([options.satmip, "curves", "--over-time", "--overwrite", "-o", figure, *runs], check=True)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
 //! Writing a bundle.
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::manifest::{BundleManifest, FORMAT, FileEntry, check_name};
 use super::{MANIFEST, sha256};
+use crate::aside;
 use crate::error::{Error, Result};
 
 /// Writes a bundle into a new folder.
@@ -27,43 +26,12 @@ pub fn write(dir: &Path, manifest: BundleManifest, files: &[(&str, &[u8])]) -> R
     let mut json = serde_json::to_vec_pretty(&manifest).map_err(|e| refuse(e.to_string()))?;
     json.push(b'\n');
 
-    let output = |reason: &str, source: std::io::Error| Error::Output {
-        path: dir.to_owned(),
-        reason: reason.to_owned(),
-        source: Some(Box::new(source)),
-    };
-    let Some(name) = dir.file_name() else {
+    if dir.file_name().is_none() {
         return Err(refuse("the path names no folder".into()));
-    };
-    if dir.symlink_metadata().is_ok() {
-        return Err(Error::Output {
-            path: dir.to_owned(),
-            reason: "it exists already".into(),
-            source: None,
-        });
     }
-    let parent = match dir.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(parent).map_err(|source| output("its folder cannot be made", source))?;
-    let mut partial_name = std::ffi::OsString::from(".");
-    partial_name.push(name);
-    partial_name.push(format!(".partial-{}", std::process::id()));
-    let partial = Partial(parent.join(partial_name));
-    fs::create_dir(&partial.0).map_err(|source| output("it cannot be written", source))?;
-    let manifest_file = [(MANIFEST, json.as_slice())];
-    for (name, bytes) in files.iter().chain(&manifest_file) {
-        write_synced(&partial.0.join(name), bytes)
-            .map_err(|source| output(&format!("`{name}` cannot be written"), source))?;
-    }
-    fs::rename(&partial.0, dir).map_err(|source| output("it cannot be put in place", source))?;
-    std::mem::forget(partial);
-    // The rename itself is safe on disk when the folder that holds it is; not every system can.
-    if let Ok(parent) = File::open(parent) {
-        let _ = parent.sync_all();
-    }
-    Ok(())
+    let manifest_file = (MANIFEST, json.as_slice());
+    let files: Vec<_> = files.iter().copied().chain([manifest_file]).collect();
+    aside::write_folder(dir, &files)
 }
 
 /// The manifest with its format and files, checked; `dir` stands for the bundle in messages.
@@ -94,19 +62,4 @@ pub(super) fn complete(
     }
     manifest.check().map_err(refuse)?;
     Ok(manifest)
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = File::create_new(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-/// A folder that goes away unless it is forgotten.
-struct Partial(PathBuf);
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }

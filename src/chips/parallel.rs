@@ -3,6 +3,7 @@
 use std::thread;
 
 use crate::error::{Error, Result};
+use crate::guard::{panicked, safely, said};
 
 /// Fewer small things than this are not worth a thread.
 const FEW: usize = 64;
@@ -23,29 +24,44 @@ pub(crate) fn threads_for(items: usize) -> usize {
 /// Calls `work` for each item on so many threads, in no order that anything may depend on.
 ///
 /// # Errors
-/// When a thread cannot be started.
+/// When a thread cannot be started, and where `work` panics: then not all items were seen.
 pub(crate) fn each<T: Send>(
     items: &mut [T],
     threads: usize,
     work: impl Fn(&mut T) + Sync,
 ) -> Result<()> {
     let threads = threads.min(items.len());
+    let some = |part: &mut [T]| {
+        safely("reading the data", || {
+            part.iter_mut().for_each(&work);
+            Ok(())
+        })
+    };
     if threads <= 1 {
-        items.iter_mut().for_each(work);
-        return Ok(());
+        return some(items);
     }
-    let (share, work) = (items.len().div_ceil(threads), &work);
+    let (share, some) = (items.len().div_ceil(threads), &some);
     thread::scope(|scope| {
+        let mut started = Vec::with_capacity(threads);
         for part in items.chunks_mut(share) {
-            thread::Builder::new()
+            let thread = thread::Builder::new()
                 .name("satmip-chips".into())
-                .spawn_scoped(scope, move || part.iter_mut().for_each(work))
+                .spawn_scoped(scope, move || some(part))
                 .map_err(|e| Error::Data {
                     reason: "cannot start a thread to read the data".into(),
                     source: Some(e.into()),
                 })?;
+            started.push(thread);
         }
-        Ok(())
+        // What panics there is caught there.
+        let ended = started.into_iter().map(|thread| thread.join());
+        ended
+            .map(|ended| {
+                ended.unwrap_or_else(|panic| {
+                    Err(panicked("reading the data", said(&*panic).to_owned()))
+                })
+            })
+            .collect()
     })
 }
 
@@ -67,5 +83,15 @@ mod tests {
             assert_eq!(threads.len(), expected, "{asked} {items}");
         }
         assert_eq!((threads_for(FEW - 1), threads_for(FEW)), (1, cores()));
+    }
+
+    #[test]
+    fn a_panic_is_an_error() {
+        for threads in [1, 3] {
+            let mut items: Vec<usize> = (0..9).collect();
+            let work = |item: &mut usize| assert!(*item != 4, "not this one");
+            let error = each(&mut items, threads, work).unwrap_err().to_string();
+            assert_eq!(error, "reading the data panicked: not this one");
+        }
     }
 }

@@ -6,12 +6,16 @@ use clap::Args;
 use serde::Serialize;
 
 use super::embed::TableArgs;
+use super::interrupt::Interrupt;
 use super::model::ModelArgs;
 use super::report::Report;
 use super::terminal::Terminal;
 use super::{Exit, gather};
 use crate::embedder::{AuditRow, Embeddings};
 use crate::error::{Error, Result};
+
+/// Rows of the table, where nothing else is said.
+const TOP: usize = 20;
 
 /// Find images whose metadata do not fit them, the worst first
 ///
@@ -25,10 +29,10 @@ pub(super) struct AuditArgs {
     model: ModelArgs,
     #[command(flatten)]
     table: TableArgs,
-    /// Rows to show
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    top: usize,
-    /// All fields of each row, as JSON
+    /// Rows to show [default: 20, as JSON all]
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+    /// All rows with all their fields, as JSON
     #[arg(long)]
     json: bool,
 }
@@ -45,6 +49,7 @@ pub(super) fn run(args: AuditArgs, terminal: &Terminal) -> Result<Exit> {
         what: "--metadata",
         reason: "an audit needs a table of metadata".into(),
     })?;
+    let _interrupt = Interrupt::watch(terminal, "");
     let embedder = args.model.load(terminal)?;
     let gather::Images { images, found } =
         gather::images(args.inputs, Some(table), &args.model, &embedder, terminal)?;
@@ -69,9 +74,13 @@ pub(super) fn run(args: AuditArgs, terminal: &Terminal) -> Result<Exit> {
             .cmp(&a.rank)
             .then(a.similarity.total_cmp(&b.similarity))
     });
+    let top = args.top.unwrap_or(match args.json {
+        true => usize::MAX,
+        false => TOP,
+    });
     let rows: Vec<_> = audit
         .iter()
-        .take(args.top)
+        .take(top)
         .map(|audit| Row {
             id: &found.ids[known[audit.index]],
             audit,

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::Exit;
-use super::report::write_whole;
 use super::terminal::Terminal;
+use crate::aside::{self, Existing};
 use crate::error::{Error, Result};
 use crate::train::{accuracy_over_time_svg, compare_svg, curves_svg, read_metrics};
 
@@ -25,9 +25,14 @@ pub(super) struct CurvesArgs {
     /// SVG to write
     #[arg(short, long, value_name = "SVG")]
     output: PathBuf,
+    /// Replace an SVG that exists
+    #[arg(long)]
+    overwrite: bool,
 }
 
 pub(super) fn run(args: CurvesArgs, terminal: &Terminal) -> Result<Exit> {
+    let existing = Existing::of(args.overwrite);
+    existing.check(&args.output)?;
     let mut runs = Vec::with_capacity(args.runs.len());
     for path in &args.runs {
         let file = match path.is_dir() {
@@ -48,7 +53,7 @@ pub(super) fn run(args: CurvesArgs, terminal: &Terminal) -> Result<Exit> {
         [(_, lines)] => curves_svg(lines)?,
         runs => compare_svg(runs)?,
     };
-    write_whole(&args.output, &svg)?;
+    aside::write(&args.output, svg.as_bytes(), existing)?;
     terminal.say(&format!("curves in `{}`", args.output.display()));
     Ok(Exit::Done)
 }

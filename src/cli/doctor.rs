@@ -24,6 +24,7 @@ pub(super) struct DoctorArgs {
 pub(super) fn run(args: DoctorArgs) -> Result<Exit> {
     let options = EngineOptions {
         library: args.onnxruntime,
+        ask_python: true,
         ..EngineOptions::default()
     };
     let found = doctor::examine(&options).with_models(zoo::known().iter().copied());

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::Exit;
+use super::interrupt::Interrupt;
 use super::model::ModelArgs;
 use super::report::Report;
 use super::terminal::{Terminal, duration};
@@ -21,9 +22,10 @@ use crate::error::{Error, Result};
 /// image files; `-` is a list or a tar archive from standard input. JPEG, PNG, WebP and TIFF are
 /// read. An image that cannot be read becomes a line of `errors.jsonl`, and the exit code is 3.
 ///
-/// An output without an ending is a folder of parts: a killed job, run again with the same command,
-/// goes on after the last complete part. An output that ends in `.parquet`, `.npy` or `.jsonl` is
-/// one file, written aside and renamed at the end. `-` writes JSON lines to standard output.
+/// An output without an ending is a folder of parts: a job that was interrupted (Ctrl-C), run again with
+/// the same command, goes on where it was, and one that was killed after its last complete part. An output
+/// that ends in `.parquet`, `.npy` or `.jsonl` is one file, written aside and renamed at the end. `-` writes
+/// JSON lines to standard output. Nothing that exists is replaced without `--overwrite`.
 #[derive(Debug, Args)]
 pub(super) struct EmbedArgs {
     /// Folders, lists, archives, images
@@ -46,7 +48,7 @@ pub(super) struct EmbedArgs {
     #[arg(long, value_name = "N", default_value_t = 10_000,
           value_parser = clap::value_parser!(u32).range(1..))]
     rows_per_part: u32,
-    /// Replace an output that is of another job
+    /// Replace an output that exists or is of another job
     #[arg(long)]
     overwrite: bool,
     /// Report as JSON on standard output
@@ -164,6 +166,7 @@ pub(super) fn run(args: EmbedArgs, terminal: &Terminal) -> Result<Exit> {
     config.rows_per_part = args.rows_per_part as usize;
     config.reading = args.model.reading()?;
     config.overwrite = args.overwrite;
+    let interrupt = Interrupt::watch(terminal, "");
     let embedder = args.model.load(terminal)?;
     tracing::info!(
         "model `{}` on {}, {} workers",
@@ -171,11 +174,20 @@ pub(super) fn run(args: EmbedArgs, terminal: &Terminal) -> Result<Exit> {
         embedder.engine(),
         config.workers
     );
+    config.stop = interrupt.flag();
     let mut meter = terminal.meter();
-    let report = embed::run(&config, &embedder, &mut |progress| {
+    let mut last = embed::Progress::default();
+    let result = embed::run(&config, &embedder, &mut |progress| {
         meter.update(progress);
+        last = *progress;
         ControlFlow::Continue(())
-    })?;
+    });
+    if let Err(Error::Interrupted) = result {
+        meter.finish();
+        terminal.say(&broken_off(&last, &config.destination));
+        return Ok(Exit::Interrupted);
+    }
+    let report = result?;
     let elapsed = meter.finish();
     terminal.say(&sentence(&report, elapsed, &config));
     let exit = Exit::of(report.skipped);
@@ -192,6 +204,30 @@ pub(super) fn run(args: EmbedArgs, terminal: &Terminal) -> Result<Exit> {
         out.finish()?;
     }
     Ok(exit)
+}
+
+/// What is left of a job that was interrupted.
+fn broken_off(last: &embed::Progress, destination: &Destination) -> String {
+    let of = last
+        .total
+        .map_or(String::new(), |total| format!(" of {total}"));
+    let folder = "with a folder (a name without an ending) it could go on";
+    match destination {
+        Destination::Folder(path) if last.items > 0 => format!(
+            "interrupted: {}{of} items are saved in `{}`; the same command goes on there",
+            last.items,
+            path.display()
+        ),
+        Destination::Folder(_) => {
+            "interrupted before the first new item was done; the same command begins, or goes on"
+                .into()
+        }
+        Destination::File(path) => format!(
+            "interrupted: nothing was written to `{}`; {folder}",
+            path.display()
+        ),
+        Destination::Stdout => format!("interrupted after {}{of} items; {folder}", last.items),
+    }
 }
 
 fn rate(report: &embed::Report, elapsed: Duration) -> f64 {

@@ -7,9 +7,11 @@ use clap::Args;
 use serde::Serialize;
 
 use super::Exit;
+use super::interrupt::Interrupt;
 use super::report::Report as Output;
 use super::terminal::Terminal;
 use crate::arch::Arch;
+use crate::aside::{self, Aside};
 use crate::bundle;
 use crate::error::{Error, Result};
 use crate::export::{Checkpoint, Precision};
@@ -88,6 +90,7 @@ struct Found<'a> {
 }
 
 pub(super) fn run(args: ImportArgs, terminal: &Terminal) -> Result<Exit> {
+    let _interrupt = Interrupt::watch(terminal, "");
     let mapping = match (&args.mapping, &args.convention) {
         (Some(path), _) => Some(Mapping::read(path)?),
         (None, Some(name)) => Some(Mapping::named(name)?),
@@ -105,7 +108,7 @@ pub(super) fn run(args: ImportArgs, terminal: &Terminal) -> Result<Exit> {
         confirmed: args.assume.clone(),
     };
     if let Some(output) = &args.output {
-        absent(output)?;
+        aside::absent(output)?;
     }
     let plan = Plan::new(&args.file, &options)?;
     let mut out = Output::open();
@@ -133,17 +136,6 @@ pub(super) fn run(args: ImportArgs, terminal: &Terminal) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn absent(output: &Path) -> Result<()> {
-    match output.symlink_metadata() {
-        Err(_) => Ok(()),
-        Ok(_) => Err(Error::Output {
-            path: output.to_owned(),
-            reason: "it exists already".into(),
-            source: None,
-        }),
-    }
-}
-
 fn card(plan: &Plan, args: &ImportArgs) -> Result<serde_json::Value> {
     plan.card(
         args.id.as_deref(),
@@ -154,25 +146,14 @@ fn card(plan: &Plan, args: &ImportArgs) -> Result<serde_json::Value> {
 
 /// A bundle, by way of a checkpoint beside it that does not stay.
 fn export(plan: &Plan, output: &Path, args: &ImportArgs) -> Result<()> {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(output.file_name().unwrap_or_default());
-    name.push(format!(".checkpoint-{}", std::process::id()));
-    let aside = Aside(output.with_file_name(name));
-    plan.write(&aside.0, &card(plan, args)?)?;
-    let files = Checkpoint::open(&aside.0)?.export(Precision::F32)?;
+    fs::create_dir_all(aside::folder_of(output)).map_err(|e| Error::io(output, e))?;
+    let made = Aside::folder(output).map_err(|e| Error::io(output, e))?;
+    let checkpoint = made.path().join("checkpoint");
+    plan.write(&checkpoint, &card(plan, args)?)?;
+    let files = Checkpoint::open(&checkpoint)?.export(Precision::F32)?;
     let parts = files.files.iter();
     let parts: Vec<(&str, &[u8])> = parts.map(|(name, b)| (&name[..], &b[..])).collect();
     bundle::write(output, files.manifest, &parts)
-}
-
-/// A folder that is removed.
-struct Aside(PathBuf);
-
-impl Drop for Aside {
-    fn drop(&mut self) {
-        // What was written is in place, or the error to tell is another one.
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 fn print(plan: &Plan, out: &mut Output) -> Result<()> {

@@ -24,15 +24,18 @@ use crate::metadata::Metadata;
 use crate::metadata::read::geotiff::GeoTiffOptions;
 use crate::metadata::read::{self, Record, Records};
 
+/// Records of a table that are shown to people, where nothing else is said.
+const RECORDS: usize = 5;
+
 /// Show what is in a model, an ONNX file, an image or a file of metadata
 #[derive(Debug, Args)]
 pub(super) struct InspectArgs {
     /// Folder of a bundle, name of a model, ONNX file, image, or file of metadata
     #[arg(value_name = "WHAT")]
     what: PathBuf,
-    /// Records of a table to show
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    records: usize,
+    /// Records of a table to show [default: 5, as JSON all]
+    #[arg(long, value_name = "N")]
+    records: Option<usize>,
     /// Take a TIFF's DateTime for the time of the acquisition: it is that of the file's writing
     #[arg(long)]
     datetime_tag: bool,
@@ -107,7 +110,7 @@ fn file(args: &InspectArgs, out: &mut Report) -> Result<usize> {
         date_time: args.datetime_tag,
     };
     let found = match (read::records_with(path, &options), &picture) {
-        (Ok(records), _) => Listed::of(records, args.records),
+        (Ok(records), _) => Listed::of(records, args.shown()),
         // Of pictures, GeoTIFFs alone have records; others lack nothing without.
         (Err(error), Some(_)) => {
             if is_tiff(path) {
@@ -210,6 +213,16 @@ fn is_tiff(path: &Path) -> bool {
 fn valid(picture: &Picture) -> f32 {
     let (width, height) = (picture.image().width(), picture.image().height());
     picture.valid_share(Region::whole(width, height))
+}
+
+impl InspectArgs {
+    /// Records to show.
+    fn shown(&self) -> usize {
+        self.records.unwrap_or(match self.json {
+            true => usize::MAX,
+            false => RECORDS,
+        })
+    }
 }
 
 /// How a picture was read.

@@ -1,7 +1,7 @@
 //! The command line.
 //!
 //! Data go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed,
-//! 2 wrong usage, 3 done with inputs left out, 130 interrupted and saved ([`Exit`]).
+//! 2 wrong usage, 3 done with inputs left out, 130 interrupted ([`Exit`]).
 
 mod audit;
 mod caption;
@@ -18,6 +18,7 @@ mod export;
 mod gather;
 mod import;
 mod inspect;
+mod interrupt;
 mod model;
 #[cfg(feature = "train")]
 mod pretrain;
@@ -42,7 +43,7 @@ pub enum Exit {
     Done,
     /// Done, and some inputs were left out: 3.
     Skipped,
-    /// Stopped by a signal, with all that was done saved: 130, as shells have it for Ctrl-C.
+    /// Stopped by a signal, with nothing half done left: 130, as shells have it for Ctrl-C.
     Interrupted,
 }
 
@@ -154,6 +155,10 @@ pub fn main() -> ExitCode {
         Ok(Exit::Skipped) => ExitCode::from(3),
         Ok(Exit::Interrupted) => ExitCode::from(Exit::INTERRUPTED),
         Err(error) if report::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(Error::Interrupted) => {
+            terminal.say("interrupted");
+            ExitCode::from(Exit::INTERRUPTED)
+        }
         Err(error @ Error::Argument { .. }) => {
             terminal.error(&error);
             ExitCode::from(2)

@@ -94,6 +94,7 @@ impl ModelArgs {
         };
         let mut builder = builder
             .device(self.device)
+            .ask_python(true)
             .sessions(sessions)
             .batch_size(self.batch_size())
             .reading(self.reading()?);

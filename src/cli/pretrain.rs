@@ -1,18 +1,15 @@
 //! `satmip pretrain`, with the feature `train`.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use clap::Args;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
 
+use super::interrupt::Interrupt;
 use super::report::Report;
 use super::terminal::{Meter, Terminal, duration};
 use super::{Exit, dry_run};
 use crate::embed;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::train::{Progress, Recipe, RunOptions, Summary, device, pretrain};
 
 /// Train a model from a recipe: SimCLR, SatMIP or SatMIPS
@@ -68,7 +65,8 @@ pub(super) fn run(args: PretrainArgs, terminal: &Terminal) -> Result<Exit> {
     options.resume = args.resume;
     options.workers = args.workers.map_or(options.workers, usize::from);
     options.cache_bytes = args.cache.saturating_mul(1 << 20);
-    stop_on_signal(&options.stop)?;
+    let interrupt = Interrupt::watch(terminal, "");
+    options.stop = interrupt.flag();
     let summary = pretrain(&recipe, &options, &device, &mut tell)?;
     watch.finish();
     if args.json {
@@ -81,23 +79,6 @@ pub(super) fn run(args: PretrainArgs, terminal: &Terminal) -> Result<Exit> {
         true => Exit::Interrupted,
         false => Exit::Done,
     })
-}
-
-/// Lets the first Ctrl-C or SIGTERM finish the step; the second ends the process at once.
-fn stop_on_signal(stop: &Arc<AtomicBool>) -> Result<()> {
-    let watch = |signal: i32| {
-        // In this order: the first signal finds the flag still down.
-        let code = i32::from(Exit::INTERRUPTED);
-        flag::register_conditional_shutdown(signal, code, Arc::clone(stop))?;
-        flag::register(signal, Arc::clone(stop))
-    };
-    for signal in [SIGINT, SIGTERM] {
-        watch(signal).map_err(|e| Error::Training {
-            reason: "signals cannot be watched".into(),
-            source: Some(e.into()),
-        })?;
-    }
-    Ok(())
 }
 
 fn describe(summary: &Summary, output: &Path) -> String {

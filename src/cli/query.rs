@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use ndarray::Array2;
 use serde::Serialize;
 
+use super::interrupt::Interrupt;
 use super::model::ModelArgs;
 use super::report::Report;
 use super::terminal::Terminal;
 use super::{Exit, gather};
+use crate::embedder::Embeddings;
 use crate::error::Result;
 use crate::metadata::Field;
 
@@ -53,7 +56,11 @@ struct Value<'a> {
 }
 
 pub(super) fn run(args: QueryArgs, terminal: &Terminal) -> Result<Exit> {
+    let _interrupt = Interrupt::watch(terminal, "");
     let embedder = args.model.load(terminal)?;
+    // A question that cannot be asked is refused before hours of embedding.
+    let none = Embeddings::new(Array2::zeros((0, embedder.dim())))?;
+    embedder.query(&none, args.field, &args.values)?;
     let gather::Images { images, found } =
         gather::images(args.inputs, None, &args.model, &embedder, terminal)?;
     let query = embedder.query(&images, args.field, &args.values)?;

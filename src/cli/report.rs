@@ -1,6 +1,5 @@
 //! What goes to standard output: tables for people, JSON for programs.
 
-use std::fs;
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::path::Path;
 
@@ -8,19 +7,6 @@ use serde::Serialize;
 
 use crate::embed::write_failed;
 use crate::error::{Error, Result};
-
-/// Writes a file as a whole: what was there before stays until all of it is written.
-pub(super) fn write_whole(path: &Path, text: &str) -> Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".new-{}", std::process::id()));
-    let aside = Path::new(&name);
-    let written = fs::write(aside, text).and_then(|()| fs::rename(aside, path));
-    written.map_err(|e| {
-        // What is left of it helps nobody.
-        let _ = fs::remove_file(aside);
-        Error::io(path, e)
-    })
-}
 
 /// Standard output. A reader that went away is an error that ends the program with 0.
 #[derive(Debug)]
@@ -98,24 +84,4 @@ pub(super) fn is_broken_pipe(error: &Error) -> bool {
     };
     let io = source.as_ref().and_then(|s| s.downcast_ref::<io::Error>());
     path == Path::new("-") && io.is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_there_stays_until_a_file_is_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("card.md");
-        write_whole(&path, "old").unwrap();
-        write_whole(&path, "new").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
-        // A folder cannot be replaced, and nothing is left beside it.
-        let taken = folder.path().join("taken");
-        fs::create_dir(&taken).unwrap();
-        let error = write_whole(&taken, "text").unwrap_err().to_string();
-        assert!(error.contains("taken"), "{error}");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
-    }
 }

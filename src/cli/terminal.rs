@@ -86,6 +86,17 @@ impl Terminal {
         }
     }
 
+    /// [`Terminal::say`] for another thread.
+    pub(super) fn sayer(&self) -> impl Fn(&str) + Send + 'static {
+        let (bars, quiet) = (self.bars.clone(), self.quiet);
+        move |line| {
+            if !quiet {
+                // Nobody can be told when standard error is gone.
+                let _ = bars.suspend(|| io::stderr().write_all(format!("{line}\n").as_bytes()));
+            }
+        }
+    }
+
     fn write(&self, text: &str) {
         // Nobody can be told when standard error is gone.
         let _ = self

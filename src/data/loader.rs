@@ -286,24 +286,26 @@ impl Worker {
                 let (cache, config) = (&self.cache, &self.config);
                 Piece::draw(cache, config, job.step, first, &job.chips, &mut scratch)
             };
-            let piece = guarded(draw).unwrap_or_else(|said| Piece {
-                failure: Some(Error::Training {
-                    reason: format!(
-                        "drawing the views of step {} panicked: {said}",
-                        job.step + 1
-                    ),
-                    source: None,
-                }),
-                ..Piece::default()
-            });
+            let piece = guarded(draw).unwrap_or_else(|said| failed(job.step, &said));
             if let Some(pieces) = take_in(&job.batch, job.number, piece) {
                 let step = job.step;
-                let _ = self.done.send(Done {
-                    step,
-                    pieces: join(pieces),
-                });
+                // Whoever waits for this step must hear of it, whatever happens.
+                let pieces =
+                    guarded(|| join(pieces)).unwrap_or_else(|said| vec![failed(step, &said)]);
+                let _ = self.done.send(Done { step, pieces });
             }
         }
+    }
+}
+
+/// A piece that is nothing but a panic.
+fn failed(step: usize, said: &str) -> Piece {
+    Piece {
+        failure: Some(Error::Training {
+            reason: format!("drawing the views of step {} panicked: {said}", step + 1),
+            source: None,
+        }),
+        ..Piece::default()
     }
 }
 

@@ -12,6 +12,7 @@ use super::ledger::{
 use super::output::Schema;
 use super::pipeline::{Producer, pipeline};
 use super::skipped::Skipped;
+use super::stop::Stop;
 use super::store::{Gathered, Store};
 use super::worker::{Done, Model, Work};
 use super::{Destination, JobConfig, Progress, Report, table};
@@ -22,13 +23,15 @@ use crate::guard::guarded;
 use crate::image::{Bands, ReadOptions, Scale, decode};
 use crate::metadata::FieldSet;
 
-/// Embeds what `config` says. `progress` is called after each batch and can break off; a folder
-/// then resumes like after a kill.
+/// Embeds what `config` says. `progress` is called after each batch and can break off, as raising
+/// [`JobConfig::stop`] does: batches that were begun are finished, and a folder keeps all of them. The same job
+/// run again goes on there and ends with the bytes of an unbroken run.
 ///
 /// # Errors
 /// [`Error::Input`] when the inputs cannot be listed or hold no image, [`Error::Output`] when the
 /// output exists, is of another job, or cannot be written, [`Error::Unsupported`] when a table is
-/// given and the model has no metadata tower, [`Error::Interrupted`] when `progress` breaks off.
+/// given and the model has no metadata tower, [`Error::Interrupted`] when `progress` breaks off or the job
+/// is stopped before it is done, [`Error::Panic`] when the model or the input panics.
 /// Bad items are no errors.
 pub fn run(
     config: &JobConfig,
@@ -100,14 +103,19 @@ fn go_through<'s>(
     open: impl FnOnce(&JobRecord, Schema) -> Result<Store<'s>>,
     progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<(Report, Option<Table>)> {
-    let inputs = Inputs::open(&config.inputs)?;
+    let stop = Stop::new(&config.stop);
+    let inputs =
+        Inputs::open_until(&stop, &config.inputs).map_err(|error| match stop.is_raised() {
+            true => Error::Interrupted,
+            false => error,
+        })?;
     let side = facts.arch.metadata.as_ref();
     let fields = side.map_or(FieldSet::NONE, |side| side.fields);
     let load = |config| table::load(config, fields);
     let mut table = config.metadata.as_ref().map(load).transpose()?;
     let listing = match inputs.streamed() {
         true => None,
-        false => Some(list(&inputs, config, table.as_mut())?),
+        false => Some(list(&inputs, config, &stop, table.as_mut())?),
     };
     let with_metadata = embed_metadata && table.is_some();
     let columns = config.features.columns(&facts.arch, with_metadata);
@@ -129,6 +137,7 @@ fn go_through<'s>(
         table: table.as_ref(),
         counter: table.as_ref().map(Counter::new),
         escaped: 0,
+        sent: 0,
     };
     let mut state = Progress {
         items: earlier.items,
@@ -154,12 +163,27 @@ fn go_through<'s>(
         state.items += batch.items;
         state.skipped += batch.skipped.len() as u64;
         store.push(&batch.rows, batch.skipped, batch.items, batch.end)?;
-        match progress(&state) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(Error::Interrupted),
+        // What was begun is finished and written after a stop, too.
+        if progress(&state).is_break() {
+            stop.raise();
         }
+        Ok(())
     };
-    let found = pipeline(workers(config), &inputs, &mut producer, &work, &mut write)?;
+    let found = pipeline(
+        workers(config),
+        &inputs,
+        &mut producer,
+        &work,
+        &stop,
+        &mut write,
+    );
+    let found = match found {
+        Err(Error::Interrupted) => {
+            store.pause()?;
+            return Err(Error::Interrupted);
+        }
+        found => found?,
+    };
     if let Some(listing) = listing
         && (found.chain != listing.chain || found.items != listing.items)
     {
@@ -205,6 +229,12 @@ fn check(config: &JobConfig, facts: &Facts) -> Result<()> {
             what: "embed metadata: it has no metadata tower".into(),
         });
     }
+    if config.destination == Destination::Stdout && config.format != super::Format::Jsonl {
+        return Err(Error::Argument {
+            what: "format",
+            reason: format!("standard output takes `jsonl`, not `{}`", config.format),
+        });
+    }
     if let Destination::File(path) = &config.destination
         && super::Format::from_path(path) != Some(config.format)
     {
@@ -221,13 +251,24 @@ fn check(config: &JobConfig, facts: &Facts) -> Result<()> {
 }
 
 /// Goes through the inputs once, to count and fingerprint them and to find unique file names.
-fn list(inputs: &Inputs, config: &JobConfig, mut table: Option<&mut Table>) -> Result<Listing> {
+fn list(
+    inputs: &Inputs,
+    config: &JobConfig,
+    stop: &Stop,
+    mut table: Option<&mut Table>,
+) -> Result<Listing> {
     let listing = inputs.visit(&mut |item| {
         if let Some(table) = &mut table {
             table.note(&item);
         }
-        ControlFlow::Continue(())
+        match stop.is_raised() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
     })?;
+    if stop.is_raised() {
+        return Err(Error::Interrupted);
+    }
     if listing.items == 0 {
         let given: Vec<_> = config
             .inputs

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::output::{Format, failed, sync_folder, temporary};
+use super::output::{Format, failed};
 use crate::arch::Preprocessing;
+use crate::aside::{self, Existing};
 use crate::error::{Error, Result};
 use crate::image::Reading;
 
@@ -204,12 +205,19 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Opens or creates a folder's ledger. A last line that a kill cut short is taken off.
+    /// Opens or creates a folder's ledger.
+    #[cfg(test)]
     pub(crate) fn open(folder: &Path) -> Result<Self> {
+        Self::read(folder, Self::lock(folder)?)
+    }
+
+    /// Reads a folder's ledger, which is locked. A last line that a kill cut short is taken off.
+    pub(crate) fn read(folder: &Path, mut file: File) -> Result<Self> {
         let path = folder.join(LEDGER);
-        let mut file = Self::lock(folder)?;
         let mut text = Vec::new();
-        file.read_to_end(&mut text).map_err(|e| failed(&path, e))?;
+        file.seek(SeekFrom::Start(0))
+            .and_then(|_| file.read_to_end(&mut text))
+            .map_err(|e| failed(&path, e))?;
         let complete = text.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
         if complete < text.len() {
             file.set_len(complete as u64)
@@ -248,6 +256,13 @@ impl Ledger {
             });
         }
         Ok(file)
+    }
+
+    /// Whether the job of a folder says that it is done; nothing is locked, and nothing else looked at.
+    pub(crate) fn says_done(folder: &Path) -> bool {
+        let text = std::fs::read(folder.join(LEDGER)).unwrap_or_default();
+        let mut lines = text.split(|b| *b == b'\n');
+        lines.any(|line| matches!(serde_json::from_slice(line), Ok(Line::Done(_))))
     }
 
     fn read_line(&mut self, line: &[u8]) -> Result<()> {
@@ -309,14 +324,9 @@ impl Ledger {
 /// Writes `job.json`: aside, to the disk, then under its name.
 pub(crate) fn write_job(folder: &Path, record: &JobRecord) -> Result<()> {
     let path = folder.join(JOB);
-    let aside = temporary(&path);
     let mut text = serde_json::to_vec_pretty(record).map_err(|e| unwritable(&path, e))?;
     text.push(b'\n');
-    File::create(&aside)
-        .and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&aside, &path))
-        .map_err(|e| failed(&path, e))?;
-    sync_folder(folder)
+    aside::write(&path, &text, Existing::Keep)
 }
 
 /// A value as one line of JSON.

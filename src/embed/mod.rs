@@ -18,8 +18,9 @@
 //!
 //! **A folder of parts can be resumed.** Each part is written aside, brought to the disk, renamed,
 //! and then entered in `ledger.jsonl`. `job.json` says what the job is. The same job run again goes
-//! on after the last complete part and ends with the same bytes; another job is refused, with the
-//! differences. What a *file* holds is not fingerprinted, its name is (of an archive also the
+//! on after the last complete part, or where [`JobConfig::stop`] ended it (the rows of the part that was not
+//! complete are in `part-00003.partial` then), and ends with the same bytes; another job is refused, with the
+//! differences. Nothing that a folder holds is removed or replaced without [`JobConfig::overwrite`]. What a *file* holds is not fingerprinted, its name is (of an archive also the
 //! members' sizes).
 //!
 //! **A bad item is a row of `errors.jsonl`** ([`Skipped`]) and costs nothing else.
@@ -36,6 +37,7 @@ mod model;
 mod output;
 mod pipeline;
 mod skipped;
+mod stop;
 mod store;
 mod table;
 #[cfg(test)]
@@ -46,6 +48,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use ndarray::ArrayView2;
 use serde::Serialize;
@@ -94,6 +98,9 @@ pub struct JobConfig {
     pub reading: ReadOptions,
     /// Replace what another job wrote. The same job is resumed nevertheless, unless it is done.
     pub overwrite: bool,
+    /// Set from outside to finish the batches that were begun, save them where the job can go on, and return
+    /// [`Error::Interrupted`](crate::Error::Interrupted).
+    pub stop: Arc<AtomicBool>,
 }
 
 impl JobConfig {
@@ -118,6 +125,7 @@ impl JobConfig {
             rows_per_part: 10_000,
             reading: ReadOptions::default(),
             overwrite: false,
+            stop: Arc::default(),
         }
     }
 }
@@ -127,8 +135,8 @@ impl JobConfig {
 pub enum Destination {
     /// A folder of parts, for jobs of any size: a killed job resumes.
     Folder(PathBuf),
-    /// One file, written aside and renamed when it is complete; no resuming. Items that were left
-    /// out are in `NAME.errors.jsonl`. NumPy arrays come as several files with one stem.
+    /// One file, written aside and renamed when it is complete; no resuming, and nothing of it stays where the job is
+    /// stopped. Items that were left out are in `NAME.errors.jsonl`. NumPy arrays come as several files with one stem.
     File(PathBuf),
     /// JSON lines to standard output.
     Stdout,

@@ -7,7 +7,7 @@ use ndarray::{Array2, ArrayView4, Axis};
 
 use super::job::{Facts, run_with};
 use super::join::Table;
-use super::ledger::ModelRecord;
+use super::ledger::{Ledger, ModelRecord};
 use super::worker::{Model, Vectors};
 use super::*;
 use crate::arch::{Fit, ImageTower, MetadataSide, MetadataTower, Pool, Preprocessing, Projector};
@@ -216,6 +216,12 @@ fn any_number_of_workers_gives_the_same_bytes() {
     assert_eq!(outputs[0], outputs[2]);
 }
 
+/// Names in a folder that are temporary.
+fn temporary(folder: &Path) -> Vec<String> {
+    let names = contents(folder).into_keys();
+    names.filter(|name| name.contains(".tmp")).collect()
+}
+
 /// Breaks the job off after each batch in turn, and runs it again.
 #[test]
 fn a_job_broken_off_anywhere_ends_with_the_same_bytes() {
@@ -227,9 +233,10 @@ fn a_job_broken_off_anywhere_ends_with_the_same_bytes() {
     let (model, facts) = model();
     for stop in 1..=12 {
         let out = dir.path().join(format!("stop{stop}"));
-        let mut batches = 0;
-        let result = run_with(&config(&input, &out), &model, &facts, &mut |_| {
+        let (mut batches, mut items) = (0, 0);
+        let result = run_with(&config(&input, &out), &model, &facts, &mut |progress| {
             batches += 1;
+            items = progress.items;
             match batches == stop {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
@@ -239,23 +246,136 @@ fn a_job_broken_off_anywhere_ends_with_the_same_bytes() {
             matches!(result, Err(Error::Interrupted)),
             "{stop}: {result:?}"
         );
-        // What a kill leaves behind besides: a part begun, errors not in the ledger yet.
+        assert!(temporary(&out).is_empty());
+        // What a kill leaves behind besides: a part begun, one that is not in the ledger yet, errors.
+        let parts = Ledger::open(&out).unwrap().parts.len();
+        assert_eq!(parts, usize::try_from(items).unwrap() / 6);
         std::fs::write(out.join("part-00009.jsonl.tmp"), b"begun").unwrap();
-        std::fs::write(out.join("part-00008.jsonl"), b"named, not entered").unwrap();
+        std::fs::write(out.join("part-00009.jsonl.tmp-1-2"), b"begun").unwrap();
+        let named = out.join(format!("part-{parts:05}.jsonl"));
+        std::fs::write(named, b"named, not entered").unwrap();
         let mut errors = File::options()
             .append(true)
             .open(out.join("errors.jsonl"))
             .unwrap();
         std::io::Write::write_all(&mut errors, b"{\"id\":\"twice").unwrap();
         let report = embed(&config(&input, &out)).unwrap();
-        // Parts of 6 items, of which only complete ones count.
-        assert_eq!(report.resumed, (stop * 2).min(23) / 6 * 6, "{stop}");
+        // All that was written counts.
+        assert!(items >= (stop * 2).min(23));
+        assert_eq!(report.resumed, items, "{stop}");
         assert_eq!((report.items, report.rows, report.skipped), (23, 20, 3));
         assert_eq!(contents(&out), whole, "{stop}");
         // Done is done: nothing is written again.
         let report = embed(&config(&input, &out)).unwrap();
         assert_eq!((report.resumed, report.rows, report.skipped), (23, 20, 3));
         assert_eq!(contents(&out), whole, "{stop}");
+    }
+}
+
+/// Stops the job from outside after every batch until it is done.
+#[test]
+fn a_job_stopped_again_and_again_ends_with_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = archive(dir.path());
+    let (model, facts) = model();
+    for format in [Format::Parquet, Format::Npy, Format::Jsonl] {
+        let with = |out: &str| {
+            let mut config = config(&input, &dir.path().join(format!("{out}-{format}")));
+            config.format = format;
+            config.features = Features::Both;
+            // So that few batches are under way when it is stopped.
+            config.workers = 1;
+            config
+        };
+        let whole = with("whole");
+        embed(&whole).unwrap();
+        let folder = |config: &JobConfig| match &config.destination {
+            Destination::Folder(path) => path.clone(),
+            other => panic!("{other:?}"),
+        };
+        let mut stops = 0;
+        loop {
+            let config = with("stopped");
+            let stop = Arc::clone(&config.stop);
+            let result = run_with(&config, &model, &facts, &mut |_| {
+                stop.store(true, std::sync::atomic::Ordering::Relaxed);
+                ControlFlow::Continue(())
+            });
+            match result {
+                Err(Error::Interrupted) => stops += 1,
+                Ok(report) => {
+                    assert_eq!((report.items, report.rows, report.skipped), (23, 20, 3));
+                    break;
+                }
+                Err(error) => panic!("{error}"),
+            }
+            assert!(temporary(&folder(&config)).is_empty());
+        }
+        assert!(stops > 1, "{format}: {stops}");
+        let (stopped, whole) = (folder(&with("stopped")), folder(&whole));
+        assert_eq!(contents(&stopped), contents(&whole), "{format}");
+    }
+}
+
+#[test]
+fn rows_that_were_kept_and_are_damaged_are_embedded_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = archive(dir.path());
+    let config = |out: &str| {
+        let mut config = config(&input, &dir.path().join(out));
+        config.workers = 1;
+        config.rows_per_part = 20;
+        config
+    };
+    embed(&config("whole")).unwrap();
+    let whole = dir.path().join("whole");
+    let (model, facts) = model();
+    for (name, spoil) in [("flipped", true), ("lost", false)] {
+        let out = dir.path().join(name);
+        let mut batches = 0;
+        let result = run_with(&config(name), &model, &facts, &mut |_| {
+            batches += 1;
+            match batches == 2 {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        assert!(matches!(result, Err(Error::Interrupted)), "{result:?}");
+        let kept = out.join("part-00000.partial");
+        let mut bytes = std::fs::read(&kept).unwrap();
+        if spoil {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            std::fs::write(&kept, bytes).unwrap();
+        } else {
+            std::fs::remove_file(&kept).unwrap();
+        }
+        let report = embed(&config(name)).unwrap();
+        assert_eq!(report.resumed, 0, "{name}");
+        assert_eq!(contents(&out), contents(&whole), "{name}");
+    }
+}
+
+#[test]
+fn one_file_that_is_stopped_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = archive(dir.path());
+    let (model, facts) = model();
+    for name in ["out.parquet", "out.npy", "out.jsonl"] {
+        let folder = dir.path().join(name.replace('.', "-"));
+        std::fs::create_dir(&folder).unwrap();
+        let mut config = JobConfig::new([&input], Destination::from_path(folder.join(name)));
+        config.batch_size = 2;
+        let mut batches = 0;
+        let result = run_with(&config, &model, &facts, &mut |_| {
+            batches += 1;
+            match batches == 3 {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        assert!(matches!(result, Err(Error::Interrupted)), "{result:?}");
+        assert!(contents(&folder).is_empty(), "{name}");
     }
 }
 
@@ -331,6 +451,274 @@ fn damaged_output_is_noticed_and_can_be_begun_anew() {
     }
 }
 
+/// Results of a job whose description is lost are somebody's.
+#[test]
+fn results_without_a_description_stay_unless_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let (input, out) = (archive(dir.path()), dir.path().join("out"));
+    let config = config(&input, &out);
+    embed(&config).unwrap();
+    let whole = contents(&out);
+    std::fs::remove_file(out.join("job.json")).unwrap();
+    // One after the other is what is left, until nothing that holds a result is.
+    for file in [
+        "errors.jsonl",
+        "ledger.jsonl",
+        "part-00000.jsonl",
+        "part-00001.jsonl",
+        "part-00002.jsonl",
+        "part-00003.jsonl",
+    ] {
+        let before = contents(&out);
+        let error = embed(&config).unwrap_err();
+        assert!(matches!(error, Error::Output { .. }), "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains("--overwrite") && text.contains("out/"),
+            "{text}"
+        );
+        assert_eq!(contents(&out), before);
+        std::fs::remove_file(out.join(file)).unwrap();
+    }
+    // What a process leaves that was killed at its start may go.
+    for (name, text) in [
+        ("ledger.jsonl", ""),
+        ("errors.jsonl", ""),
+        ("part-00000.jsonl.tmp-17-0", "begun"),
+        ("job.json.tmp", "{"),
+    ] {
+        std::fs::write(out.join(name), text).unwrap();
+    }
+    embed(&config).unwrap();
+    assert_eq!(contents(&out), whole);
+    // Asked to, it replaces results.
+    std::fs::remove_file(out.join("job.json")).unwrap();
+    let mut config = config;
+    config.overwrite = true;
+    embed(&config).unwrap();
+    assert_eq!(contents(&out), whole);
+}
+
+#[test]
+fn a_part_that_the_job_never_wrote_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let (input, out) = (archive(dir.path()), dir.path().join("out"));
+    let mut config = config(&input, &out);
+    embed(&config).unwrap();
+    let whole = contents(&out);
+    for name in ["part-00004.jsonl", "part-00017.parquet", "part-00001.npy"] {
+        std::fs::write(out.join(name), b"another's").unwrap();
+        let error = embed(&config).unwrap_err().to_string();
+        assert!(
+            error.contains(name) && error.contains("move it away"),
+            "{error}"
+        );
+        assert_eq!(std::fs::read(out.join(name)).unwrap(), b"another's");
+        std::fs::remove_file(out.join(name)).unwrap();
+        embed(&config).unwrap();
+    }
+    std::fs::write(out.join("part-00017.parquet"), b"another's").unwrap();
+    config.overwrite = true;
+    embed(&config).unwrap();
+    assert_eq!(contents(&out), whole);
+}
+
+/// A job that never came to a result binds nobody.
+#[test]
+fn a_description_without_a_result_may_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let (input, out) = (archive(dir.path()), dir.path().join("out"));
+    let mut config = config(&input, &out);
+    embed(&config).unwrap();
+    for (name, _) in contents(&out) {
+        match name.as_str() {
+            "job.json" => {}
+            "ledger.jsonl" | "errors.jsonl" => std::fs::write(out.join(name), b"").unwrap(),
+            _ => std::fs::remove_file(out.join(name)).unwrap(),
+        }
+    }
+    config.batch_size = 3;
+    assert_eq!(embed(&config).unwrap().resumed, 0);
+}
+
+#[test]
+fn no_file_beside_one_file_is_replaced_unasked() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = archive(dir.path());
+    let cases = [
+        ("a.parquet", "a.errors.jsonl"),
+        ("b.npy", "b.errors.jsonl"),
+        ("c.npy", "c.ids.jsonl"),
+        ("d.npy", "d.metadata_embedding.npy"),
+        ("e.jsonl", "e.errors.jsonl"),
+        ("f.jsonl", "f.jsonl"),
+    ];
+    for (output, there) in cases {
+        let folder = dir.path().join(output.replace('.', "-"));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join(there), b"mine").unwrap();
+        let mut config = JobConfig::new([&input], Destination::from_path(folder.join(output)));
+        let error = embed(&config).unwrap_err().to_string();
+        assert!(
+            error.contains(there) && error.contains("--overwrite"),
+            "{error}"
+        );
+        assert_eq!(
+            contents(&folder),
+            [(there.to_owned(), b"mine".to_vec())].into()
+        );
+        config.overwrite = true;
+        embed(&config).unwrap();
+        // What is replaced, or would be taken for a file of this output, is gone.
+        let after = contents(&folder);
+        assert!(after.values().all(|bytes| bytes != b"mine"), "{output}");
+    }
+}
+
+/// Runs something that must end by itself.
+fn within_a_minute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, ended) = crossbeam_channel::bounded(1);
+    std::thread::spawn(move || done.send(work()));
+    let minute = std::time::Duration::from_secs(60);
+    ended.recv_timeout(minute).expect("it hangs")
+}
+
+/// As [`MeanColour`], and panics where it is told to.
+struct Panics {
+    inner: MeanColour,
+    /// On the picture whose first number is this.
+    picture: Option<u8>,
+    metadata: bool,
+    preprocessing: bool,
+}
+
+impl Model for Panics {
+    fn preprocessing(&self) -> &Preprocessing {
+        assert!(!self.preprocessing, "no preprocessing");
+        self.inner.preprocessing()
+    }
+
+    fn images(&self, pictures: ArrayView4<'_, u8>) -> Result<Vectors> {
+        let is = |first: u8| {
+            pictures
+                .outer_iter()
+                .any(|picture| picture[[0, 0, 0]] == first)
+        };
+        assert!(!self.picture.is_some_and(is), "picture of doom");
+        self.inner.images(pictures)
+    }
+
+    fn metadata(&self, records: &[Metadata]) -> Result<Vectors> {
+        assert!(!self.metadata, "record of doom");
+        self.inner.metadata(records)
+    }
+}
+
+#[test]
+fn a_panic_of_the_model_is_an_error_and_never_a_hang() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = archive(dir.path());
+    let table = dir.path().join("table.csv");
+    let rows = (0..23).map(|i| format!("c{i:02}.png,{}\n", i + 1));
+    std::fs::write(&table, format!("key,gsd\n{}", rows.collect::<String>())).unwrap();
+    let panics = |picture, metadata, preprocessing| Panics {
+        inner: model().0,
+        picture,
+        metadata,
+        preprocessing,
+    };
+    for workers in [1, 2, 8] {
+        for (model, words) in [
+            (panics(Some(0), false, false), "picture of doom"),
+            (panics(Some(11), false, false), "picture of doom"),
+            (panics(None, true, false), "record of doom"),
+            (panics(None, false, true), "no preprocessing"),
+        ] {
+            let out = tempfile::tempdir_in(dir.path()).unwrap();
+            let mut config = config(&input, out.path());
+            config.workers = workers;
+            config.metadata = Some(TableConfig {
+                path: table.clone(),
+                ..TableConfig::default()
+            });
+            let result = within_a_minute(move || {
+                let (_, facts) = super::tests::model();
+                run_with(&config, &model, &facts, &mut |_| ControlFlow::Continue(()))
+            });
+            let error = result.unwrap_err();
+            assert!(matches!(error, Error::Panic { .. }), "{error}");
+            let text = error.to_string();
+            assert!(text.contains(words) && text.contains(".png"), "{text}");
+            assert!(temporary(out.path()).is_empty());
+        }
+    }
+}
+
+/// An archive whose reader panics in the middle.
+#[test]
+fn a_panic_of_the_input_is_an_error_and_never_a_hang() {
+    struct Doomed(std::io::Cursor<Vec<u8>>);
+    impl Read for Doomed {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            assert!(self.0.position() < 20_000, "pipe of doom");
+            let most = buffer.len().min(1000);
+            self.0.read(&mut buffer[..most])
+        }
+    }
+    let mut builder = ::tar::Builder::new(Vec::new());
+    for i in 0..200_u8 {
+        let mut png = io::Cursor::new(Vec::new());
+        let picture = ::image::RgbImage::from_pixel(4, 4, ::image::Rgb([i; 3]));
+        picture
+            .write_to(&mut png, ::image::ImageFormat::Png)
+            .unwrap();
+        let png = png.into_inner();
+        let mut header = ::tar::Header::new_gnu();
+        header.set_size(png.len() as u64);
+        header.set_mode(0o644);
+        let name = format!("c{i:03}.png");
+        builder
+            .append_data(&mut header, name, png.as_slice())
+            .unwrap();
+    }
+    let bytes = builder.into_inner().unwrap();
+    let result = within_a_minute(move || {
+        let stop = super::stop::Stop::default();
+        let doomed = Box::new(Doomed(io::Cursor::new(bytes)));
+        let inputs = super::input::Inputs::of_stream(doomed, &stop).unwrap();
+        let (model, facts) = model();
+        let columns = Features::Embeds.columns(&facts.arch, false);
+        let work = super::worker::Work {
+            model: &model,
+            table: None,
+            features: Features::Embeds,
+            columns: &columns,
+            limits: DecodeLimits::default(),
+        };
+        let mut producer = super::pipeline::Producer {
+            batch_size: 2,
+            skip: 0,
+            fingerprint: None,
+            table: None,
+            counter: None,
+            escaped: 0,
+            sent: 0,
+        };
+        let mut items = 0;
+        let mut write = |done: super::worker::Done| {
+            items += done.items;
+            Ok(())
+        };
+        let found = super::pipeline::pipeline(2, &inputs, &mut producer, &work, &stop, &mut write);
+        (found.map(|listing| listing.items), items)
+    });
+    let (found, items) = result;
+    let error = found.unwrap_err();
+    assert!(matches!(error, Error::Panic { .. }), "{error}");
+    assert!(error.to_string().contains("pipe of doom"), "{error}");
+    assert!(items > 0);
+}
+
 #[test]
 fn a_folder_of_something_else_is_refused() {
     let dir = tempfile::tempdir().unwrap();
@@ -386,7 +774,7 @@ fn one_file_is_written_aside_and_never_replaced_unasked() {
     let names: Vec<_> = left
         .map(|e| e.unwrap().file_name().into_string().unwrap())
         .collect();
-    assert!(names.iter().all(|n| !n.ends_with(".tmp")), "{names:?}");
+    assert!(names.iter().all(|n| !n.contains(".tmp")), "{names:?}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use ndarray::{Array2, Axis};
 
 use crate::error::{Error, Result};
+use crate::guard::safely;
 
 /// How rows are cut into batches and run.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +38,9 @@ impl Batches {
                 let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
                 let Some((i, mut rows)) = job else { break };
                 let start = i * self.size;
-                match work(start..start + rows.nrows()).and_then(|made| fits(made, rows.dim())) {
+                let range = start..start + rows.nrows();
+                let made = safely("embedding a batch", || work(range));
+                match made.and_then(|made| fits(made, rows.dim())) {
                     Ok(made) => rows.assign(&made),
                     Err(error) => {
                         failed.store(true, Ordering::Relaxed);
@@ -103,6 +106,19 @@ mod tests {
         };
         let made = batches.run(0, 5, |_| panic!("no batch to run")).unwrap();
         assert_eq!(made.dim(), (0, 5));
+    }
+
+    #[test]
+    fn a_panic_is_an_error_and_ends_all_threads() {
+        for threads in [1, 4] {
+            let batches = Batches { size: 1, threads };
+            let work = |rows: Range<usize>| match rows.start {
+                20 => panic!("no memory"),
+                _ => numbered(rows),
+            };
+            let error = batches.run(50, 2, work).unwrap_err();
+            assert_eq!(error.to_string(), "embedding a batch panicked: no memory");
+        }
     }
 
     #[test]

@@ -92,7 +92,16 @@ impl EmbedderBuilder {
         self
     }
 
-    /// Device, sessions and library at once.
+    /// Whether `python3` may be run to ask where an installed ONNX Runtime is; no unless this says otherwise, so that
+    /// loading a model runs no program. Without it a library is found by [`Self::onnxruntime_library`], by
+    /// `SATMIP_ORT_DYLIB`, in an active environment of Python, and in the system's folders
+    /// ([`discovery`](crate::engine::discovery)). The command line asks.
+    pub fn ask_python(mut self, ask: bool) -> Self {
+        self.options.ask_python = ask;
+        self
+    }
+
+    /// Device, sessions, library and whether Python is asked, at once.
     pub fn engine(mut self, options: EngineOptions) -> Self {
         self.options = options;
         self

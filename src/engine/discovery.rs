@@ -4,9 +4,12 @@
 //!
 //! 1. the path given by the caller (then nothing else is looked at),
 //! 2. the environment variables `ORT_DYLIB_PATH` and `SATMIP_ORT_DYLIB`,
-//! 3. an installed Python package `onnxruntime`: in `VIRTUAL_ENV`, in `CONDA_PREFIX`, then where
-//!    `python3` says that its packages are,
+//! 3. an installed Python package `onnxruntime`: in `VIRTUAL_ENV`, in `CONDA_PREFIX`, then, if
+//!    [`EngineOptions::ask_python`](super::EngineOptions::ask_python) allows it, where `python3` says that its
+//!    packages are,
 //! 4. the system's library folders.
+//!
+//! No program is run unless the caller asks for it: `python3` is whatever comes first in `PATH`.
 
 use std::env;
 use std::fmt;
@@ -17,8 +20,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::Device;
 use super::onnxruntime::Runtime;
+use super::{Device, EngineOptions};
 use crate::error::Error;
 
 /// The environment variable that names an ONNX Runtime library, as the crate `ort` has it.
@@ -102,7 +105,8 @@ impl Missing {
 static LOADED: Mutex<Option<Arc<Runtime>>> = Mutex::new(None);
 
 /// The ONNX Runtime to use, loaded when it is first asked for.
-pub(super) fn runtime(library: Option<&Path>) -> Result<Arc<Runtime>, Missing> {
+pub(super) fn runtime(options: &EngineOptions) -> Result<Arc<Runtime>, Missing> {
+    let library = options.library.as_deref();
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(runtime) = loaded.as_ref() {
         return match library {
@@ -117,7 +121,7 @@ pub(super) fn runtime(library: Option<&Path>) -> Result<Arc<Runtime>, Missing> {
             _ => Ok(runtime.clone()),
         };
     }
-    let mut candidates = candidates(library);
+    let mut candidates = candidates(options);
     for i in 0..candidates.len() {
         let candidate = &mut candidates[i];
         if matches!(candidate.verdict, Verdict::Unusable(_)) {
@@ -158,10 +162,10 @@ pub(super) fn runtime(library: Option<&Path>) -> Result<Arc<Runtime>, Missing> {
 }
 
 /// Where a library may be, best first, each file once.
-fn candidates(library: Option<&Path>) -> Vec<Candidate> {
+fn candidates(options: &EngineOptions) -> Vec<Candidate> {
     let mut found = Found::default();
-    if let Some(path) = library {
-        found.add(path.to_owned(), "given path");
+    if let Some(path) = &options.library {
+        found.add(path.clone(), "given path");
         return found.0;
     }
     for name in [ORT_DYLIB_PATH, SATMIP_ORT_DYLIB] {
@@ -176,8 +180,10 @@ fn candidates(library: Option<&Path>) -> Vec<Candidate> {
             }
         }
     }
-    for packages in python_packages() {
-        found.add_python(packages, "python3");
+    if options.ask_python {
+        for packages in python_packages() {
+            found.add_python(packages, "python3");
+        }
     }
     for folder in system_folders() {
         for path in libraries_in(&folder) {

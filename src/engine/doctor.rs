@@ -63,7 +63,7 @@ pub struct OnnxRuntimeReport {
 
 /// Looks for everything that graphs could run on. Loads ONNX Runtime, where there is one.
 pub fn examine(options: &EngineOptions) -> Doctor {
-    let found = discovery::runtime(options.library.as_deref());
+    let found = discovery::runtime(options);
     let mut devices = Vec::new();
     for device in [Device::OnnxRuntime, Device::Cuda(0), Device::TensorRt(0)] {
         let checked = match &found {

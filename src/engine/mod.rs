@@ -41,15 +41,20 @@ pub struct EngineOptions {
     /// The ONNX Runtime library to use. With it no other is looked for, and that it cannot be used
     /// is an error even for [`Device::Auto`].
     pub library: Option<PathBuf>,
+    /// Whether `python3` (on Windows `python`), whatever that is in `PATH`, may be run to ask where its packages are, among
+    /// which there may be ONNX Runtime. Without it no program is run: where a library is looked for then is
+    /// in [`discovery`].
+    pub ask_python: bool,
 }
 
 impl Default for EngineOptions {
-    /// [`Device::Auto`] with a session for each CPU core.
+    /// [`Device::Auto`] with a session for each CPU core; no program is run.
     fn default() -> Self {
         EngineOptions {
             device: Device::Auto,
             sessions: std::thread::available_parallelism().map_or(1, |n| n.get()),
             library: None,
+            ask_python: false,
         }
     }
 }
@@ -86,10 +91,9 @@ pub trait Engine: Send + Sync + Debug {
 pub fn open(graph: &[u8], name: &str, options: &EngineOptions) -> Result<Box<dyn Engine>> {
     let ports = Graph::read(graph, name)?;
     let sessions = options.sessions.clamp(1, MOST_SESSIONS);
-    let library = options.library.as_deref();
     match options.device {
         Device::Rten => Ok(Box::new(rten::Rten::open(graph, name, ports, sessions)?)),
-        Device::Auto if library.is_none() => match discovery::runtime(None) {
+        Device::Auto if options.library.is_none() => match discovery::runtime(options) {
             Ok(runtime) => {
                 let device = Device::OnnxRuntime;
                 let engine =
@@ -103,7 +107,7 @@ pub fn open(graph: &[u8], name: &str, options: &EngineOptions) -> Result<Box<dyn
         },
         device => {
             let runtime =
-                discovery::runtime(library).map_err(|missing| missing.to_error(device))?;
+                discovery::runtime(options).map_err(|missing| missing.to_error(device))?;
             let device = match device {
                 Device::Auto => Device::OnnxRuntime,
                 device => device,

@@ -97,7 +97,7 @@ pub fn verify(bundle: &Bundle, options: &EngineOptions) -> Result<Verification> 
             .engine(EngineOptions {
                 device,
                 sessions: 1,
-                library: options.library.clone(),
+                ..options.clone()
             })
             .batch_size(BATCHES[BATCHES.len() - 1])
             .load()

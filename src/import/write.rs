@@ -1,7 +1,7 @@
 //! The folder of a checkpoint, from a plan.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize};
@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::Plan;
 use super::rules::Content;
 use crate::arch::weight_shapes;
+use crate::aside;
 use crate::error::{Error, Result};
 
 impl Plan {
@@ -60,12 +61,10 @@ impl Plan {
             reason: reason.to_owned(),
             source: source.map(Into::into),
         };
-        if folder.symlink_metadata().is_ok() {
-            return Err(fault("it exists already", None));
+        aside::absent(folder)?;
+        if folder.file_name().is_none() {
+            return Err(fault("it names no folder", None));
         }
-        let name = folder
-            .file_name()
-            .ok_or_else(|| fault("it names no folder", None))?;
         let weights = self.weights()?;
         let json = |value: serde_json::Result<Vec<u8>>| {
             value.map_err(|e| fault("it cannot be written", Some(e.into())))
@@ -78,18 +77,8 @@ impl Plan {
         if let (Some(_), Some(tokenizer)) = (&self.arch.metadata, &self.tokenizer) {
             files.push(("tokenizer.json", tokenizer.to_json().into_bytes()));
         }
-        let mut aside = std::ffi::OsString::from(".");
-        aside.push(name);
-        aside.push(format!(".partial-{}", std::process::id()));
-        let aside = Aside(folder.with_file_name(aside));
-        let io = |e| fault("it cannot be written", Some(e));
-        fs::create_dir_all(&aside.0).map_err(io)?;
-        for (name, bytes) in files {
-            fs::write(aside.0.join(name), bytes).map_err(io)?;
-        }
-        fs::rename(&aside.0, folder).map_err(io)?;
-        std::mem::forget(aside);
-        Ok(())
+        let files: Vec<(&str, &[u8])> = files.iter().map(|(name, b)| (*name, &b[..])).collect();
+        aside::write_folder(folder, &files)
     }
 
     /// All weights under our names, as a safetensors file of f32.
@@ -116,15 +105,5 @@ impl Plan {
             views.push((name, view));
         }
         serialize(views, None).map_err(fault)
-    }
-}
-
-/// A folder that is removed where it was not put in place.
-struct Aside(PathBuf);
-
-impl Drop for Aside {
-    fn drop(&mut self) {
-        // The error to tell is the one that led here.
-        let _ = fs::remove_dir_all(&self.0);
     }
 }

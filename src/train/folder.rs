@@ -13,6 +13,7 @@ use super::run::RunOptions;
 use super::training::Training;
 use super::{Progress, Recipe, Summary};
 use crate::arch::Arch;
+use crate::aside::{self, Existing};
 use crate::data::Loader;
 use crate::error::{Error, Result};
 use crate::model::save_weights;
@@ -55,8 +56,7 @@ impl RunFolder {
             })?;
         }
         for (name, text) in &about {
-            let path = out.join(name);
-            fs::write(&path, text).map_err(|e| Error::io(&path, e))?;
+            replace(&out.join(name), text)?;
         }
         let card = card(recipe, None);
         about.push(("card.json", card));
@@ -73,7 +73,7 @@ impl RunFolder {
     pub(super) fn write_json(&self, name: &str, value: &impl serde::Serialize) -> Result<()> {
         let path = self.path(name);
         let text = serde_json::to_string_pretty(value).map_err(to_error)?;
-        fs::write(&path, text).map_err(|e| Error::io(&path, e))
+        replace(&path, &text)
     }
 
     /// Names the items that could not be read, after those of the processes before, and the fields that
@@ -91,7 +91,7 @@ impl RunFolder {
                 text.push('\n');
             }
         }
-        fs::write(&path, text).map_err(|e| Error::io(&path, e))?;
+        replace(&path, &text)?;
         match loader.dropped_fields() {
             dropped if dropped.is_empty() => Ok(()),
             dropped => self.write_json("dropped_fields.json", &dropped),
@@ -107,19 +107,26 @@ impl RunFolder {
         lines: &[Progress],
     ) -> Result<()> {
         save_weights(training.exported(), &self.path("weights.safetensors"))?;
-        let write = |name: &str, text: String| {
-            let path = self.path(name);
-            fs::write(&path, text).map_err(|e| Error::io(&path, e))
-        };
+        let write = |name: &str, text: String| replace(&self.path(name), &text);
         write("card.json", card(recipe, Some(summary)))?;
         write("curves.svg", curves_svg(lines)?)?;
         self.write_json("summary.json", summary)
     }
 }
 
+/// Writes a file of the run anew: a process that is killed meanwhile leaves the old one.
+fn replace(path: &Path, text: &str) -> Result<()> {
+    aside::write(path, text.as_bytes(), Existing::Replace)
+}
+
 /// Whether a process that was killed at its very start left this.
 fn is_empty_folder(path: &Path) -> bool {
-    fs::read_dir(path).is_ok_and(|mut found| found.next().is_none())
+    fs::read_dir(path).is_ok_and(|mut found| {
+        found.all(|entry| {
+            let name = entry.map(|entry| entry.file_name());
+            name.is_ok_and(|name| aside::target_of(&name.to_string_lossy()).is_some())
+        })
+    })
 }
 
 /// What a bundle says of its training.

@@ -1,6 +1,6 @@
 //! What a run tells while it goes on, and what it came to.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::curves::read_metrics;
 use super::reason;
+use crate::aside::{self, Existing};
 use crate::error::{Error, Result};
 
 /// One line of `metrics.jsonl`.
@@ -83,13 +84,11 @@ impl Metrics {
             false => Vec::new(),
         };
         lines.retain(|line| line.step <= after);
-        let aside = path.with_extension("jsonl.new");
         let mut text = String::new();
         for line in &lines {
             text += &to_line(line)?;
         }
-        fs::write(&aside, text).map_err(|e| Error::io(&aside, e))?;
-        fs::rename(&aside, &path).map_err(|e| Error::io(&path, e))?;
+        aside::write(&path, text.as_bytes(), Existing::Replace)?;
         let file = OpenOptions::new().append(true).open(&path);
         let file = file.map_err(|e| Error::io(&path, e))?;
         Ok((Self { file, path }, lines))

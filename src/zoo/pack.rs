@@ -8,6 +8,7 @@ use semver::Version;
 
 use super::registry::{Model, Registry};
 use crate::arch::{Arch, ImageTower, MetadataTower};
+use crate::aside::{self, Existing};
 use crate::bundle::{Bundle, BundleManifest, FileEntry, MANIFEST, sha256};
 use crate::error::{Error, Result};
 
@@ -27,11 +28,13 @@ pub enum Layout {
 /// Copies a bundle's files into a folder for a static host, and adds the model to the registry there.
 ///
 /// The model's first mirror is `{base}` before the file's path, where a base is given; the last one is relative to the
-/// registry. Gives the registry's path.
+/// registry. Gives the registry's path. A file that is there already stays; the registry is replaced as a whole, once
+/// all files are there.
 ///
 /// # Errors
 /// As [`Bundle::open`]; [`Error::Registry`] where the registry has another model of this id and
-/// version, or the version is not a semantic one; [`Error::Output`].
+/// version, or the version is not a semantic one; [`Error::Output`], also where a file is there already with
+/// other contents.
 pub fn pack(bundle: &Path, out: &Path, layout: Layout, base: Option<&str>) -> Result<PathBuf> {
     let bundle = Bundle::open(bundle)?;
     let manifest = bundle.manifest();
@@ -83,29 +86,50 @@ pub fn pack(bundle: &Path, out: &Path, layout: Layout, base: Option<&str>) -> Re
     let place = super::Location::File(registry_path.clone());
     Registry::parse(&text, &registry_path.display().to_string(), Some(&place))?;
 
-    for name in names {
-        let contents = match name == MANIFEST {
-            true => json.clone(),
-            false => bundle.bytes(&name)?.into_owned(),
-        };
-        write(&out.join(path.replace("{file}", &name)), &contents)?;
+    let contents = |name: &str| -> Result<Vec<u8>> {
+        match name == MANIFEST {
+            true => Ok(json.clone()),
+            false => Ok(bundle.bytes(name)?.into_owned()),
+        }
+    };
+    let place = |name: &str| out.join(path.replace("{file}", name));
+    // All are looked at before one is written.
+    let mut new = Vec::new();
+    for name in &names {
+        if !is_there(&place(name), &contents(name)?)? {
+            new.push(name);
+        }
     }
-    write(&registry_path, text.as_bytes())?;
+    for name in new {
+        write(&place(name), &contents(name)?, Existing::Keep)?;
+    }
+    write(&registry_path, text.as_bytes(), Existing::Replace)?;
     Ok(registry_path)
+}
+
+/// Whether a file is there already, with these contents; with others it is refused.
+fn is_there(path: &Path, contents: &[u8]) -> Result<bool> {
+    if path.symlink_metadata().is_err() {
+        return Ok(false);
+    }
+    match read(path)? == contents {
+        true => Ok(true),
+        false => Err(Error::Output {
+            path: path.to_owned(),
+            reason: "exists already with other contents; move it away, or choose another folder"
+                .into(),
+            source: None,
+        }),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(|source| Error::io(path, source))
 }
 
-fn write(path: &Path, contents: &[u8]) -> Result<()> {
-    let written =
-        fs::create_dir_all(path.parent().unwrap_or(path)).and_then(|()| fs::write(path, contents));
-    written.map_err(|source| Error::Output {
-        path: path.to_owned(),
-        reason: "it cannot be written".into(),
-        source: Some(Box::new(source)),
-    })
+fn write(path: &Path, contents: &[u8], existing: Existing) -> Result<()> {
+    fs::create_dir_all(aside::folder_of(path)).map_err(|e| aside::failed(path, e))?;
+    aside::write(path, contents, existing)
 }
 
 /// Method, fields and data, as far as the bundle says.

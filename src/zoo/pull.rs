@@ -10,6 +10,7 @@ use super::events::{Event, Observer};
 use super::registry::Model;
 use crate::bundle::{BundleManifest, CARD, FileEntry, MANIFEST, TOKENIZER, check_bytes, sha256};
 use crate::error::{Error, Result};
+use crate::guard::panicked;
 
 /// One side of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +79,8 @@ impl Pull<'_> {
         let waits = || self.observer.tell(Event::Waits { file: "the cache" });
         // Whoever removes models waits until this is done.
         let _shared = self.cache.lock("zoo", true, waits)?;
-        on_a_thread(|| self.fetch(&folder, selection))?;
+        on_a_thread(|| self.fetch(&folder, selection))
+            .unwrap_or_else(|said| Err(panicked("fetching", said)))?;
         Ok(folder)
     }
 

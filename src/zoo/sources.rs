@@ -95,7 +95,8 @@ impl Reading<'_> {
                 .ok_or_else(|| refuse("it was never fetched, and downloads are not allowed"));
         }
         let page = || Client::new(self.patience)?.page(url, LONGEST + 1);
-        let fetched = on_a_thread(page);
+        let fetched =
+            on_a_thread(page).unwrap_or_else(|said| Err(format!("fetching it panicked: {said}")));
         match fetched {
             Ok(bytes) => {
                 // A copy for later is not worth failing for, a cache that cannot be written is usual.

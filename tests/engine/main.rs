@@ -30,7 +30,7 @@ fn open(graph: &[u8], device: Device) -> satmip::Result<Box<dyn Engine>> {
     let options = EngineOptions {
         device,
         sessions: 3,
-        library: None,
+        ..EngineOptions::default()
     };
     engine::open(graph, "test.onnx", &options)
 }

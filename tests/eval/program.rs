@@ -93,6 +93,24 @@ fn the_program_reports_for_people_and_machines() {
             .arg(path("named.toml")));
         assert!(code == 0 && said.contains(counts), "{said}");
     }
+    // A figure that is there stays, and nothing is measured in vain, unless it may go.
+    let figure = |more: &[&str]| {
+        let mut command = satmip();
+        command.args(["eval", "knn", "--encoder", "raw", "--data"]);
+        command.arg(path("named.toml")).args(more).arg("--figure");
+        run(command.arg(path("there.svg")))
+    };
+    fs::write(path("there.svg"), "mine").unwrap();
+    let (code, stdout, said) = figure(&[]);
+    assert!(code == 1 && stdout.is_empty(), "{stdout}");
+    assert!(
+        said.contains("there.svg") && said.contains("--overwrite"),
+        "{said}"
+    );
+    assert_eq!(fs::read_to_string(path("there.svg")).unwrap(), "mine");
+    assert_eq!(figure(&["--overwrite"]).0, 0);
+    let drawn = fs::read_to_string(path("there.svg")).unwrap();
+    assert!(drawn.starts_with("<svg"));
     // The figure cannot be written; what was found is told all the same.
     let (code, stdout, said) = run(satmip()
         .args(["eval", "knn", "--encoder", "raw", "--data"])

@@ -170,6 +170,34 @@ fn pack_writes_what_pull_reads() {
     assert!(!dir.path().join("b").exists());
 }
 
+/// Files of a host belong to whoever put them there.
+#[test]
+fn pack_replaces_no_file_of_other_contents() {
+    let dir = fixture::folder();
+    let out = dir.path().join("host");
+    let pack = || {
+        let mut command = satmip();
+        command.args(["zoo", "pack"]).arg(fixture::model());
+        run(command.arg("-o").arg(&out))
+    };
+    let file = out.join("tiny/1.0.0/image.onnx");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, b"mine").unwrap();
+    let (code, _, stderr) = pack();
+    assert_eq!(code, 1, "{stderr}");
+    assert!(
+        stderr.contains("image.onnx") && stderr.contains("move it away"),
+        "{stderr}"
+    );
+    assert_eq!(read_all(&out, &out).len(), 1);
+    assert_eq!(fs::read(&file).unwrap(), b"mine");
+    // The same contents are as good as written.
+    fs::copy(fixture::model().join("image.onnx"), &file).unwrap();
+    let (code, _, stderr) = pack();
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(read_all(&out, &out).len(), 5);
+}
+
 /// Waits until some of a file arrived.
 fn wait_for_part(cache: &Path, child: &mut Child) {
     let began = Instant::now();
@@ -219,6 +247,32 @@ fn a_process_that_is_killed_leaves_nothing_but_a_part_that_goes_on() {
             .any(|request| request.from.is_some_and(|from| from > 5_000)),
         "{log:?}"
     );
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_says_that_the_same_command_goes_on() {
+    let home = Home::with_speed(500);
+    let mut command = home.zoo(&["pull", "tiny"]);
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for_part(&home.cache(), &mut child);
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    assert!(sent.success());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("the same command goes on"), "{said}");
+    let before = home.server.log().len();
+    let (code, _, stderr) = run(&mut home.zoo(&["pull", "tiny"]));
+    assert_eq!(code, 0, "{stderr}");
+    let log = &home.server.log()[before..];
+    let goes_on = |from: Option<usize>| from.is_some_and(|from| from > 5_000);
+    assert!(log.iter().any(|request| goes_on(request.from)), "{log:?}");
 }
 
 #[test]

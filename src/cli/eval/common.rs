@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use crate::aside::{self, Existing};
 use crate::cli::Exit;
 use crate::cli::model::ModelArgs;
-use crate::cli::report::{Report as Output, write_whole};
+use crate::cli::report::Report as Output;
 use crate::cli::terminal::Terminal;
 use crate::embedder::Embedder;
 use crate::error::{Error, Result};
@@ -36,6 +37,9 @@ pub(super) struct CommonArgs {
     pub(super) seed: u64,
     #[command(flatten)]
     model: ModelArgs,
+    /// Replace figures that exist
+    #[arg(long)]
+    pub(super) overwrite: bool,
     /// The report as JSON
     #[arg(long)]
     json: bool,
@@ -46,15 +50,29 @@ pub(super) struct CommonArgs {
 pub(super) struct Figures<'a> {
     pub(super) scores: Option<&'a Path>,
     pub(super) confusion: Option<&'a Path>,
+    /// Replace files that exist.
+    pub(super) overwrite: bool,
 }
 
 impl Figures<'_> {
+    /// Refuses a figure that exists and must stay, before anything is measured.
+    pub(super) fn check(&self) -> Result<()> {
+        let existing = Existing::of(self.overwrite);
+        let paths = [self.scores, self.confusion];
+        paths
+            .into_iter()
+            .flatten()
+            .try_for_each(|path| existing.check(path))
+    }
+
     fn write(&self, report: &Report) -> Result<()> {
+        let write =
+            |path, svg: String| aside::write(path, svg.as_bytes(), Existing::of(self.overwrite));
         if let Some(path) = self.scores {
-            write_whole(path, &scores_svg(std::slice::from_ref(report))?)?;
+            write(path, scores_svg(std::slice::from_ref(report))?)?;
         }
         if let Some(path) = self.confusion {
-            write_whole(path, &confusion_svg(report)?)?;
+            write(path, confusion_svg(report)?)?;
         }
         Ok(())
     }

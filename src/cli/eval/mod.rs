@@ -11,6 +11,7 @@ use clap::{Args, Subcommand, ValueEnum};
 pub(in crate::cli) use self::common::describe;
 use self::common::{CommonArgs, EncoderArg, Figures};
 use super::Exit;
+use super::interrupt::Interrupt;
 use super::terminal::Terminal;
 use crate::embed::Progress;
 use crate::embedder::Embedder;
@@ -180,6 +181,7 @@ fn solver(
 }
 
 pub(super) fn run(args: EvalArgs, terminal: &Terminal) -> Result<Exit> {
+    let _interrupt = Interrupt::watch(terminal, "");
     match args.task {
         TaskArgs::Knn {
             k,
@@ -191,6 +193,7 @@ pub(super) fn run(args: EvalArgs, terminal: &Terminal) -> Result<Exit> {
             let figures = Figures {
                 scores: figure.as_deref(),
                 confusion: confusion.as_deref(),
+                overwrite: common.overwrite,
             };
             classify(&features, &figures, common, terminal, |e, _| e.knn(&k))
         }
@@ -206,6 +209,7 @@ pub(super) fn run(args: EvalArgs, terminal: &Terminal) -> Result<Exit> {
             let solver = solver(method, grid, epochs, seeds)?;
             let figures = Figures {
                 confusion: confusion.as_deref(),
+                overwrite: common.overwrite,
                 ..Figures::default()
             };
             classify(&features, &figures, common, terminal, |evaluation, seed| {
@@ -225,6 +229,7 @@ pub(super) fn run(args: EvalArgs, terminal: &Terminal) -> Result<Exit> {
         } => {
             let figures = Figures {
                 scores: figure.as_deref(),
+                overwrite: common.overwrite,
                 ..Figures::default()
             };
             classify(&features, &figures, common, terminal, |e, seed| {
@@ -275,6 +280,7 @@ fn classify(
     terminal: &Terminal,
     ask: impl FnOnce(&Evaluation<'_>, u64) -> Result<Report>,
 ) -> Result<Exit> {
+    figures.check()?;
     let data = common.open(DataSet::open)?;
     let wanted = Extraction {
         workers: common.workers(),

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::aside::{self, Existing};
 use crate::cli::Exit;
-use crate::cli::report::{Report as Output, write_whole};
+use crate::cli::report::Report as Output;
 use crate::cli::terminal::Terminal;
 use crate::error::{Error, Result};
 use crate::eval::Report;
@@ -24,9 +25,16 @@ pub(super) struct SummaryArgs {
     /// Figure of the scores over k or shots (SVG); the reports must be of one task
     #[arg(long, value_name = "SVG")]
     figure: Option<PathBuf>,
+    /// Replace a figure that exists
+    #[arg(long)]
+    overwrite: bool,
 }
 
 pub(super) fn run(args: &SummaryArgs, terminal: &Terminal) -> Result<Exit> {
+    let existing = Existing::of(args.overwrite);
+    if let Some(path) = &args.figure {
+        existing.check(path)?;
+    }
     let mut reports: Vec<Report> = Vec::with_capacity(args.reports.len());
     for path in &args.reports {
         let text = fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
@@ -37,13 +45,15 @@ pub(super) fn run(args: &SummaryArgs, terminal: &Terminal) -> Result<Exit> {
     }
     let block = card_block(&reports)?;
     if let Some(path) = &args.figure {
-        write_whole(path, &scores_svg(&reports)?)?;
+        aside::write(path, scores_svg(&reports)?.as_bytes(), existing)?;
         terminal.say(&format!("figure in `{}`", path.display()));
     }
     match &args.card {
         Some(path) => {
             let card = fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-            write_whole(path, &replace_block(&card, &block)?)?;
+            // The card is what is asked to be changed.
+            let card = replace_block(&card, &block)?;
+            aside::write(path, card.as_bytes(), Existing::Replace)?;
             terminal.say(&format!("table in `{}`", path.display()));
         }
         None => {

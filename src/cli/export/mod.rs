@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::Exit;
+use super::interrupt::Interrupt;
 use super::terminal::Terminal;
+use crate::aside;
 use crate::bundle::{self, Bundle};
 use crate::error::{Error, Result};
 use crate::export::{Checkpoint, Precision};
@@ -83,10 +85,13 @@ fn write(args: WriteArgs, terminal: &Terminal) -> Result<Exit> {
     };
     let checkpoint = args.checkpoint.ok_or_else(|| missing("CHECKPOINT"))?;
     let output = args.output.ok_or_else(|| missing("--output"))?;
+    let _interrupt = Interrupt::watch(terminal, "");
     let checkpoint = match checkpoint.join(bundle::MANIFEST).is_file() {
         true => Checkpoint::of_bundle(&Bundle::open(&checkpoint)?)?,
         false => Checkpoint::open(&checkpoint)?,
     };
+    // Before hours of measuring.
+    aside::absent(&output)?;
     let mut card = checkpoint.card().clone();
     card.id = args.id.or(card.id);
     card.version = args.model_version.or(card.version);

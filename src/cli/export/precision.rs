@@ -103,7 +103,9 @@ impl<'a> Judge<'a> {
 
     fn sample(&self, chips: usize) -> Result<Sample> {
         let files = self.checkpoint.export(Precision::F32)?;
-        let model = EmbedderBuilder::from(files.in_memory("f32")?).load()?;
+        let model = EmbedderBuilder::from(files.in_memory("f32")?)
+            .ask_python(true)
+            .load()?;
         Sample::draw(&self.data, &model, chips)
     }
 
@@ -116,7 +118,10 @@ impl<'a> Judge<'a> {
         let files = self.checkpoint.export_all(&[precision], keep)?;
         let bundle = files.in_memory(precision.name())?;
         // Batches of 8, as the batch job has them on a CPU: int8 quantises over a batch.
-        let model = EmbedderBuilder::from(bundle).batch_size(8).load()?;
+        let model = EmbedderBuilder::from(bundle)
+            .ask_python(true)
+            .batch_size(8)
+            .load()?;
         Ok((sample.outputs(&model)?, model.engine()))
     }
 

@@ -1,15 +1,14 @@
 //! `satmip export resize`.
 
-use std::fs::File;
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::aside::{self, Existing};
 use crate::cli::Exit;
 use crate::cli::terminal::Terminal;
 use crate::cli::zoo::ZooArgs;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::export::{ExportOptions, export_resize};
 
 /// Write the graph that fits pictures of any size to a model's input
@@ -21,20 +20,23 @@ pub(super) struct ResizeArgs {
     /// Name of a model, or folder of a bundle
     #[arg(short, long, default_value = "satmip-nano", value_name = "MODEL")]
     model: String,
-    /// File to write; it must not exist
+    /// File to write
     #[arg(short, long, value_name = "ONNX")]
     output: PathBuf,
+    /// Replace a file that exists
+    #[arg(long)]
+    overwrite: bool,
     #[command(flatten)]
     zoo: ZooArgs,
 }
 
 pub(super) fn run(args: &ResizeArgs, terminal: &Terminal) -> Result<Exit> {
+    let existing = Existing::of(args.overwrite);
+    existing.check(&args.output)?;
     let bundle = args.zoo.open(terminal).open(&args.model, None)?;
     let preprocessing = &bundle.manifest().arch.preprocessing;
     let bytes = export_resize(preprocessing, &ExportOptions::default())?;
-    File::create_new(&args.output)
-        .and_then(|mut file| file.write_all(&bytes))
-        .map_err(|e| Error::io(&args.output, e))?;
+    aside::write(&args.output, &bytes, existing)?;
     let size = preprocessing.size;
     terminal.say(&format!(
         "pictures of any size to {size} x {size}, in `{}`",

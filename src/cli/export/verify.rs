@@ -52,6 +52,7 @@ pub(super) fn run(args: &VerifyArgs, terminal: &Terminal) -> Result<Exit> {
         &bundle,
         &EngineOptions {
             library: args.onnxruntime.clone(),
+            ask_python: true,
             ..EngineOptions::default()
         },
     )?;

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
 use super::Exit;
+use super::interrupt::Interrupt;
 use super::report::Report;
 use super::terminal::{Terminal, megabytes};
 use crate::error::{Error, Result};
@@ -132,6 +133,14 @@ struct At {
 }
 
 pub(super) fn run(command: ZooCommand, terminal: &Terminal) -> Result<Exit> {
+    let goes_on = "; what arrived is kept, and the same command goes on";
+    let _interrupt = Interrupt::watch(
+        terminal,
+        match command.action {
+            Action::Pull(_) => goes_on,
+            _ => "",
+        },
+    );
     let mut out = Report::open();
     match command.action {
         Action::List(args) => list(&args, &args.zoo.open(terminal), &mut out)?,

@@ -7,6 +7,7 @@
 mod folder;
 mod list;
 mod name;
+mod stream;
 mod tar;
 
 use std::collections::HashSet;
@@ -16,13 +17,16 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use self::list::List;
 pub(crate) use self::name::EXTENSIONS;
 use self::name::{bytes_path, has_image_extension, is_hidden, path_bytes, readable};
+use self::stream::Stoppable;
 use self::tar::Archive;
 use super::skipped::{SkipKind, Skipped};
+use super::stop::Stop;
 use crate::error::{Error, Result};
 
 /// One picture to embed, found and not read yet.
@@ -79,6 +83,31 @@ impl Chain {
     /// Lower-case hexadecimal digits.
     pub(crate) fn hex(self) -> String {
         super::hex(&self.0)
+    }
+
+    /// What [`Chain::hex`] wrote.
+    fn of_hex(text: &str) -> Option<Chain> {
+        let mut bytes = [0; 32];
+        if text.len() != 64 || !text.is_ascii() {
+            return None;
+        }
+        for (i, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).ok()?;
+        }
+        Some(Chain(bytes))
+    }
+}
+
+impl Serialize for Chain {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.hex())
+    }
+}
+
+impl<'de> Deserialize<'de> for Chain {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        Chain::of_hex(&text).ok_or_else(|| serde::de::Error::custom("no sha256"))
     }
 }
 
@@ -141,7 +170,9 @@ struct Sink<'a> {
 impl Inputs {
     /// Opens inputs: folders, `.txt` lists, `.tar` archives, image files, and `-` for standard
     /// input (a list of paths, or an archive, told apart by its first bytes).
-    pub(crate) fn open(paths: &[PathBuf]) -> Result<Self> {
+    ///
+    /// Whoever reads from a pipe looks at `stop` while it waits.
+    pub(crate) fn open_until(stop: &Stop, paths: &[PathBuf]) -> Result<Self> {
         if paths.is_empty() {
             return Err(Error::Argument {
                 what: "inputs",
@@ -159,9 +190,9 @@ impl Inputs {
         let several = paths.len() > 1;
         let roots = paths.iter().map(|path| {
             let kind = if path == stdin {
-                from_stream(Box::new(std::io::stdin()), "-")?
+                from_stream(Box::new(std::io::stdin()), "-", stop)?
             } else {
-                from_path(path)?
+                from_path(path, stop)?
             };
             let mut label = Vec::new();
             if several && !matches!(kind, Kind::Single(_) | Kind::List(_)) {
@@ -175,6 +206,21 @@ impl Inputs {
         });
         Ok(Inputs {
             roots: roots.collect::<Result<_>>()?,
+        })
+    }
+
+    /// Inputs that nobody stops.
+    #[cfg(test)]
+    pub(crate) fn open(paths: &[PathBuf]) -> Result<Self> {
+        Self::open_until(&Stop::default(), paths)
+    }
+
+    /// An archive that comes from a reader.
+    #[cfg(test)]
+    pub(super) fn of_stream(reader: Box<dyn Read + Send>, stop: &Stop) -> Result<Self> {
+        let (label, kind) = (Vec::new(), from_stream(reader, "-", stop)?);
+        Ok(Inputs {
+            roots: vec![Root { label, kind }],
         })
     }
 
@@ -320,7 +366,7 @@ fn fault_of(error: &std::io::Error) -> (SkipKind, String) {
     (kind, error.to_string())
 }
 
-fn from_path(path: &Path) -> Result<Kind> {
+fn from_path(path: &Path, stop: &Stop) -> Result<Kind> {
     let input = || path.display().to_string();
     let facts = std::fs::metadata(path).map_err(|source| Error::Input {
         input: input(),
@@ -346,7 +392,7 @@ fn from_path(path: &Path) -> Result<Kind> {
     }
     if !facts.is_file() {
         let file = File::open(path).map_err(|e| unreadable(path, e))?;
-        return from_stream(Box::new(file), &input());
+        return from_stream(Box::new(file), &input(), stop);
     }
     if name.ends_with(".tar") {
         return Ok(Kind::Archive(Arc::new(Archive::open(path)?)));
@@ -358,7 +404,9 @@ fn from_path(path: &Path) -> Result<Kind> {
 }
 
 /// A pipe holds an archive or a list; the first block tells.
-fn from_stream(mut reader: Box<dyn Read + Send>, name: &str) -> Result<Kind> {
+fn from_stream(reader: Box<dyn Read + Send>, name: &str, stop: &Stop) -> Result<Kind> {
+    let mut reader =
+        Stoppable::new(reader, stop.clone()).map_err(|e| unreadable(Path::new(name), e))?;
     let mut head = Vec::new();
     (&mut reader)
         .take(512)

@@ -195,7 +195,12 @@ mod tests {
         let stream = Inputs {
             roots: vec![super::super::Root {
                 label: Vec::new(),
-                kind: super::super::from_stream(Box::new(io::Cursor::new(bytes)), "-").unwrap(),
+                kind: super::super::from_stream(
+                    Box::new(io::Cursor::new(bytes)),
+                    "-",
+                    &crate::embed::stop::Stop::default(),
+                )
+                .unwrap(),
             }],
         };
         assert!(stream.streamed() && !inputs.streamed());

@@ -1,9 +1,10 @@
 //! JSON lines: `{"id": .., "valid": 1.0, "image_embedding": [..], "metadata_embedding": [..] or null}`.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{ColumnSpec, OutputFile, PartWriter, Rows, Schema, failed, with_suffix};
+use crate::aside::Aside;
 use crate::error::Result;
 
 /// Writes JSON lines into a file, or into any stream.
@@ -63,14 +64,7 @@ impl PartWriter for JsonLines {
         }
     }
 
-    fn files(&self) -> Vec<PathBuf> {
-        match &self.sink {
-            Sink::File(file) => vec![file.path().to_owned()],
-            Sink::Stream(_) => Vec::new(),
-        }
-    }
-
-    fn finish(self: Box<Self>) -> Result<Vec<PathBuf>> {
+    fn finish(self: Box<Self>) -> Result<Vec<Aside>> {
         match self.sink {
             Sink::File(file) => Ok(vec![file.finish()?]),
             Sink::Stream(_) => Ok(Vec::new()),
@@ -95,7 +89,7 @@ mod tests {
         let mut writer = Box::new(JsonLines::create(&dir.path().join("x"), &schema()).unwrap());
         writer.push(&rows(0, 2)).unwrap();
         let files = writer.finish().unwrap();
-        super::super::commit(&files).unwrap();
+        super::super::commit(files, crate::aside::Existing::Keep).unwrap();
         let text = std::fs::read_to_string(dir.path().join("x.jsonl")).unwrap();
         assert_eq!(
             text,

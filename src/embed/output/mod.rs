@@ -1,7 +1,7 @@
 //! Writers of embeddings: Parquet, NumPy arrays, JSON lines.
 //!
-//! Each writer makes one part: one file, or several that belong together. It writes under names
-//! with `.tmp` at the end; [`commit`] gives them their names once everything is on the disk.
+//! Each writer makes one part: one file, or several that belong together. It writes them aside;
+//! [`commit`] gives them their names once everything is on the disk.
 
 mod jsonl;
 mod npy;
@@ -18,6 +18,10 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::jsonl::JsonLines;
 use super::join::Match;
+pub(crate) use crate::aside::failed;
+#[cfg(feature = "parquet")]
+use crate::aside::reason_of;
+use crate::aside::{Aside, Existing, folder_of};
 #[cfg(feature = "parquet")]
 use crate::error::Cause;
 use crate::error::{Error, Result};
@@ -74,6 +78,23 @@ impl fmt::Display for Format {
     }
 }
 
+/// All names that files of a format can have that belong to `base`, its path without the format's ending.
+pub(crate) fn names(format: Format, base: &Path) -> Vec<PathBuf> {
+    match format {
+        Format::Parquet => vec![with_suffix(base, ".parquet")],
+        Format::Npy => npy::names(base),
+        Format::Jsonl => vec![with_suffix(base, ".jsonl")],
+    }
+}
+
+/// Names of all columns of vectors that an output can have, in the order of the output.
+pub(crate) const COLUMNS: [&str; 4] = [
+    "image_embedding",
+    "image_features",
+    "metadata_embedding",
+    "metadata_features",
+];
+
 /// A column of vectors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ColumnSpec {
@@ -86,28 +107,58 @@ pub(crate) struct ColumnSpec {
 }
 
 /// Rows to write: for each column one vector an id, none where it is missing.
-#[derive(Debug, Default)]
+///
+/// All that is written of them can be put into JSON and comes back from it to the bit, so that an
+/// interrupted job keeps the rows of its last part.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Rows {
     pub(crate) ids: Vec<String>,
-    /// The table's row of each id.
+    /// The table's row of each id; not written.
+    #[serde(skip)]
     pub(crate) matches: Vec<Match>,
     /// The share of each picture's pixels that are there, above 0 to 1.
+    #[serde(with = "bits")]
     pub(crate) valid: Vec<f32>,
     /// How each picture was read, in words.
     pub(crate) readings: Vec<String>,
-    /// What fitting did to each picture.
+    /// What fitting did to each picture; not written.
+    #[serde(skip)]
     pub(crate) geometries: Vec<Geometry>,
     /// In the order of the schema; `values` has `ids.len() * dim` numbers, 0 where missing.
     pub(crate) columns: Vec<ColumnValues>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct ColumnValues {
+    #[serde(with = "bits")]
     pub(crate) values: Vec<f32>,
     pub(crate) present: Vec<bool>,
 }
 
+/// 32-bit floats as the whole numbers that have the same bits: exact, with NaN.
+mod bits {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(values: &[f32], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(values.iter().map(|value| value.to_bits()))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f32>, D::Error> {
+        let bits = Vec::<u32>::deserialize(from)?;
+        Ok(bits.into_iter().map(f32::from_bits).collect())
+    }
+}
+
 impl Rows {
+    /// Whether these rows have the columns of a schema: rows that were read can be any.
+    pub(crate) fn fit(&self, columns: &[ColumnSpec]) -> bool {
+        let rows = self.ids.len();
+        self.columns.len() == columns.len()
+            && self.columns.iter().zip(columns).all(|(column, spec)| {
+                column.present.len() == rows && column.values.len() == rows * spec.dim
+            })
+    }
+
     /// The vector of a row and column.
     fn vector(&self, row: usize, column: usize, dim: usize) -> Option<&[f32]> {
         let column = &self.columns[column];
@@ -132,11 +183,8 @@ pub(crate) trait PartWriter {
     /// Appends rows.
     fn push(&mut self, rows: &Rows) -> Result<()>;
 
-    /// The names that the files shall get.
-    fn files(&self) -> Vec<PathBuf>;
-
-    /// Completes the files, brings them to the disk and gives the names that they shall get.
-    fn finish(self: Box<Self>) -> Result<Vec<PathBuf>>;
+    /// Completes the files and brings them to the disk; they still lack their names.
+    fn finish(self: Box<Self>) -> Result<Vec<Aside>>;
 }
 
 /// Begins a part; `base` is its path without the format's ending.
@@ -154,20 +202,27 @@ pub(crate) fn create(format: Format, base: &Path, schema: &Schema) -> Result<Box
     }
 }
 
-/// Gives finished files their names, and makes the names last.
-pub(crate) fn commit(files: &[PathBuf]) -> Result<()> {
+/// Gives finished files their names, and makes the names last: all of them, or none where another
+/// file has one of the names and must stay.
+pub(crate) fn commit(files: Vec<Aside>, existing: Existing) -> Result<()> {
+    let mut placed: Vec<PathBuf> = Vec::new();
     for file in files {
-        std::fs::rename(temporary(file), file).map_err(|e| failed(file, e))?;
+        let target = file.target().to_owned();
+        if let Err(error) = file.place(existing) {
+            if existing == Existing::Keep {
+                // These were not there before; the error to tell is the first one.
+                placed
+                    .iter()
+                    .for_each(|path| drop(std::fs::remove_file(path)));
+            }
+            return Err(failed(&target, error));
+        }
+        placed.push(target);
     }
-    if let Some(folder) = files.first().and_then(|f| f.parent()) {
-        sync_folder(folder)?;
+    match placed.first() {
+        Some(file) => sync_folder(folder_of(file)),
+        None => Ok(()),
     }
-    Ok(())
-}
-
-/// The name under which a file is written until it is complete.
-pub(crate) fn temporary(path: &Path) -> PathBuf {
-    with_suffix(path, ".tmp")
 }
 
 /// The path with something appended to its name.
@@ -179,39 +234,7 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 /// Brings a folder's entries to the disk.
 pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
-    let folder = if folder.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        folder
-    };
-    if cfg!(unix) {
-        File::open(folder)
-            .and_then(|f| f.sync_all())
-            .map_err(|e| failed(folder, e))?;
-    }
-    Ok(())
-}
-
-/// The error of a failed write.
-pub(crate) fn failed(path: &Path, source: io::Error) -> Error {
-    let reason = reason_of(&source);
-    Error::Output {
-        path: path.to_owned(),
-        reason: reason.into(),
-        source: Some(source.into()),
-    }
-}
-
-fn reason_of(source: &io::Error) -> &'static str {
-    match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "the disk is full",
-        io::ErrorKind::FileTooLarge => "the file would be larger than the system allows",
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "no permission to write there"
-        }
-        io::ErrorKind::BrokenPipe => "the reader went away",
-        _ => "cannot be written",
-    }
+    crate::aside::sync_folder(folder).map_err(|e| failed(folder, e))
 }
 
 /// As [`failed`], for an error that may hold the system's error somewhere inside.
@@ -233,39 +256,6 @@ pub(crate) fn failed_within(path: &Path, source: Cause) -> Error {
     }
 }
 
-/// The temporary form of a file, removed unless it is kept.
-#[derive(Debug)]
-struct Aside {
-    path: PathBuf,
-    kept: bool,
-}
-
-impl Aside {
-    fn create(path: &Path) -> Result<(Self, File)> {
-        let file = File::create(temporary(path)).map_err(|e| failed(path, e))?;
-        let aside = Aside {
-            path: path.to_owned(),
-            kept: false,
-        };
-        Ok((aside, file))
-    }
-
-    /// The name that the file shall get.
-    fn keep(mut self) -> PathBuf {
-        self.kept = true;
-        std::mem::take(&mut self.path)
-    }
-}
-
-impl Drop for Aside {
-    fn drop(&mut self) {
-        if !self.kept {
-            // The disk may be full: what cannot be completed must not stay.
-            let _ = std::fs::remove_file(temporary(&self.path));
-        }
-    }
-}
-
 /// A file being written, with its name in every error.
 #[derive(Debug)]
 pub(crate) struct OutputFile {
@@ -276,7 +266,7 @@ pub(crate) struct OutputFile {
 impl OutputFile {
     /// Creates the temporary form of a file.
     pub(crate) fn create(path: &Path) -> Result<Self> {
-        let (aside, file) = Aside::create(path)?;
+        let (aside, file) = Aside::file(path).map_err(|e| failed(path, e))?;
         Ok(OutputFile {
             aside,
             file: io::BufWriter::with_capacity(1 << 16, file),
@@ -285,13 +275,13 @@ impl OutputFile {
 
     /// The name that the file shall get.
     pub(crate) fn path(&self) -> &Path {
-        &self.aside.path
+        self.aside.target()
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.file
             .write_all(bytes)
-            .map_err(|e| failed(&self.aside.path, e))
+            .map_err(|e| failed(self.aside.target(), e))
     }
 
     /// Overwrites the first bytes.
@@ -300,16 +290,16 @@ impl OutputFile {
         self.file
             .seek(SeekFrom::Start(0))
             .and_then(|_| self.file.write_all(bytes))
-            .map_err(|e| failed(&self.aside.path, e))
+            .map_err(|e| failed(self.aside.target(), e))
     }
 
-    /// Brings everything to the disk; gives the file's final name.
-    pub(crate) fn finish(mut self) -> Result<PathBuf> {
+    /// Brings everything to the disk; the file still lacks its name.
+    pub(crate) fn finish(mut self) -> Result<Aside> {
         self.file
             .flush()
             .and_then(|()| self.file.get_ref().sync_all())
-            .map_err(|e| failed(&self.aside.path, e))?;
-        Ok(self.aside.keep())
+            .map_err(|e| failed(self.aside.target(), e))?;
+        Ok(self.aside)
     }
 }
 
@@ -373,14 +363,15 @@ mod tests {
                 for (first, n) in pushes {
                     writer.push(&rows(*first, *n)).unwrap();
                 }
-                let names = writer.files();
                 let files = writer.finish().unwrap();
-                assert_eq!(files, names, "{format}");
-                assert!(files.iter().all(|f| !f.exists()), "{format}");
-                commit(&files).unwrap();
-                assert!(files.iter().all(|f| f.is_file()), "{format}");
+                let names: Vec<_> = files.iter().map(|f| f.target().to_owned()).collect();
+                let known = super::names(format, &base);
+                assert!(names.iter().all(|name| known.contains(name)), "{names:?}");
+                assert!(names.iter().all(|f| !f.exists()), "{format}");
+                commit(files, Existing::Keep).unwrap();
+                assert!(names.iter().all(|f| f.is_file()), "{format}");
                 let read = |f: &PathBuf| std::fs::read(f).unwrap();
-                files.iter().map(read).collect::<Vec<_>>()
+                names.iter().map(read).collect::<Vec<_>>()
             };
             let whole = write("whole", &[(0, 7)]);
             assert_eq!(
@@ -394,10 +385,51 @@ mod tests {
             let left = std::fs::read_dir(dir.path()).unwrap();
             let names: Vec<_> = left.map(|e| e.unwrap().file_name()).collect();
             assert!(
-                names.iter().all(|n| !n.to_string_lossy().ends_with(".tmp")),
+                names.iter().all(|n| !n.to_string_lossy().contains(".tmp")),
                 "{format}: {names:?}"
             );
         }
+    }
+
+    #[test]
+    fn files_get_their_names_together_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().join("x");
+        let finished = || {
+            let mut writer = create(Format::Npy, &base, &schema()).unwrap();
+            writer.push(&rows(0, 2)).unwrap();
+            writer.finish().unwrap()
+        };
+        let ids = dir.path().join("x.ids.jsonl");
+        std::fs::write(&ids, b"another's").unwrap();
+        let error = commit(finished(), Existing::Keep).unwrap_err().to_string();
+        assert!(
+            error.contains("x.ids.jsonl") && error.contains("exists"),
+            "{error}"
+        );
+        assert_eq!(std::fs::read(&ids).unwrap(), b"another's");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        commit(finished(), Existing::Replace).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn rows_come_back_from_json_to_the_bit() {
+        let mut before = rows(0, 5);
+        let odd = [f32::NAN, -0.0, f32::INFINITY, f32::MIN_POSITIVE / 3.0, 0.1];
+        before.columns[0].values[..5].copy_from_slice(&odd);
+        let json = serde_json::to_vec(&before).unwrap();
+        let after: Rows = serde_json::from_slice(&json).unwrap();
+        assert_eq!(after.ids, before.ids);
+        let all = |rows: &Rows| -> Vec<u32> {
+            let values = rows.columns.iter().flat_map(|c| &c.values);
+            values.map(|v| v.to_bits()).collect()
+        };
+        assert_eq!(all(&after), all(&before));
+        assert!(after.fit(&schema().columns));
+        let mut short = rows(0, 5);
+        short.columns[1].values.pop();
+        assert!(!short.fit(&schema().columns));
     }
 
     #[test]

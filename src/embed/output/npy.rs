@@ -6,11 +6,26 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{ColumnSpec, OutputFile, PartWriter, Rows, Schema, with_suffix};
+use super::{COLUMNS, ColumnSpec, OutputFile, PartWriter, Rows, Schema, with_suffix};
+use crate::aside::Aside;
 use crate::error::Result;
 
 /// Bytes before the data: enough for any shape, so that it can be filled in at the end.
 const HEADER: usize = 128;
+
+const FIRST: &str = ".npy";
+const IDS: &str = ".ids.jsonl";
+
+/// All names that files of `base` can have, whatever its columns.
+pub(super) fn names(base: &Path) -> Vec<PathBuf> {
+    let columns = COLUMNS.iter().map(|column| of_column(base, column));
+    let others = [FIRST, IDS].map(|suffix| with_suffix(base, suffix));
+    others.into_iter().chain(columns).collect()
+}
+
+fn of_column(base: &Path, column: &str) -> PathBuf {
+    with_suffix(base, &format!(".{column}.npy"))
+}
 
 pub(super) struct Npy {
     arrays: Vec<(ColumnSpec, OutputFile)>,
@@ -21,17 +36,17 @@ pub(super) struct Npy {
 impl Npy {
     pub(super) fn create(base: &Path, schema: &Schema) -> Result<Self> {
         let arrays = schema.columns.iter().enumerate().map(|(i, column)| {
-            let suffix = match i {
-                0 => ".npy".to_owned(),
-                _ => format!(".{}.npy", column.name),
+            let path = match i {
+                0 => with_suffix(base, FIRST),
+                _ => of_column(base, column.name),
             };
-            let mut file = OutputFile::create(&with_suffix(base, &suffix))?;
+            let mut file = OutputFile::create(&path)?;
             file.write(&header(0, column.dim))?;
             Ok((column.clone(), file))
         });
         Ok(Npy {
             arrays: arrays.collect::<Result<_>>()?,
-            ids: OutputFile::create(&with_suffix(base, ".ids.jsonl"))?,
+            ids: OutputFile::create(&with_suffix(base, IDS))?,
             rows: 0,
         })
     }
@@ -63,13 +78,7 @@ impl PartWriter for Npy {
         Ok(())
     }
 
-    fn files(&self) -> Vec<PathBuf> {
-        let arrays = self.arrays.iter().map(|(_, file)| file);
-        let all = arrays.chain([&self.ids]);
-        all.map(|file| file.path().to_owned()).collect()
-    }
-
-    fn finish(self: Box<Self>) -> Result<Vec<PathBuf>> {
+    fn finish(self: Box<Self>) -> Result<Vec<Aside>> {
         let mut files = Vec::new();
         for (column, mut file) in self.arrays {
             file.rewrite_start(&header(self.rows, column.dim))?;
@@ -100,7 +109,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut writer = Box::new(Npy::create(&dir.path().join("x"), &schema()).unwrap());
         writer.push(&rows(0, 5)).unwrap();
-        super::super::commit(&writer.finish().unwrap()).unwrap();
+        super::super::commit(writer.finish().unwrap(), crate::aside::Existing::Keep).unwrap();
         let bytes = std::fs::read(dir.path().join("x.npy")).unwrap();
         assert_eq!(&bytes[..10], b"\x93NUMPY\x01\x00\x76\x00");
         let dict = std::str::from_utf8(&bytes[10..128]).unwrap();

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, FixedSizeListArray, Float32Array, RecordBatch, StringArray};
@@ -17,7 +17,8 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use super::super::ledger::json;
-use super::{Aside, ColumnSpec, PartWriter, Rows, Schema, failed, failed_within, with_suffix};
+use super::{ColumnSpec, PartWriter, Rows, Schema, failed, failed_within, with_suffix};
+use crate::aside::Aside;
 use crate::error::{Error, Result};
 
 /// Most ways to read a picture that a footer names.
@@ -66,7 +67,7 @@ impl Parquet {
                 .set_column_statistics_enabled(path.clone(), EnabledStatistics::None)
                 .set_column_compression(path, Compression::UNCOMPRESSED);
         }
-        let (aside, file) = Aside::create(&path)?;
+        let (aside, file) = Aside::file(&path).map_err(|e| failed(&path, e))?;
         let writer = ArrowWriter::try_new(file, Arc::clone(&arrow), Some(properties.build()))
             .map_err(|e| failed_within(&path, e.into()))?;
         Ok(Parquet {
@@ -97,11 +98,11 @@ impl Parquet {
         let numbers = Arc::new(Float32Array::from(values.values.clone()));
         let list = FixedSizeListArray::try_new(
             element(),
-            width(column, &self.aside.path)?,
+            width(column, self.aside.target())?,
             numbers,
             nulls,
         )
-        .map_err(|e| failed_within(&self.aside.path, e.into()))?;
+        .map_err(|e| failed_within(self.aside.target(), e.into()))?;
         Ok(Arc::new(list))
     }
 }
@@ -119,27 +120,24 @@ impl PartWriter for Parquet {
             arrays.push(self.list(rows, index)?);
         }
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays)
-            .map_err(|e| failed_within(&self.aside.path, e.into()))?;
+            .map_err(|e| failed_within(self.aside.target(), e.into()))?;
         self.writer
             .write(&batch)
-            .map_err(|e| failed_within(&self.aside.path, e.into()))
+            .map_err(|e| failed_within(self.aside.target(), e.into()))
     }
 
-    fn files(&self) -> Vec<PathBuf> {
-        vec![self.aside.path.clone()]
-    }
-
-    fn finish(mut self: Box<Self>) -> Result<Vec<PathBuf>> {
-        let readings = json(&self.aside.path, &self.readings)?;
+    fn finish(mut self: Box<Self>) -> Result<Vec<Aside>> {
+        let readings = json(self.aside.target(), &self.readings)?;
         let readings = String::from_utf8_lossy(&readings).into_owned();
         self.writer
             .append_key_value_metadata(KeyValue::new("satmip.reading".to_owned(), readings));
         self.writer
             .finish()
-            .map_err(|e| failed_within(&self.aside.path, e.into()))?;
+            .map_err(|e| failed_within(self.aside.target(), e.into()))?;
         let file = self.writer.inner();
-        file.sync_all().map_err(|e| failed(&self.aside.path, e))?;
-        Ok(vec![self.aside.keep()])
+        file.sync_all()
+            .map_err(|e| failed(self.aside.target(), e))?;
+        Ok(vec![self.aside])
     }
 }
 
@@ -169,7 +167,7 @@ mod tests {
         let mut writer = Box::new(Parquet::create(&dir.path().join("x"), &schema()).unwrap());
         writer.push(&rows(0, 3)).unwrap();
         writer.push(&rows(3, 2)).unwrap();
-        super::super::commit(&writer.finish().unwrap()).unwrap();
+        super::super::commit(writer.finish().unwrap(), crate::aside::Existing::Keep).unwrap();
         let file = File::open(dir.path().join("x.parquet")).unwrap();
         let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
         let pairs = reader.metadata().file_metadata().key_value_metadata();

@@ -3,6 +3,7 @@
 
 mod folder;
 mod memory;
+mod partial;
 mod single;
 
 pub(crate) use self::folder::Folder;
@@ -46,17 +47,16 @@ impl Store<'_> {
             Destination::File(path) => {
                 Single::file(path, format, &schema, overwrite).map(Store::Single)
             }
-            Destination::Stdout => Single::stdout(format, &schema).map(Store::Single),
+            Destination::Stdout => Ok(Store::Single(Single::stdout(&schema))),
         }
     }
 
-    /// What an earlier run completed: counts, and the fingerprint of the input up to there.
+    /// What an earlier run did: counts, and the fingerprint of the input up to there.
     pub(crate) fn earlier(&self) -> (Tally, Option<String>) {
         let Store::Folder(folder) = self else {
             return (Tally::default(), None);
         };
-        let fingerprint = folder.ledger.parts.last().map(|p| p.input_sha256.clone());
-        (folder.tally, fingerprint)
+        (folder.tally, folder.fingerprint())
     }
 
     /// Whether an earlier run completed the whole job.
@@ -79,6 +79,14 @@ impl Store<'_> {
                 gathered.push(rows, skipped, items);
                 Ok(())
             }
+        }
+    }
+
+    /// Ends before the input does: what is done stays where the job can go on with it, else nothing of it does.
+    pub(crate) fn pause(self) -> Result<()> {
+        match self {
+            Store::Folder(folder) => folder.pause(),
+            Store::Single(_) | Store::Memory(_) => Ok(()),
         }
     }
 

@@ -1,8 +1,10 @@
 //! One file, or standard output.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::Tally;
+use crate::aside::Existing;
 use crate::embed::ledger::json;
 use crate::embed::output::{
     self, Format, JsonLines, OutputFile, PartWriter, Rows, Schema, commit, failed, with_suffix,
@@ -16,6 +18,9 @@ pub(crate) struct Single {
     /// Without the format's ending; none for standard output.
     base: Option<PathBuf>,
     errors: Option<OutputFile>,
+    existing: Existing,
+    /// Names that files of an earlier output can have that this one replaces.
+    taken: Vec<PathBuf>,
     tally: Tally,
 }
 
@@ -34,40 +39,31 @@ impl Single {
             });
         }
         let base = path.with_extension("");
-        let writer = output::create(format, &base, schema)?;
-        if let Some(file) = writer
-            .files()
-            .into_iter()
-            .find(|f| f.exists() && !overwrite)
-        {
-            return Err(Error::Output {
-                path: file,
-                reason: "exists already; choose another name, or `--overwrite` to replace it"
-                    .into(),
-                source: None,
-            });
-        }
+        let existing = Existing::of(overwrite);
+        let mut taken = output::names(format, &base);
+        taken.push(errors_beside(&base));
+        // Files of an earlier output that this one lacks would be taken for its own.
+        taken.iter().try_for_each(|file| existing.check(file))?;
         Ok(Single {
-            writer,
+            writer: output::create(format, &base, schema)?,
             base: Some(base),
             errors: None,
+            existing,
+            taken,
             tally: Tally::default(),
         })
     }
 
-    pub(super) fn stdout(format: Format, schema: &Schema) -> Result<Self> {
-        if format != Format::Jsonl {
-            return Err(Error::Argument {
-                what: "format",
-                reason: format!("standard output takes `jsonl`, not `{format}`"),
-            });
-        }
-        Ok(Single {
+    /// JSON lines, as the job has checked.
+    pub(super) fn stdout(schema: &Schema) -> Self {
+        Single {
             writer: Box::new(JsonLines::stream(Box::new(std::io::stdout()), schema)),
             base: None,
             errors: None,
+            existing: Existing::Keep,
+            taken: Vec::new(),
             tally: Tally::default(),
-        })
+        }
     }
 
     pub(super) fn push(&mut self, rows: &Rows, skipped: &[Skipped], items: u64) -> Result<()> {
@@ -92,18 +88,21 @@ impl Single {
 
     pub(super) fn finish(self) -> Result<Tally> {
         let mut files = self.writer.finish()?;
-        if let Some(base) = &self.base {
-            let path = errors_beside(base);
-            match self.errors {
-                Some(errors) => files.insert(0, errors.finish()?),
-                // Errors of an earlier run do not belong to the new file.
-                None if path.exists() => {
-                    std::fs::remove_file(&path).map_err(|e| failed(&path, e))?;
+        if let Some(errors) = self.errors {
+            files.insert(0, errors.finish()?);
+        }
+        let written: Vec<PathBuf> = files.iter().map(|f| f.target().to_owned()).collect();
+        commit(files, self.existing)?;
+        if self.existing == Existing::Replace {
+            for path in self.taken.iter().filter(|path| !written.contains(path)) {
+                match std::fs::remove_file(path) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => {
+                        return Err(failed(path, error));
+                    }
+                    _ => {}
                 }
-                None => {}
             }
         }
-        commit(&files)?;
         Ok(self.tally)
     }
 }

@@ -5,18 +5,21 @@ use std::thread;
 
 use super::reason;
 use crate::error::Result;
+use crate::guard::safely;
 
 /// The results of `work` for `0..jobs`, in that order. The calling thread works too.
 ///
 /// # Errors
-/// The error of the first job that has one, or when a thread cannot be started.
+/// The error of the first job that has one or panics, or when a thread cannot be started.
 pub(super) fn map<R: Send>(
     jobs: usize,
     threads: usize,
     work: impl Fn(usize) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
     if threads.min(jobs) <= 1 {
-        return (0..jobs).map(work).collect();
+        return (0..jobs)
+            .map(|job| safely("a probe", || work(job)))
+            .collect();
     }
     let next = AtomicUsize::new(0);
     let some = || {
@@ -26,7 +29,7 @@ pub(super) fn map<R: Send>(
             if job >= jobs {
                 return done;
             }
-            done.push((job, work(job)));
+            done.push((job, safely("a probe", || work(job))));
         }
     };
     let mut done = thread::scope(|scope| {
@@ -59,6 +62,20 @@ mod tests {
                 let found = map(jobs, threads, |job| Ok(job * job)).unwrap();
                 assert_eq!(found, (0..jobs).map(|j| j * j).collect::<Vec<_>>());
             }
+        }
+    }
+
+    #[test]
+    fn a_panic_is_the_error_of_its_job() {
+        for threads in [1, 4] {
+            let found = map(50, threads, |job| match job {
+                20 => panic!("no number"),
+                _ => Ok(job),
+            });
+            assert_eq!(
+                found.unwrap_err().to_string(),
+                "a probe panicked: no number"
+            );
         }
     }
 

@@ -20,6 +20,7 @@ use super::events::{Event, Observer};
 use super::location::Location;
 use crate::bundle::FileEntry;
 use crate::error::{Error, Result};
+use crate::guard::{guarded, said};
 
 /// Most times that one place is asked for one file, however much arrives each time.
 const MOST_ROUNDS: u32 = 100;
@@ -203,10 +204,16 @@ impl Fetcher<'_> {
 
 /// Does what needs a client of servers on a thread of its own: the client has an async runtime inside, which panics on a
 /// thread of another one, as the caller's may be.
-pub(super) fn on_a_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    std::thread::scope(|scope| match scope.spawn(work).join() {
-        Ok(done) => done,
-        Err(panic) => std::panic::resume_unwind(panic),
+///
+/// # Errors
+/// What it said, where the work panicked.
+pub(super) fn on_a_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| guarded(work));
+        // What panics there is caught there.
+        thread
+            .join()
+            .unwrap_or_else(|panic| Err(said(&*panic).to_owned()))
     })
 }
 
@@ -236,4 +243,16 @@ fn copy(path: &Path, part: &mut Part<'_>, observer: &Observer) -> Result<(), Fau
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_on_the_thread_is_told() {
+        assert_eq!(on_a_thread(|| 7), Ok(7));
+        let told = on_a_thread(|| -> u8 { panic!("no runtime") });
+        assert_eq!(told, Err("no runtime".into()));
+    }
 }
