@@ -53,10 +53,19 @@ impl GeoTransform {
         sound.then_some(map)
     }
 
-    /// The steps along a row and along a column, `[a, b, d, e]`.
+    /// The steps along a row and along a column of the picture as it is shown, north up: `[a, b, d, e]`,
+    /// rows and columns exchanged where the raster is stored with a quarter turn.
     pub(crate) fn steps(&self) -> [f64; 4] {
         let [a, b, _, d, e, _] = self.numbers();
-        [a, b, d, e]
+        match self.north_up() {
+            Some(
+                Orientation::Rotate90
+                | Orientation::Rotate270
+                | Orientation::Rotate90FlipH
+                | Orientation::Rotate270FlipH,
+            ) => [b, a, e, d],
+            _ => [a, b, d, e],
+        }
     }
 
     /// `[a, b, c, d, e, f]`.

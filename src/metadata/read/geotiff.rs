@@ -276,7 +276,8 @@ mod tests {
         ];
         turned.transformation = Some(matrix.to_vec());
         let gsd = parsed(&turned).unwrap().gsd().unwrap();
-        assert_eq!((gsd.x, gsd.y), (4.0, 3.0));
+        // Of the picture north up: rows of the raster run along its columns.
+        assert_eq!((gsd.x, gsd.y), (3.0, 4.0));
         turned.transformation = Some(matrix[..12].to_vec());
         assert!(parsed(&turned).unwrap_err().contains("16 numbers"));
     }
