@@ -18,7 +18,7 @@ use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};
-use satmip::chips::{ChipSet, ChipSource, FMOW_CONTEXT};
+use satmip::chips::{ChipFiles, ChipSet, ChipSource, FMOW_CONTEXT};
 use satmip::{Field, FieldSet, Metadata};
 use serde_json::{Map, Value, json};
 
@@ -29,11 +29,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let root = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [root] => root.to_owned(),
         [data, archive, index, root, most] => {
-            let source = ChipSource::Archive {
+            let source = ChipSource::new(ChipFiles::Archive {
                 archive: archive.into(),
                 index: index.into(),
-                chips_per_epoch: None,
-            };
+            });
             lay_out(&source, Path::new(data), Path::new(root), most.parse()?)?;
             root.to_owned()
         }
@@ -137,11 +136,10 @@ fn corners(known: &Metadata, size: (f64, f64), [x, y, w, h]: [f64; 4]) -> Option
 }
 
 fn read_back(root: &Path) -> Result<(), Box<dyn Error>> {
-    let source = ChipSource::Fmow {
+    let source = ChipSource::new(ChipFiles::Fmow {
         fmow: root.to_owned(),
         context: FMOW_CONTEXT,
-        chips_per_epoch: None,
-    };
+    });
     for split in SPLITS.iter().filter(|split| root.join(split).is_dir()) {
         let set = ChipSet::open(&source, Path::new(""), split)?;
         let mut labels: Vec<&str> = (0..set.len()).map(|chip| set.label(chip)).collect();

@@ -277,6 +277,15 @@ impl From<ChipSource> for Keys {
 }
 
 impl ChipSource {
+    /// All chips of these files, read as the files say.
+    pub fn new(files: ChipFiles) -> Self {
+        ChipSource {
+            files,
+            chips_per_epoch: None,
+            reading: ReadOptions::default(),
+        }
+    }
+
     /// Chips of this source that an epoch draws, when there are so many.
     pub fn of_epoch(&self, chips: usize) -> usize {
         self.chips_per_epoch.map_or(chips, |most| most.min(chips))

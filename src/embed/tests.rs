@@ -608,6 +608,10 @@ impl Model for Panics {
         self.inner.images(pictures)
     }
 
+    fn fields(&self) -> FieldSet {
+        self.inner.fields()
+    }
+
     fn metadata(&self, records: &[Metadata]) -> Result<Vectors> {
         assert!(!self.metadata, "record of doom");
         self.inner.metadata(records)
@@ -693,7 +697,7 @@ fn a_panic_of_the_input_is_an_error_and_never_a_hang() {
             table: None,
             features: Features::Embeds,
             columns: &columns,
-            limits: DecodeLimits::default(),
+            reading: ReadOptions::default(),
         };
         let mut producer = super::pipeline::Producer {
             batch_size: 2,

@@ -208,6 +208,7 @@ mod tests {
                     id: format!("bad{n}"),
                     kind: SkipKind::Damaged,
                     reason: "it is".into(),
+                    hint: Some("mend it".into()),
                 }],
             };
             partial.push(&batch).unwrap();
