@@ -107,6 +107,41 @@ fn failures_name_the_thing_and_give_a_hint() {
     assert!(!out.exists());
 }
 
+/// What is wrong with the arguments is found before anything is written.
+#[test]
+fn wrong_arguments_of_a_job_leave_nothing() {
+    let dir = folder();
+    let input = chips(dir.path(), "in", 2, 16);
+    let table = dir.path().join("t.csv");
+    fs::write(&table, "file,gsd\nc000.png,1\n").unwrap();
+    let table = table.to_str().unwrap();
+    let out = dir.path().join("out");
+    let cases: [(&str, &[&str], i32); 7] = [
+        ("x.parquet", &["--format", "npy"], 2),
+        ("folder", &["--metadata", table, "--map", "nowhere=gsd"], 1),
+        ("folder", &["--metadata", table, "--map", "gsd=nonsense"], 2),
+        ("folder", &["--map", "gsd=gsd"], 2),
+        ("folder", &["--metadata", "no/such.csv"], 1),
+        ("folder", &["--precision", "int8"], 1),
+        ("x.npy", &["--features", "all"], 2),
+    ];
+    for (name, arguments, expected) in cases {
+        fs::create_dir(&out).unwrap();
+        let mut command = embed();
+        command.arg(&input).arg("-o").arg(out.join(name));
+        let (code, stdout, stderr) = run(command.args(arguments));
+        assert_eq!(
+            (code, stdout.as_str()),
+            (expected, ""),
+            "{arguments:?}: {stderr}"
+        );
+        // Empty, as it was.
+        fs::remove_dir(&out).unwrap();
+    }
+    let (code, stdout, stderr) = run(embed().arg(&input).args(["--format", "npy", "-o", "-"]));
+    assert_eq!((code, stdout.as_str()), (2, ""), "{stderr}");
+}
+
 #[test]
 fn a_damaged_bundle_is_refused() {
     let dir = folder();

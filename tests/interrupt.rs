@@ -17,9 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 fn signal(child: &Child, name: &str) {
     let pid = child.id().to_string();
-    let sent = Command::new("kill").args([name, &pid]).status().unwrap();
     // It may have ended by itself.
-    let _ = sent;
+    Command::new("kill").args([name, &pid]).status().unwrap();
 }
 
 /// What a child ended with and said; it is killed where it does not end.

@@ -34,9 +34,8 @@ pub(super) struct Stoppable {
 }
 
 impl Stoppable {
-    pub(super) fn new(reader: Box<dyn Read + Send>, stop: Stop) -> io::Result<Self> {
+    pub(super) fn new(mut reader: Box<dyn Read + Send>, stop: Stop) -> io::Result<Self> {
         let (sender, pieces) = bounded(AHEAD);
-        let mut reader = reader;
         let read = move || {
             loop {
                 let mut bytes = vec![0; PIECE];

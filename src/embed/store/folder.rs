@@ -150,7 +150,7 @@ impl Folder {
             let path = partial::path(&folder.path, part);
             changed(&path, &format!("cannot be used ({reason})"))
         };
-        while let Some(batch) = kept.next().map_err(|reason| unusable(self, reason))? {
+        while let Some(batch) = kept.next_batch().map_err(|reason| unusable(self, reason))? {
             if !batch.rows.fit(&self.schema.columns) {
                 return Err(unusable(self, "its rows have other columns".into()));
             }

@@ -153,7 +153,7 @@ impl Reader {
     ///
     /// # Errors
     /// The reason why it cannot be read.
-    pub(super) fn next(&mut self) -> Result<Option<Pushed<Rows>>, String> {
+    pub(super) fn next_batch(&mut self) -> Result<Option<Pushed<Rows>>, String> {
         if self.left == 0 {
             return Ok(None);
         }
@@ -224,12 +224,12 @@ mod tests {
         written(dir.path());
         let mut reader = Reader::open(dir.path(), 3, BEFORE).unwrap().unwrap();
         for n in 0..4 {
-            let batch = reader.next().unwrap().unwrap();
+            let batch = reader.next_batch().unwrap().unwrap();
             assert_eq!((batch.items, batch.skipped.len()), (2, 1));
             let json = |rows: &Rows| serde_json::to_string(rows).unwrap();
             assert_eq!(json(&batch.rows), json(&rows(n)));
         }
-        assert!(reader.next().unwrap().is_none());
+        assert!(reader.next_batch().unwrap().is_none());
         assert!(Reader::open(dir.path(), 4, BEFORE).unwrap().is_none());
         // What is dropped leaves nothing behind.
         drop(Partial::create(dir.path(), 5, BEFORE).unwrap());
