@@ -16,7 +16,8 @@ use crate::metadata::{FieldSet, Metadata};
 
 /// Print the captions of metadata files: STAC, fMoW, CSV, Parquet, GeoTIFF
 ///
-/// A record that cannot be read is named and costs no other, and the exit code is 3.
+/// A record that cannot be read is named and costs no other, and the exit code is 3; it is 1 where
+/// none can be read.
 #[derive(Debug, Args)]
 pub(super) struct CaptionArgs {
     /// Files of metadata; a table gives one caption for each row
@@ -69,17 +70,21 @@ pub(super) fn run(args: CaptionArgs) -> Result<Exit> {
     let options = GeoTiffOptions {
         date_time: args.datetime_tag,
     };
-    let mut bad = 0;
+    let (mut good, mut bad, mut first) = (0_u64, 0_u64, None);
     for file in &args.files {
         for record in records(file, &args.map, &options)? {
             let record = match record {
                 Ok(record) => record,
                 Err(error) => {
-                    tracing::error!("{error}");
                     bad += 1;
+                    match first {
+                        None => first = Some(error),
+                        Some(_) => tracing::error!("{error}"),
+                    }
                     continue;
                 }
             };
+            good += 1;
             let metadata = match args.derive {
                 true => record.metadata.derive_missing(),
                 false => record.metadata,
@@ -92,6 +97,11 @@ pub(super) fn run(args: CaptionArgs) -> Result<Exit> {
         }
     }
     out.finish()?;
+    match first {
+        Some(error) if good == 0 => return Err(error),
+        Some(error) => tracing::error!("{error}"),
+        None => {}
+    }
     Ok(Exit::of(bad))
 }
 
