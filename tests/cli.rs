@@ -372,10 +372,14 @@ fn caption_reads_records_and_tables() {
     );
     let derived = line["derived"].as_array().unwrap();
     assert!(derived.contains(&"country_code".into()) && !derived.contains(&"location".into()));
+    fs::write(&table, "file,gsd\na.png,1\nb.png,1,2\nc.png,3\n").unwrap();
+    let (code, stdout, stderr) = run(satmip().arg("caption").arg(&table));
+    assert_eq!(code, 3, "{stderr}");
+    assert_eq!(stdout, "GSD: (1.00, 1.00)\nGSD: (3.00, 3.00)\n");
+    assert!(stderr.contains("line 3"), "{stderr}");
     fs::write(&table, "file,gsd\na.png,NaN\n").unwrap();
     let (code, _, stderr) = run(satmip().arg("caption").arg(&table));
-    // The row is named and left out.
-    assert_eq!(code, 3);
+    assert_eq!(code, 1);
     assert!(
         stderr.contains("t.csv") && stderr.contains("line 2"),
         "{stderr}"

@@ -172,7 +172,7 @@ fn every_kind_of_bad_input_is_one_row() {
         ("empty.jpg", "empty"),
         ("text.jpg", "unknown-format"),
         ("cut.png", "damaged"),
-        ("float.tif", "unsupported"),
+        ("float.tif", "needs-scale"),
     ]);
     #[cfg(unix)]
     {
@@ -369,6 +369,71 @@ fn metadata_are_joined_and_bad_ones_cost_only_themselves() {
         [1, 1]
     );
     assert!(stderr.contains("1 rows have no item"), "{stderr}");
+}
+
+#[test]
+fn rows_that_say_nothing_are_null_and_ragged_ones_are_left_out() {
+    let dir = folder();
+    let input = chips(dir.path(), "in", 4, 16);
+    let table = dir.path().join("t.csv");
+    let rows =
+        "file,gsd,note\nc000.png,10,x\nc001.png,,hello\nc002.png,10,x,surplus\nc003.png,5,\n";
+    fs::write(&table, rows).unwrap();
+    let out = dir.path().join("out.jsonl");
+    let mut command = embed();
+    command
+        .arg(&input)
+        .arg("-o")
+        .arg(&out)
+        .arg("--metadata")
+        .arg(&table)
+        .arg("--json");
+    let (code, stdout, stderr) = run(&mut command);
+    assert_eq!(code, 0, "{stderr}");
+    let rows = lines(&out);
+    let there: Vec<bool> = rows
+        .iter()
+        .map(|row| !row["metadata_embedding"].is_null())
+        .collect();
+    assert_eq!(there, [true, false, false, true]);
+    let join = &serde_json::from_str::<serde_json::Value>(&stdout).unwrap()["metadata"];
+    let count = |name: &str| join[name].as_u64().unwrap();
+    assert_eq!(
+        [count("rows"), count("joined"), count("without_fields")],
+        [3, 3, 1]
+    );
+    assert_eq!(
+        [count("items_without_row"), count("unreadable_rows")],
+        [1, 1]
+    );
+    assert!(
+        stderr.contains("line 4") && stderr.contains("without any field"),
+        "{stderr}"
+    );
+
+    // What has no vector is not ranked either.
+    let mut command = fixture::satmip();
+    command
+        .arg("audit")
+        .arg(&input)
+        .arg("-m")
+        .arg(fixture::model());
+    command
+        .arg("--metadata")
+        .arg(&table)
+        .args(["--json", "--device", "rten"]);
+    let (code, stdout, stderr) = run(&mut command);
+    assert_eq!(code, 0, "{stderr}");
+    let ranked: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    let mut ids: Vec<_> = ranked
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["id"].as_str().unwrap())
+        .collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["c000.png", "c003.png"]);
+    assert!(stderr.contains("not ranked"), "{stderr}");
 }
 
 #[test]

@@ -22,7 +22,8 @@ use crate::metadata::{FieldSet, Metadata};
 /// Values are those that the file states: a gsd is that of its image's own pixels. A model sees the image resized, and
 /// `embed` and `audit` let the record follow: `--model MODEL --size WIDTHxHEIGHT` prints the caption that the model reads.
 ///
-/// A record that cannot be read is named and costs no other, and the exit code is 3.
+/// A record that cannot be read is named and costs no other, and the exit code is 3; it is 1 where
+/// none can be read.
 #[derive(Debug, Args)]
 pub(super) struct CaptionArgs {
     /// Files of metadata; a table gives one caption for each row
@@ -87,17 +88,21 @@ pub(super) fn run(args: CaptionArgs, terminal: &Terminal) -> Result<Exit> {
     let options = GeoTiffOptions {
         date_time: args.datetime_tag,
     };
-    let mut bad = 0;
+    let (mut good, mut bad, mut first) = (0_u64, 0_u64, None);
     for file in &args.files {
         for record in records(file, &args.map, &options)? {
             let record = match record {
                 Ok(record) => record,
                 Err(error) => {
-                    tracing::error!("{error}");
                     bad += 1;
+                    match first {
+                        None => first = Some(error),
+                        Some(_) => tracing::error!("{error}"),
+                    }
                     continue;
                 }
             };
+            good += 1;
             let metadata = match &model {
                 Some(view) => view.geometry.record_for(&record.metadata, view.fields),
                 None if args.derive => record.metadata.derive_missing(),
@@ -111,6 +116,11 @@ pub(super) fn run(args: CaptionArgs, terminal: &Terminal) -> Result<Exit> {
         }
     }
     out.finish()?;
+    match first {
+        Some(error) if good == 0 => return Err(error),
+        Some(error) => tracing::error!("{error}"),
+        None => {}
+    }
     Ok(Exit::of(bad))
 }
 

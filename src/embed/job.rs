@@ -401,7 +401,12 @@ fn record(
 /// What a file of vectors says about their origin.
 fn provenance(record: &JobRecord) -> Result<Vec<(String, String)>> {
     let json = super::ledger::json(Path::new("provenance"), &record.preprocessing)?;
-    let reading = super::ledger::json(Path::new("provenance"), &record.reading)?;
+    // Without the first picture: how each was read stands in the footer, too, and a stream has none.
+    let reading = ReadingRecord {
+        first: None,
+        ..record.reading.clone()
+    };
+    let reading = super::ledger::json(Path::new("provenance"), &reading)?;
     let pairs = [
         ("satmip.version", record.satmip.clone()),
         ("satmip.model", record.model.id.clone()),

@@ -68,6 +68,7 @@ pub(crate) struct ReadingRecord {
     /// What stands in their place.
     pub(crate) missing_pixels: String,
     /// What was decided for the first picture that could be read; none for a stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) first: Option<FirstRead>,
 }
 
