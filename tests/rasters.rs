@@ -223,7 +223,7 @@ fn missing_pixels_are_counted_and_never_numbers() {
     assert_eq!(holes.image().get(5, 5), picture().get(5, 5));
     // Of bytes a pixel is missing where all three say so: one band of 0 is a colour.
     let bytes = opened("nodata_u8", "auto", "auto");
-    assert_eq!(bytes.valid_share(whole), 0.925);
+    assert_eq!(bytes.valid_share(whole), 0.9);
     assert_eq!(bytes.image().get(7, 10).unwrap()[0], 0);
 }
 

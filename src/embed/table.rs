@@ -47,6 +47,13 @@ pub(super) fn load(config: &TableConfig, fields: FieldSet) -> Result<Table> {
     Ok(rows)
 }
 
+fn column_named(field: &str) -> Result<Column> {
+    field.parse().map_err(|_| Error::Argument {
+        what: "map",
+        reason: format!("`{field}` is no field, nor `key` or `none`"),
+    })
+}
+
 /// Understands pairs of column and field; the field `key` is the name of the picture's file, and
 /// `none` leaves the column out.
 pub(crate) fn column_map(pairs: &BTreeMap<String, String>) -> Result<ColumnMap> {
@@ -55,7 +62,7 @@ pub(crate) fn column_map(pairs: &BTreeMap<String, String>) -> Result<ColumnMap> 
         map = match field.as_str() {
             "key" => map.with_key([column.as_str()]),
             "none" => map.ignoring(column),
-            field => map.with(field.parse::<Column>()?, column),
+            field => map.with(column_named(field)?, column),
         };
     }
     Ok(map)
