@@ -136,12 +136,13 @@ impl Crs {
             let wraps = lon > 180.0 && lon <= 360.0;
             let place = (if wraps { lon - 360.0 } else { lon }, lat);
             #[cfg(feature = "geotiff")]
-            return Ok(self.ground.shifted(place));
-            #[cfg(not(feature = "geotiff"))]
+            let place = self.ground.shifted(place);
             return Ok(place);
         }
         #[cfg(feature = "geotiff")]
-        return self.ground.place(x, y).ok_or_else(|| self.nowhere(x, y));
+        {
+            self.ground.place(x, y).ok_or_else(|| self.nowhere(x, y))
+        }
         #[cfg(not(feature = "geotiff"))]
         Err(self.nowhere(x, y))
     }
@@ -149,7 +150,9 @@ impl Crs {
     /// The coordinates of a place, by longitude and latitude in degrees; none where it has none.
     fn coordinates(&self, lon: f64, lat: f64) -> Option<(f64, f64)> {
         #[cfg(feature = "geotiff")]
-        return self.ground.coordinates(lon, lat);
+        {
+            self.ground.coordinates(lon, lat)
+        }
         #[cfg(not(feature = "geotiff"))]
         {
             let _ = (lon, lat);

@@ -130,7 +130,9 @@ pub type Records = Box<dyn Iterator<Item = Result<Record>> + Send>;
 /// other. Lines and tables are read as they are asked for.
 pub fn records(path: impl AsRef<Path>) -> Result<Records> {
     #[cfg(feature = "geotiff")]
-    return records_with(path, &geotiff::GeoTiffOptions::default());
+    {
+        records_with(path, &geotiff::GeoTiffOptions::default())
+    }
     #[cfg(not(feature = "geotiff"))]
     records_of(path.as_ref(), |path| {
         let reason = "GeoTIFF tags are read by builds with the feature `geotiff`";
