@@ -16,7 +16,7 @@ use std::time::Instant;
 use satmip::FieldSet;
 use satmip::arch::Preprocessing;
 use satmip::chips::{ChipSet, ChipSource};
-use satmip::data::{Loader, LoaderConfig, ViewConfig, draw_view, rng_for};
+use satmip::data::{Loader, LoaderConfig, Stream, ViewConfig, draw_view, rng_for};
 
 const ROUNDS: usize = 3;
 const BATCH: usize = 128;
@@ -72,7 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     })?;
     report("views", "views", chips, || {
         (0..chips).try_for_each(|chip| {
-            let mut rng = rng_for(1, 2, 3, chip as u64);
+            let mut rng = rng_for(1, Stream::View(0), 3, chip as u64);
             let (image, record) = (&pictures[chip], set.metadata(chip));
             draw_view(image, record, &config, &preprocessing, &mut rng).map(drop)
         })

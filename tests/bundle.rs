@@ -56,6 +56,7 @@ fn manifest() -> BundleManifest {
         parity: Default::default(),
         training: serde_json::json!({"data": "none"}),
         metrics: serde_json::Value::Null,
+        audit: Default::default(),
         files: Default::default(),
     }
 }
@@ -251,7 +252,7 @@ fn a_file_that_the_manifest_does_not_name_is_not_read() {
 #[test]
 fn damaged_and_impossible_manifests_are_refused() {
     type Change = fn(&mut serde_json::Value);
-    let cases: [(&str, Change, &str); 13] = [
+    let cases: [(&str, Change, &str); 14] = [
         ("later", |j| j["format"] = 2.into(), "format 2"),
         (
             "no format",
@@ -281,6 +282,14 @@ fn damaged_and_impossible_manifests_are_refused() {
             "mood",
         ),
         ("scale", |j| j["logit_scale"] = (-3).into(), "logit scale"),
+        (
+            "audit",
+            |j| {
+                let figure = r#"{"data": "a", "chips": 1, "auc": 0.7, "low": 0.8, "high": 0.9}"#;
+                j["audit"]["gsd"][0] = serde_json::from_str(figure).unwrap();
+            },
+            "an AUC of 0.7 with 0.8 to 0.9 is impossible",
+        ),
         (
             "hash",
             |j| j["files"]["README.md"]["sha256"] = "abc".into(),

@@ -17,6 +17,8 @@ use satmip::eval::{
 };
 use satmip::{Bundle, Embedder, Error, FieldSet};
 
+#[path = "eval/audits.rs"]
+mod audits;
 #[path = "eval/datasets.rs"]
 mod datasets;
 #[path = "eval/program.rs"]

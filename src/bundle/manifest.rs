@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{IMAGE_GRAPH, MANIFEST, METADATA_GRAPH, Parity, TOKENIZER};
+use super::{AuditFigure, IMAGE_GRAPH, MANIFEST, METADATA_GRAPH, Parity, TOKENIZER};
 use crate::arch::{Arch, MetadataTower};
 
 /// The version of the format that this crate writes and reads.
@@ -49,6 +49,11 @@ pub struct BundleManifest {
     /// Figures of the evaluation.
     #[serde(default)]
     pub metrics: serde_json::Value,
+    /// How well audits find false values, by the name of the field ([`WHOLE_RECORD`](super::WHOLE_RECORD) for whole
+    /// records), on each set that was asked about; see [`BundleManifest::audit_evidence`]. A field that is not there
+    /// was not measured. `satmip eval audit --write-bundle` writes it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub audit: BTreeMap<String, Vec<AuditFigure>>,
     /// Every file but `bundle.json` itself.
     #[serde(default)]
     pub files: BTreeMap<String, FileEntry>,
@@ -151,6 +156,7 @@ impl BundleManifest {
             ));
         }
         self.check_precisions()?;
+        self.check_audit()?;
         self.arch.validate().map_err(|error| error.to_string())?;
         if self.files.len() > MOST_FILES {
             return Err(format!("it names over {MOST_FILES} files"));

@@ -14,12 +14,14 @@
 //! The graphs can be used without this crate; [`Bundle::open`] checks everything that the manifest
 //! states before any of it is used.
 
+mod audited;
 mod manifest;
 mod parity;
 mod read;
 pub(crate) mod sha256;
 mod write;
 
+pub use audited::{AuditEvidence, AuditFigure, WHOLE_RECORD};
 pub use manifest::{BundleManifest, FORMAT, FileEntry, Graphs, PRECISIONS};
 #[cfg(feature = "zoo")]
 pub(crate) use manifest::{MOST_FILES, check_id, check_name};
@@ -27,7 +29,7 @@ pub use parity::{Agreement, KnnChange, Parity};
 pub use read::Bundle;
 #[cfg(feature = "zoo")]
 pub(crate) use read::check_bytes;
-pub use write::write;
+pub use write::{rewrite_manifest, write};
 
 /// The manifest.
 pub const MANIFEST: &str = "bundle.json";

@@ -11,15 +11,18 @@ use super::model::ModelArgs;
 use super::report::Report;
 use super::terminal::Terminal;
 use super::{Exit, gather};
+use crate::bundle::{AuditEvidence, BundleManifest};
 use crate::embedder::{AuditRow, Embeddings};
 use crate::error::{Error, Result};
+use crate::metadata::FieldSet;
 
 /// Rows of the table, where nothing else is said.
 const TOP: usize = 20;
 
 /// Find images whose metadata do not fit them, the worst first
 ///
-/// Similarities compare within one set only; what is low depends on the model.
+/// Similarities compare within one set only; what is low depends on the model. Fields whose false values the model
+/// was not seen to find are named.
 #[derive(Debug, Args)]
 pub(super) struct AuditArgs {
     /// Folders, lists, archives, images; see `satmip embed`
@@ -69,6 +72,11 @@ pub(super) fn run(args: AuditArgs, terminal: &Terminal) -> Result<Exit> {
     let pairs = Embeddings::new(images.view().select(ndarray::Axis(0), &known))?;
     let records = metadata.iter().cloned().map(Some).collect();
     let mut audit = embedder.audit(&embedder.pairs_seen(pairs, records)?)?;
+    let fits = audit.iter().flat_map(|row| &row.fields);
+    let fields: FieldSet = fits.map(|fit| fit.field).collect();
+    if let Some(doubts) = doubts(embedder.manifest(), fields) {
+        terminal.say(&format!("note: {doubts}"));
+    }
     audit.sort_by(|a, b| {
         b.rank
             .cmp(&a.rank)
@@ -113,4 +121,75 @@ pub(super) fn run(args: AuditArgs, terminal: &Terminal) -> Result<Exit> {
     }
     out.finish()?;
     Ok(Exit::of(found.skipped.len() as u64))
+}
+
+/// Which of these fields the model's audits were not seen to find wrong.
+fn doubts(manifest: &BundleManifest, fields: FieldSet) -> Option<String> {
+    let (mut doubtful, mut unmeasured) = (Vec::new(), Vec::new());
+    for field in fields.iter() {
+        match manifest.audit_evidence(field) {
+            AuditEvidence::Found => {}
+            // The text is the bundle's.
+            AuditEvidence::Doubtful(figure) => doubtful.push(format!(
+                "{field} (AUC {:.2}, {:.2} to {:.2}, on {})",
+                figure.auc,
+                figure.low,
+                figure.high,
+                figure.data.escape_debug()
+            )),
+            AuditEvidence::Unmeasured => unmeasured.push(field.name()),
+        }
+    }
+    let model = &manifest.id;
+    let mut parts = Vec::new();
+    if !doubtful.is_empty() {
+        let doubtful = doubtful.join(", ");
+        parts.push(format!(
+            "`{model}` hardly tells false values of these from true ones, 0.5 being chance: {doubtful}"
+        ));
+    }
+    if !unmeasured.is_empty() {
+        let unmeasured = unmeasured.join(", ");
+        parts.push(format!(
+            "whether `{model}` tells false values of these from true ones was not measured: {unmeasured}"
+        ));
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::{AuditFigure, Bundle};
+    use crate::metadata::Field;
+
+    #[test]
+    fn fields_that_are_not_found_and_not_measured_are_named() {
+        let bundle = Bundle::open("zoo/satmip-nano").unwrap();
+        let mut manifest = bundle.manifest().clone();
+        manifest.audit.clear();
+        let mut add = |field: Field, data: &str, auc: f64, low: f64| {
+            let figures = manifest.audit.entry(field.name().into()).or_default();
+            figures.push(AuditFigure {
+                data: data.into(),
+                chips: 10,
+                auc,
+                low,
+                high: auc + 0.05,
+            });
+        };
+        add(Field::Gsd, "a, test", 0.9, 0.8);
+        add(Field::Location, "a, test", 0.7, 0.65);
+        add(Field::Location, "b\u{1b}[2J, test", 0.52, 0.49);
+        let named = |fields: &[Field]| doubts(&manifest, FieldSet::of(fields));
+        assert_eq!(named(&[Field::Gsd]), None);
+        assert_eq!(named(&[]), None);
+        let found = named(&[Field::Gsd, Field::Location, Field::UtmZone]).unwrap();
+        assert!(
+            found.contains("location (AUC 0.52, 0.49 to 0.57, on b\\u{1b}[2J, test)"),
+            "{found}"
+        );
+        assert!(found.ends_with("was not measured: utm_zone"), "{found}");
+        assert!(!found.contains("gsd"), "{found}");
+    }
 }

@@ -9,8 +9,8 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use rand::seq::SliceRandom;
 
 use super::cache::Cache;
-use super::piece::{Chip, ORDER, Piece};
-use super::{BadItem, Batch, DroppedField, LoaderConfig, rng_for};
+use super::piece::{Chip, Piece};
+use super::{BadItem, Batch, DroppedField, LoaderConfig, Stream, rng_for};
 use crate::chips::ChipSet;
 use crate::error::{Error, Result};
 use crate::guard::guarded;
@@ -341,9 +341,19 @@ fn epoch_order(sets: &[ChipSet], config: &LoaderConfig, epoch: usize) -> Vec<Chi
     let mut order = Vec::new();
     for (set, (chips, take)) in sets.iter().zip(&config.per_epoch).enumerate() {
         let mut numbers: Vec<usize> = (0..chips.len()).collect();
-        numbers.shuffle(&mut rng_for(config.seed, ORDER, epoch as u64, set as u64));
+        numbers.shuffle(&mut rng_for(
+            config.seed,
+            Stream::Order,
+            epoch as u64,
+            set as u64,
+        ));
         order.extend(numbers.into_iter().take(*take).map(|chip| (set, chip)));
     }
-    order.shuffle(&mut rng_for(config.seed, ORDER, epoch as u64, u64::MAX));
+    order.shuffle(&mut rng_for(
+        config.seed,
+        Stream::Order,
+        epoch as u64,
+        u64::MAX,
+    ));
     order
 }

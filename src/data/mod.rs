@@ -18,5 +18,5 @@ mod views;
 
 pub use config::{BadItem, Batch, DroppedField, LoaderConfig};
 pub use loader::Loader;
-pub use randomness::rng_for;
+pub use randomness::{Stream, rng_for};
 pub use views::{View, ViewConfig, centre_view, draw_view};

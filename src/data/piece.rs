@@ -7,16 +7,10 @@ use rand::Rng;
 
 use super::cache::Cache;
 use super::views::{draw_into, numbers};
-use super::{LoaderConfig, rng_for};
+use super::{LoaderConfig, Stream, rng_for};
 use crate::error::{Error, Result};
 use crate::image::{RgbImage, fitted_geometry};
 use crate::metadata::{Field, Metadata};
-
-/// Purposes of random streams; view number n has `VIEWS + n`.
-pub(super) const ORDER: u64 = 1;
-const REPLACEMENTS: u64 = 2;
-const FIELDS: u64 = 3;
-const VIEWS: u64 = 16;
 
 /// Chips that are tried in place of a bad one.
 const MOST_TRIES: usize = 100;
@@ -69,10 +63,11 @@ impl Piece {
         self.views = vec![vec![0.0; chosen.len() * length]; config.views.len()];
         for (place, wanted) in chosen.iter().enumerate() {
             let index = (first + place) as u64;
-            let mut replacements = rng_for(config.seed, REPLACEMENTS, step, index);
+            let mut replacements = rng_for(config.seed, Stream::Replacements, step, index);
             let ((set, chip), image) = self.usable(cache, *wanted, &mut replacements)?;
             for (number, view) in config.views.iter().enumerate() {
-                let mut rng = rng_for(config.seed, VIEWS + number as u64, step, index);
+                let stream = Stream::View(number as u32);
+                let mut rng = rng_for(config.seed, stream, step, index);
                 let pixels = &mut self.views[number][place * length..][..length];
                 let preprocessing = &config.preprocessing;
                 let geometry = draw_into(&image, view, preprocessing, &mut rng, scratch, pixels)?;
@@ -90,7 +85,7 @@ impl Piece {
                                 *self.dropped.entry(key).or_default() += 1;
                             }
                         }
-                        let mut rng = rng_for(config.seed, FIELDS, step, index);
+                        let mut rng = rng_for(config.seed, Stream::Fields, step, index);
                         record = followed.only(config.fields);
                         record = drop_fields(record, config.field_dropout, &mut rng);
                     }

@@ -1,8 +1,10 @@
 //! Pairs of picture and metadata that do not fit.
 
+use std::borrow::Borrow;
+
 use serde::Serialize;
 
-use super::{Embedder, Pairs, Wanted};
+use super::{Embedder, Embeddings, Pairs, Wanted};
 use crate::error::Result;
 use crate::metadata::{Field, FieldSet, Metadata};
 
@@ -68,14 +70,7 @@ impl Embedder {
             })
             .collect();
         for field in self.fields().iter() {
-            let having: Vec<usize> = (0..records.len())
-                .filter(|i| records[*i].has(field))
-                .collect();
-            let others = self.fields().difference(FieldSet::of(&[field]));
-            let without: Vec<Metadata> = having.iter().map(|i| records[*i].only(others)).collect();
-            let without = self.run_metadata(&without, Wanted::Embeds)?;
-            let cosines = images.select(&having).pair_cosines(&without);
-            for (i, cosine) in having.into_iter().zip(cosines) {
+            for (i, cosine) in self.cosines_without(&images, &records, field)? {
                 let row = &mut rows[i];
                 row.fields.push(FieldFit {
                     field,
@@ -88,5 +83,31 @@ impl Embedder {
                 .sort_by(|a, b| b.gain_without.total_cmp(&a.gain_without));
         }
         Ok(rows)
+    }
+
+    /// The rows of records as they are: nothing is derived, as [`Embedder::prepare_metadata`] has done that.
+    pub(crate) fn embed_prepared_metadata(&self, records: &[Metadata]) -> Result<Embeddings> {
+        self.run_metadata(records, Wanted::Embeds)
+    }
+
+    /// Of the prepared records that have the field, their place, and the cosine of the picture there with the
+    /// record without the field.
+    pub(crate) fn cosines_without(
+        &self,
+        images: &Embeddings,
+        records: &[impl Borrow<Metadata>],
+        field: Field,
+    ) -> Result<Vec<(usize, f32)>> {
+        let having: Vec<usize> = (0..records.len())
+            .filter(|i| records[*i].borrow().has(field))
+            .collect();
+        let others = self.fields().difference(FieldSet::of(&[field]));
+        let without: Vec<Metadata> = having
+            .iter()
+            .map(|i| records[*i].borrow().only(others))
+            .collect();
+        let without = self.run_metadata(&without, Wanted::Embeds)?;
+        let cosines = images.select(&having).pair_cosines(&without);
+        Ok(having.into_iter().zip(cosines).collect())
     }
 }

@@ -137,12 +137,12 @@ impl Embeddings {
     }
 
     /// Some of the rows.
-    pub(super) fn select(&self, rows: &[usize]) -> Embeddings {
+    pub(crate) fn select(&self, rows: &[usize]) -> Embeddings {
         Embeddings(self.0.select(Axis(0), rows))
     }
 
     /// The cosine of each row with the row of the other at the same place.
-    pub(super) fn pair_cosines(&self, other: &Embeddings) -> Vec<f32> {
+    pub(crate) fn pair_cosines(&self, other: &Embeddings) -> Vec<f32> {
         let (mine, others) = (self.unit(), other.unit());
         let rows = mine.outer_iter().zip(others.outer_iter());
         rows.map(|(a, b)| a.dot(&b).clamp(-1.0, 1.0)).collect()

@@ -1,4 +1,4 @@
-//! What a representation is worth: kNN, linear probes, few shots, zero-shot queries and retrieval on
+//! What a representation is worth: kNN, linear probes, few shots, zero-shot queries, retrieval and audits on
 //! labelled chips, for images alone, metadata alone and both.
 //!
 //! ```text
@@ -19,4 +19,6 @@ pub use features::{
 };
 pub use parity::{Sample, SampleOutputs, agreement};
 pub use report::Report;
-pub use task::{Asked, Evaluation, LinearConfig, Solver, retrieval, zero_shot};
+pub use task::{
+    Asked, AuditConfig, AuditSide, Evaluation, LinearConfig, Solver, audit, retrieval, zero_shot,
+};

@@ -1,5 +1,6 @@
 //! From the folder of a checkpoint to a bundle.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -13,7 +14,7 @@ use super::{
     ExportOptions, Precision, Weights, export_image, export_metadata, properties, stac_mlm,
 };
 use crate::arch::{Arch, MetadataTower, names};
-use crate::bundle::{self, Bundle, BundleManifest, Graphs};
+use crate::bundle::{self, AuditFigure, Bundle, BundleManifest, Graphs};
 use crate::error::{Error, Result};
 
 /// The architecture, in the folder of a checkpoint.
@@ -47,6 +48,8 @@ pub struct Card {
     pub training: serde_json::Value,
     /// Figures of the evaluation.
     pub metrics: serde_json::Value,
+    /// How well audits find false values, as [`BundleManifest::audit`] has it.
+    pub audit: BTreeMap<String, Vec<AuditFigure>>,
 }
 
 /// A bundle that is not written yet.
@@ -99,6 +102,7 @@ impl Checkpoint {
         }
         model.card.training = manifest.training.clone();
         model.card.metrics = manifest.metrics.clone();
+        model.card.audit = manifest.audit.clone();
         Ok(model)
     }
 
@@ -276,6 +280,7 @@ impl Checkpoint {
             parity: Default::default(),
             training: self.card.training.clone(),
             metrics: self.card.metrics.clone(),
+            audit: self.card.audit.clone(),
             files: Default::default(),
         })
     }

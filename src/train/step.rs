@@ -12,13 +12,10 @@ use super::lanes::{Lane, LaneConfig};
 use super::workers::{Workers, side_by_side};
 use super::{Method, Recipe, reason};
 use crate::arch::ImageTower;
-use crate::data::{Batch, rng_for};
+use crate::data::{Batch, Stream, rng_for};
 use crate::error::Result;
 use crate::loss::{info_nce, nt_xent};
 use crate::model::{SatMip, unit_rows};
-
-/// Purpose of the random stream of dropout's seeds.
-const DROPOUT: u64 = 3;
 
 /// What a step needs beside the model and the batch.
 #[derive(Debug)]
@@ -191,7 +188,7 @@ fn losses(
 
 /// A seed for the dropout of a step that depends on the step alone, so that a resumed run draws the same.
 fn dropout_seed(seed: u64, step: usize) -> u64 {
-    rng_for(seed, DROPOUT, step as u64, 0).next_u64()
+    rng_for(seed, Stream::Dropout, step as u64, 0).next_u64()
 }
 
 /// The number in a tensor of one.

@@ -17,7 +17,7 @@ use super::step::{StepContext, StepOutcome, step};
 use super::workers::Workers;
 use super::{Method, Precision, Recipe};
 use crate::arch::Arch;
-use crate::data::{Batch, rng_for};
+use crate::data::{Batch, Stream, rng_for};
 use crate::metadata::Metadata;
 use crate::model::SatMip;
 
@@ -86,7 +86,7 @@ impl Tiny {
         let device = Device::flex().autodiff();
         let (arch, input) = resolve(&recipe, records().iter()).unwrap();
         let model = SatMip::new(&arch, recipe.simclr.as_ref(), &device).unwrap();
-        let model = model.map(&mut Drawn(rng_for(1, 0, 0, 0)));
+        let model = model.map(&mut Drawn(rng_for(1, Stream::View(0), 0, 0)));
         Self {
             recipe,
             arch,

@@ -2,7 +2,7 @@
 
 use satmip::Metadata;
 use satmip::arch::Preprocessing;
-use satmip::data::{ViewConfig, centre_view, draw_view, rng_for};
+use satmip::data::{Stream, ViewConfig, centre_view, draw_view, rng_for};
 use satmip::image::RgbImage;
 
 /// Pixels as they are, as bytes.
@@ -28,7 +28,7 @@ fn pixels_of_a_view_are_where_its_geometry_says() {
     };
     let mut orientations = Vec::new();
     for index in 0..60 {
-        let mut rng = rng_for(5, 0, 0, index);
+        let mut rng = rng_for(5, Stream::View(0), 0, index);
         let size = [64, 16][index as usize % 2];
         let preprocessing = plain_preprocessing(size);
         let view = draw_view(&image, &Metadata::new(), &config, &preprocessing, &mut rng).unwrap();
@@ -96,7 +96,7 @@ fn blur_flattens_and_keeps_the_mean() {
             blur_sigma: [2.0, 2.0],
             ..ViewConfig::default()
         };
-        let mut rng = rng_for(1, 0, 0, 0);
+        let mut rng = rng_for(1, Stream::View(0), 0, 0);
         let preprocessing = plain_preprocessing(32);
         let view = draw_view(&image, &Metadata::new(), &config, &preprocessing, &mut rng).unwrap();
         let mean = view.pixels.iter().sum::<f32>() / view.pixels.len() as f32;

@@ -155,6 +155,7 @@ fn parts_in(side: Side, fields: FieldSet, precision: Precision) -> (BundleManife
         parity: Default::default(),
         training: serde_json::Value::Null,
         metrics: serde_json::Value::Null,
+        audit: Default::default(),
         files: Default::default(),
     };
     (manifest, files)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use crate::aside::{self, Existing};
+use crate::bundle;
 use crate::cli::Exit;
 use crate::cli::model::ModelArgs;
 use crate::cli::report::Report as Output;
@@ -183,6 +184,17 @@ impl CommonArgs {
             EncoderArg::Trained | EncoderArg::Raw => bundle,
         };
         self.model.load_bundle(bundle)
+    }
+
+    /// The folder of the bundle that is asked about; none where the model is no folder that has one.
+    pub(super) fn bundle_folder(&self) -> Option<&Path> {
+        let path = Path::new(&self.model.model);
+        path.join(bundle::MANIFEST).is_file().then_some(path)
+    }
+
+    /// The name of the model that is asked about, as it was given.
+    pub(super) fn model_name(&self) -> &str {
+        &self.model.model
     }
 
     /// Prints the report, then draws its figures.

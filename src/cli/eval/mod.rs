@@ -1,5 +1,6 @@
 //! `satmip eval`.
 
+mod audit;
 mod common;
 mod summary;
 
@@ -29,7 +30,7 @@ const MOST_DRAWS: usize = 1000;
 
 /// Measure what a representation is worth on labelled chips
 ///
-/// Retrieval and zero-shot questions need no labels.
+/// Retrieval, zero-shot questions and audits need no labels.
 ///
 /// DATA is the name of a known data set or a description file (TOML: source, split, labels). Classifiers
 /// learn from its split `train`; figures are about `test`.
@@ -110,6 +111,7 @@ enum TaskArgs {
         #[command(flatten)]
         common: CommonArgs,
     },
+    Audit(audit::AuditArgs),
     Summary(summary::SummaryArgs),
 }
 
@@ -236,6 +238,7 @@ pub(super) fn run(args: EvalArgs, terminal: &Terminal) -> Result<Exit> {
                 e.few_shot(&shots, seed, seeds)
             })
         }
+        TaskArgs::Audit(args) => audit::run(&args, terminal),
         TaskArgs::Summary(args) => summary::run(&args, terminal),
         TaskArgs::Zeroshot { field, common } => {
             let splits = [Split::Train, common.on];

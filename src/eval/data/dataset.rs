@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::split::{Split, Unplaced, assign, leakage};
-use super::{Description, LabelRule};
+use super::near::leakage;
+use super::split::{Split, Unplaced, assign};
+use super::{Description, LabelRule, SplitRule};
 use crate::chips::ChipSet;
 use crate::error::{Error, ImageFault, Result};
 use crate::image::{ReadOptions, RgbImage};
@@ -20,6 +21,8 @@ use crate::metadata::Metadata;
 pub struct DataSet {
     name: String,
     split: String,
+    /// Whether chips were given their splits by blocks.
+    blocks: bool,
     sets: Vec<ChipSet>,
     chips: Vec<Chip>,
     classes: Vec<String>,
@@ -112,6 +115,7 @@ impl DataSet {
         let mut found = Self {
             name: description.name.clone(),
             split: description.split.text(),
+            blocks: matches!(description.split, SplitRule::Blocks { .. }),
             sets: sets.into_iter().map(|(_, set)| set).collect(),
             chips: Vec::new(),
             classes: Vec::new(),
@@ -321,7 +325,7 @@ impl DataSet {
         let places: Vec<_> = (0..self.len())
             .map(|row| (self.split(row), self.metadata(row).location()))
             .collect();
-        let leak = leakage(&places, asked);
+        let leak = leakage(&places, asked, self.blocks);
         self.notes.iter().cloned().chain(leak).collect()
     }
 }

@@ -3,6 +3,7 @@
 mod builtin;
 mod dataset;
 mod description;
+mod near;
 mod split;
 
 pub use builtin::DESCRIPTIONS;

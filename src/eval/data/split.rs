@@ -1,6 +1,6 @@
-//! Which split a chip belongs to, and whether the splits keep places apart.
+//! Which split a chip belongs to.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 
@@ -11,12 +11,6 @@ use rand_chacha::ChaCha8Rng;
 use super::SplitRule;
 use crate::error::{Error, Result};
 use crate::metadata::Location;
-
-/// Side in degrees of the cells in which a test chip and a training chip are neighbours: some 5 km
-/// (our choice).
-const NEAR: f64 = 0.05;
-/// Share of test chips with a neighbour from which on a split is said to leak (our choice).
-const MUCH: f64 = 0.05;
 
 /// A part of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -178,31 +172,11 @@ fn cell(place: Location, degrees: f64) -> (i64, i64) {
     (number(place.lon), number(place.lat))
 }
 
-/// Says so where many chips of `asked` have a neighbour that a classifier learns from.
-pub(super) fn leakage(chips: &[(Split, Option<Location>)], asked: Split) -> Option<String> {
-    let cells = |wanted: Split| {
-        let places = chips.iter().filter(move |(split, _)| *split == wanted);
-        places.filter_map(|(_, place)| Some(cell((*place)?, NEAR)))
-    };
-    let train: HashSet<_> = cells(Split::Train).collect();
-    let (mut near, mut all) = (0usize, 0usize);
-    for place in cells(asked) {
-        all += 1;
-        near += usize::from(train.contains(&place));
-    }
-    let share = near as f64 / all.max(1) as f64;
-    (share > MUCH && asked != Split::Train).then(|| {
-        format!(
-            "this split leaks: {:.0} % of the `{}` chips lie within some 5 km of a training chip, and neighbouring \
-             chips share their scene. `--split blocks` keeps places apart",
-            100.0 * share,
-            asked.name()
-        )
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
+    use super::super::near::leakage;
     use super::*;
 
     fn names(count: usize) -> Vec<String> {
@@ -264,7 +238,8 @@ mod tests {
             of: vec!["train".into()],
         };
         let apart = places(assign(&blocks, &all, here).unwrap());
-        assert_eq!(leakage(&apart, Split::Test), None);
+        // Chips 8 km apart on one line: those at the border of a block are no nearer.
+        assert_eq!(leakage(&apart, Split::Test, true), None);
         let by: HashMap<_, HashSet<_>> = apart.iter().fold(HashMap::new(), |mut by, (s, p)| {
             by.entry(cell(p.unwrap(), 1.0))
                 .or_insert_with(HashSet::new)
@@ -279,8 +254,8 @@ mod tests {
             of: vec!["train".into()],
         };
         let mixed = places(assign(&random, &all, here).unwrap());
-        assert_eq!(leakage(&mixed, Split::Train), None);
-        let note = leakage(&mixed, Split::Test).unwrap();
+        assert_eq!(leakage(&mixed, Split::Train, false), None);
+        let note = leakage(&mixed, Split::Test, false).unwrap();
         assert!(
             note.contains("leaks") && note.contains("--split blocks"),
             "{note}"

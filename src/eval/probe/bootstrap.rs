@@ -97,6 +97,20 @@ fn of_confusion(
     })
 }
 
+/// A measure of all items with its interval; `measure` is told how often each item is in a resample.
+pub(super) fn resampled(
+    value: f64,
+    items: usize,
+    seed: u64,
+    measure: impl Fn(&[u32]) -> f64 + Sync,
+) -> Result<Interval> {
+    interval(value, seed, |rng| {
+        let mut times = vec![0u32; items];
+        draw(rng, items, |item| times[item] += 1);
+        measure(&times)
+    })
+}
+
 /// As many items as there are, each any of them.
 fn draw(rng: &mut ChaCha8Rng, items: usize, mut take: impl FnMut(usize)) {
     for _ in 0..items {

@@ -5,17 +5,23 @@ use rand_chacha::ChaCha8Rng;
 
 /// What a stream is for, so that two uses of one seed share nothing.
 #[derive(Clone, Copy)]
-pub(super) enum Purpose {
+pub(in crate::eval) enum Purpose {
     /// The order of the rows in an epoch.
     Order = 0x6576_6101,
     /// The rows of a resample.
     Resample = 0x6576_6102,
     /// The rows of a few-shot draw.
     Shots = 0x6576_6103,
+    /// The training chips that stand in for a validation split.
+    Validation = 0x6576_6104,
+    /// Whose value a swapped record gets.
+    Swap = 0x6576_6105,
+    /// The chips that an audit is asked about.
+    Sample = 0x6576_6106,
 }
 
 /// The stream of `(seed, purpose, index)`, equal on every machine and for any number of threads.
-pub(super) fn stream(seed: u64, purpose: Purpose, index: u64) -> ChaCha8Rng {
+pub(in crate::eval) fn stream(seed: u64, purpose: Purpose, index: u64) -> ChaCha8Rng {
     let mut key = [0; 32];
     for (bytes, value) in key
         .chunks_exact_mut(8)
@@ -37,7 +43,15 @@ mod tests {
         let base = first(1, Purpose::Order, 2);
         assert_eq!(base, first(1, Purpose::Order, 2));
         assert_ne!(base, first(2, Purpose::Order, 2));
-        assert_ne!(base, first(1, Purpose::Shots, 2));
+        for other in [
+            Purpose::Resample,
+            Purpose::Shots,
+            Purpose::Validation,
+            Purpose::Swap,
+            Purpose::Sample,
+        ] {
+            assert_ne!(base, first(1, other, 2));
+        }
         assert_ne!(base, first(1, Purpose::Order, 1));
     }
 }

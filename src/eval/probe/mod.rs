@@ -1,8 +1,9 @@
-//! The numbers behind evaluations: kNN, linear probes, few shots, retrieval, and their measures.
+//! The numbers behind evaluations: kNN, linear probes, few shots, retrieval, audits, and their measures.
 //!
 //! All of it takes features that are already computed, as rows `[n, d]` in `f32`, and labels counted
 //! from 0. Nothing depends on the number of threads.
 
+mod auc;
 mod bootstrap;
 mod choose;
 mod draws;
@@ -21,10 +22,12 @@ mod sgd;
 mod similarity;
 mod standardise;
 
+pub use auc::auc_interval;
 pub use bootstrap::{
     Interval, RESAMPLES, accuracy_interval, macro_f1_interval, mean_average_precision_interval,
 };
 pub use choose::{Chosen, choose_c, choose_c_labels, default_grid};
+pub(in crate::eval) use draws::{Purpose, stream};
 pub use few_shot::{FewShot, few_shot, mean_and_deviation};
 pub use knn::{Knn, LabelKnn};
 pub use linear::LinearModel;

@@ -35,6 +35,8 @@ pub enum Task {
     ZeroShot,
     /// The own metadata of a picture among all, and the other way round.
     Retrieval,
+    /// Records with another chip's metadata, told from true ones.
+    Audit,
 }
 
 /// The data of an evaluation.
@@ -79,7 +81,7 @@ pub struct Score {
 /// A measure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
-    /// `accuracy`, `macro F1`, `mAP`, `recall@1`, `median rank`, `chance`.
+    /// `accuracy`, `macro F1`, `mAP`, `recall@1`, `median rank`, `chance`, `AUC`.
     pub name: String,
     /// The value; shares are in percent. The mean where there were several seeds.
     pub value: f64,

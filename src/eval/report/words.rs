@@ -11,6 +11,7 @@ pub(super) fn task(task: Task) -> &'static str {
         Task::FewShot => "few-shot",
         Task::ZeroShot => "zero-shot",
         Task::Retrieval => "retrieval",
+        Task::Audit => "audit",
     }
 }
 

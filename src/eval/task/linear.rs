@@ -1,9 +1,7 @@
 //! A linear classifier on fixed features.
 
 use ndarray::Array2;
-use rand::SeedableRng;
 use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 
 use super::{Evaluation, measures};
 use crate::error::{Error, Result};
@@ -171,7 +169,7 @@ impl Evaluation<'_> {
             return Ok((chosen.c, chosen.fit.model, chosen.fit.converged));
         }
         let mut drawn = train.places.clone();
-        drawn.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        drawn.shuffle(&mut probe::stream(seed, probe::Purpose::Validation, 0));
         let count = ((drawn.len() as f64 * CARVED) as usize).clamp(1, drawn.len().max(2) - 1);
         let rest = drawn.split_off(count);
         notes.push(format!(

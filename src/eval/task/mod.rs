@@ -1,5 +1,6 @@
 //! The evaluations, from features to a [`Report`].
 
+mod audit;
 mod few_shot;
 mod knn;
 mod linear;
@@ -7,6 +8,7 @@ mod measures;
 mod retrieval;
 mod zero_shot;
 
+pub use audit::{AuditConfig, AuditSide, audit};
 pub use linear::{LinearConfig, Solver};
 pub use retrieval::retrieval;
 pub use zero_shot::{Asked, zero_shot};
