@@ -285,8 +285,8 @@ fn damaged_and_impossible_manifests_are_refused() {
         (
             "audit",
             |j| {
-                let figure = r#"{"data": "a", "chips": 1, "auc": 0.7, "low": 0.8, "high": 0.9}"#;
-                j["audit"]["gsd"][0] = serde_json::from_str(figure).unwrap();
+                let figures = r#"[{"data": "a", "chips": 1, "auc": 0.7, "low": 0.8, "high": 0.9}]"#;
+                j["audit"]["gsd"] = serde_json::from_str(figures).unwrap();
             },
             "an AUC of 0.7 with 0.8 to 0.9 is impossible",
         ),

@@ -33,6 +33,32 @@ fn the_program_reports_for_people_and_machines() {
                 .starts_with("<svg")
         );
     }
+    // Chips of a class lie on a line, a kilometre apart: each is near a training chip.
+    let (code, stdout, said) = run(satmip()
+        .args([
+            "eval",
+            "knn",
+            "--encoder",
+            "raw",
+            "-k",
+            "5",
+            "--margin",
+            "0.1",
+            "--data",
+        ])
+        .arg(path("drawn.toml")));
+    assert!(code == 0 && stdout.contains("100.00"), "{said}");
+    assert!(said.contains("0 chips within 0.1 km"), "{said}");
+    for (margin, refused) in [
+        ("5", "`drawn` has no chip of the split `test`"),
+        ("-1", "0 to 20038 km"),
+    ] {
+        let margin = format!("--margin={margin}");
+        let (code, _, said) = run(satmip()
+            .args(["eval", "knn", "--encoder", "raw", &margin, "--data"])
+            .arg(path("drawn.toml")));
+        assert!(code != 0 && said.contains(refused), "{said}");
+    }
     // A checkpoint, and the same towers with random weights.
     fixture::write_checkpoint(&path("checkpoint"), 5);
     for encoder in ["trained", "untrained"] {

@@ -30,6 +30,9 @@ pub(super) struct CommonArgs {
     /// Seed of a split that is drawn
     #[arg(long, default_value_t = 0, value_name = "N", requires = "split")]
     split_seed: u64,
+    /// Leave out chips of `val` and `test` that lie within so many kilometres of a training chip
+    #[arg(long, value_name = "KM", value_parser = kilometres)]
+    margin: Option<f64>,
     /// Split that figures are about: test or val, or train where nothing is learned from it
     #[arg(long, default_value = "test", value_name = "SPLIT")]
     pub(super) on: Split,
@@ -120,6 +123,14 @@ pub(in crate::cli) fn describe(data: &str) -> Result<(Description, PathBuf)> {
     }
 }
 
+/// A distance on the Earth.
+fn kilometres(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(distance) if (0.0..=20_038.0).contains(&distance) => Ok(distance),
+        _ => Err("must be 0 to 20038 km".into()),
+    }
+}
+
 impl CommonArgs {
     pub(super) fn workers(&self) -> usize {
         self.model.workers()
@@ -133,6 +144,10 @@ impl CommonArgs {
     ) -> Result<DataSet> {
         let (description, folder) = self.describe()?;
         let data = open(&description, &folder)?;
+        let data = match self.margin {
+            Some(kilometres) => data.with_margin(1000.0 * kilometres),
+            None => data,
+        };
         match data.rows(self.on).is_empty() {
             true => Err(data.lacks(self.on)),
             false => data.with_reading(|reading| self.model.reading_over(reading)),

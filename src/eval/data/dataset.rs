@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::near::leakage;
+use super::near::{leakage, within};
 use super::split::{Split, Unplaced, assign};
 use super::{Description, LabelRule, SplitRule};
 use crate::chips::ChipSet;
 use crate::error::{Error, ImageFault, Result};
 use crate::image::{ReadOptions, RgbImage};
-use crate::metadata::Metadata;
+use crate::metadata::{Location, Metadata};
 
 /// A data set that something can be evaluated on.
 ///
@@ -258,6 +258,28 @@ impl DataSet {
         self.multi_label
     }
 
+    /// The set without the chips of `val` and `test` that lie within so many metres of a training chip; a note counts
+    /// them, and the rule of the split names the distance. Chips without a place stay.
+    pub fn with_margin(mut self, metres: f64) -> Self {
+        let mut near = within(&self.places(), metres).into_iter();
+        let before = self.len();
+        self.chips.retain(|_| !near.next().unwrap_or(false));
+        let note = format!(
+            "{} chips within {} km of a training chip are left out",
+            before - self.len(),
+            metres / 1000.0
+        );
+        self.notes.push(note);
+        self.split = format!("{}, {} km from training", self.split, metres / 1000.0);
+        self
+    }
+
+    /// Split and place of each chip.
+    fn places(&self) -> Vec<(Split, Option<Location>)> {
+        let of = |row: usize| (self.split(row), self.metadata(row).location());
+        (0..self.len()).map(of).collect()
+    }
+
     /// The set with pictures read in another way than its description says.
     ///
     /// # Errors
@@ -322,10 +344,7 @@ impl DataSet {
 
     /// What a reader of figures about this split must know: chips left out, leakage.
     pub fn notes(&self, asked: Split) -> Vec<String> {
-        let places: Vec<_> = (0..self.len())
-            .map(|row| (self.split(row), self.metadata(row).location()))
-            .collect();
-        let leak = leakage(&places, asked, self.blocks);
+        let leak = leakage(&self.places(), asked, self.blocks);
         self.notes.iter().cloned().chain(leak).collect()
     }
 }

@@ -35,15 +35,30 @@ pub(super) struct Nearness {
     pub(super) median: f64,
 }
 
+/// Which chips of other splits than `train` lie within so many metres of a training chip.
+pub(super) fn within(chips: &[(Split, Option<Location>)], metres: f64) -> Vec<bool> {
+    let near = |tree: &Tree, (split, place): &(Split, Option<Location>)| {
+        let place = place.filter(|_| *split != Split::Train);
+        place.is_some_and(|place| tree.distance(place) <= metres)
+    };
+    match Tree::new(places(chips, Split::Train)) {
+        Some(tree) => chips.iter().map(|chip| near(&tree, chip)).collect(),
+        None => vec![false; chips.len()],
+    }
+}
+
+/// The places of a split, of the chips that have one.
+fn places(chips: &[(Split, Option<Location>)], wanted: Split) -> Vec<Location> {
+    let of = chips.iter().filter(|(split, _)| *split == wanted);
+    of.filter_map(|(_, place)| *place).collect()
+}
+
 impl Nearness {
     /// Of all chips of `asked` that have a place; none where these or the training chips have none.
     pub(super) fn of(chips: &[(Split, Option<Location>)], asked: Split) -> Option<Self> {
-        let places = |wanted: Split| {
-            let of = chips.iter().filter(move |(split, _)| *split == wanted);
-            of.filter_map(|(_, place)| *place).collect::<Vec<_>>()
-        };
-        let tree = Tree::new(places(Split::Train))?;
-        let mut found: Vec<f64> = places(asked).iter().map(|p| tree.distance(*p)).collect();
+        let tree = Tree::new(places(chips, Split::Train))?;
+        let asked = places(chips, asked);
+        let mut found: Vec<f64> = asked.iter().map(|p| tree.distance(*p)).collect();
         let middle = found.len() / 2;
         let near = found.iter().filter(|d| **d <= NEAR).count();
         let smallest = found.iter().copied().min_by(f64::total_cmp)?;
@@ -336,6 +351,23 @@ mod tests {
         let far = chips(&train, &test[1..]);
         assert_eq!(leakage(&far, Split::Test, false), None);
         assert_eq!(leakage(&far, Split::Train, false), None);
+    }
+
+    #[test]
+    fn a_margin_takes_the_near_ones_of_other_splits() {
+        let place = |lon: f64| Some(at(lon, 0.0));
+        let chips = [
+            (Split::Train, place(0.0)),
+            (Split::Train, place(0.01)),
+            (Split::Val, place(0.02)),
+            (Split::Test, place(0.05)),
+            (Split::Test, place(0.06)),
+            (Split::Test, None),
+        ];
+        // 0.04 degrees of the equator are 4.4 km, 0.05 are 5.6.
+        let near = [false, false, true, true, false, false];
+        assert_eq!(within(&chips, NEAR), near);
+        assert_eq!(within(&chips[2..], NEAR), [false; 4]);
     }
 
     #[test]
