@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use satmip::FieldSet;
 use satmip::arch::Preprocessing;
-use satmip::chips::{ChipSet, ChipSource};
+use satmip::chips::{ChipFiles, ChipSet, ChipSource};
 use satmip::data::{Loader, LoaderConfig, Stream, ViewConfig, draw_view, rng_for};
 
 const ROUNDS: usize = 3;
@@ -39,11 +39,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [archive, index] = paths
         .try_into()
         .map_err(|_| "give an archive and its index")?;
-    let source = ChipSource::Archive {
+    let source = ChipSource::new(ChipFiles::Archive {
         archive: std::path::absolute(archive)?,
         index: std::path::absolute(index)?,
-        chips_per_epoch: None,
-    };
+    });
     let start = Instant::now();
     let set = ChipSet::open(&source, Path::new(""), "train")?;
     println!(

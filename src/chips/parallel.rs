@@ -54,14 +54,11 @@ pub(crate) fn each<T: Send>(
             started.push(thread);
         }
         // What panics there is caught there.
-        let ended = started.into_iter().map(|thread| thread.join());
-        ended
-            .map(|ended| {
-                ended.unwrap_or_else(|panic| {
-                    Err(panicked("reading the data", said(&*panic).to_owned()))
-                })
-            })
-            .collect()
+        started.into_iter().try_for_each(|thread| {
+            thread
+                .join()
+                .unwrap_or_else(|panic| Err(panicked("reading the data", said(&*panic).to_owned())))
+        })
     })
 }
 

@@ -161,7 +161,7 @@ impl<'a> Pixels<'a> {
     }
 
     /// The picture, which pixels are there (none where all are), and what became of the alpha band.
-    pub(super) fn finish(self) -> (Vec<u8>, Option<Vec<bool>>, Alpha) {
+    pub(super) fn finish(self) -> Converted {
         let alpha = match (self.rule.alpha, &self.shown) {
             (None, _) => Alpha::None,
             (Some(_), None) => Alpha::Data,
@@ -180,6 +180,9 @@ impl<'a> Pixels<'a> {
         (self.rgb, valid, alpha)
     }
 }
+
+/// A picture, which of its pixels are there (none where all are), and what became of the alpha band.
+pub(super) type Converted = (Vec<u8>, Option<Vec<bool>>, Alpha);
 
 /// What a band called alpha turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

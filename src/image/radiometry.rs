@@ -515,7 +515,7 @@ mod tests {
         // (0 + 0.2) / 0.0000275 and (0.3 + 0.2) / 0.0000275
         close(
             range("landsat-c2:0,0.3", SampleType::U16, &none),
-            (7272.727_272_7, 18_181.818_181_8),
+            (7_272.727_272_7, 18_181.818_181_8),
         );
         close(range("full", SampleType::U16, &none), (0.0, 65_535.0));
         close(

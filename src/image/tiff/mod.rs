@@ -10,7 +10,7 @@ use ::image::metadata::Orientation;
 use tiff_reader::{ColorModel, Ifd, OpenOptions, RasterLayout, TiffError, TiffFile};
 
 use super::bands;
-use super::convert::{Alpha, Pixels, Rule, Sample};
+use super::convert::{Converted, Pixels, Rule, Sample};
 use super::decode::{DecodeLimits, buffer_for, upright};
 use super::picture::{Picture, ReadOptions, Reading};
 use super::radiometry::{self, SampleKind, SampleType};
@@ -119,12 +119,7 @@ impl Layers {
         })
     }
 
-    fn convert(
-        &self,
-        file: &TiffFile,
-        page: &Ifd,
-        rule: &Rule,
-    ) -> Result<(Vec<u8>, Option<Vec<bool>>, Alpha), ImageFault> {
+    fn convert(&self, file: &TiffFile, page: &Ifd, rule: &Rule) -> Result<Converted, ImageFault> {
         let push: fn(&mut Pixels<'_>, &[u8]) = match (self.samples.kind, self.samples.bits) {
             (SampleKind::Unsigned, 8) => push::<u8>,
             (SampleKind::Unsigned, 16) => push::<u16>,
