@@ -86,6 +86,7 @@ impl Embedder {
     }
 
     /// The rows of records as they are: nothing is derived, as [`Embedder::prepare_metadata`] has done that.
+    #[cfg(feature = "eval")]
     pub(crate) fn embed_prepared_metadata(&self, records: &[Metadata]) -> Result<Embeddings> {
         self.run_metadata(records, Wanted::Embeds)
     }

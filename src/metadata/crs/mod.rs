@@ -57,6 +57,10 @@ pub(crate) enum PixelSize {
 
 /// Geographic systems in grads of 0.9 degrees, by their axes in the EPSG registry; the definitions
 /// of PROJ.4 cannot say it.
+#[cfg_attr(
+    not(feature = "geotiff"),
+    allow(dead_code, reason = "for readers of GeoTIFF")
+)]
 const GRADS: [u32; 9] = [4807, 4810, 4811, 4816, 4819, 4821, 4901, 4902, 7400];
 
 /// GeoTIFF's code for systems that have none.
@@ -119,6 +123,10 @@ impl Crs {
     }
 
     /// Whether its coordinates are longitude and latitude, in degrees or grads.
+    #[cfg_attr(
+        not(feature = "geotiff"),
+        allow(dead_code, reason = "for readers of GeoTIFF")
+    )]
     pub(crate) fn is_geographic(&self) -> bool {
         matches!(self.kind, Kind::Geographic(_))
     }

@@ -115,11 +115,19 @@ impl Names {
     }
 
     /// The row of exactly this path.
+    #[cfg_attr(
+        not(feature = "eval"),
+        allow(dead_code, reason = "for sources of chips")
+    )]
     pub(crate) fn whole(&self, file: &str) -> Option<usize> {
         self.by_path.get(plain(file)).copied()
     }
 
     /// The row of the longest ending of a path, whoever else could have it.
+    #[cfg_attr(
+        not(feature = "eval"),
+        allow(dead_code, reason = "for sources of chips")
+    )]
     pub(crate) fn nearest(&self, file: &str) -> Option<usize> {
         self.longest(file).map(|(row, _)| row)
     }
