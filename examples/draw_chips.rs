@@ -19,13 +19,18 @@ use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ImageFormat, RgbImage};
+use satmip::image::radiometry::SURFACE;
 use tiff::encoder::colortype::RGB16;
 use tiff::encoder::{Compression, DeflateLevel, TiffEncoder};
+use tiff::tags::Tag;
 
 use texture::{Colour, hash};
 
 /// Places within a pixel, along each side.
 const SAMPLES: u32 = 4;
+
+/// The tag in which GDAL says what samples mean.
+const GDAL_METADATA: u16 = 42112;
 
 /// How a chip is stored.
 enum Store {
@@ -151,14 +156,32 @@ fn store(chip: &Chip, samples: &[f64], path: &Path) -> Result<(), Box<dyn Error>
             JpegEncoder::new_with_quality(file, 85).encode_image(&picture)?;
         }
         Store::Tiff16 => {
-            let wide: Vec<u16> = samples
-                .iter()
-                .map(|v| (v * 65535.0).round() as u16)
+            // Reflectances, as the file states: those of black and white are what satmip takes for them.
+            let (scale, offset) = (1e-4, -0.1);
+            let reflectances = samples.iter().zip(SURFACE.iter().cycle());
+            let wide: Vec<u16> = reflectances
+                .map(|(v, (low, high))| f64::from(*v) * (high - low) + low)
+                .map(|reflectance| ((reflectance - offset) / scale).round() as u16)
                 .collect();
+            let stated = |role: &str, value: f64| {
+                let items = (0..3).map(|band| {
+                    let name = role.to_uppercase();
+                    format!(
+                        "<Item name=\"{name}\" sample=\"{band}\" role=\"{role}\">{value}</Item>"
+                    )
+                });
+                items.collect::<String>()
+            };
+            let (scales, offsets) = (stated("scale", scale), stated("offset", offset));
+            let metadata = format!("<GDALMetadata>{scales}{offsets}</GDALMetadata>");
             let file = BufWriter::new(File::create(path)?);
             let mut encoder = TiffEncoder::new(file)?
                 .with_compression(Compression::Deflate(DeflateLevel::Balanced));
-            encoder.write_image::<RGB16>(width, height, &wide)?;
+            let mut image = encoder.new_image::<RGB16>(width, height)?;
+            image
+                .encoder()
+                .write_tag(Tag::Unknown(GDAL_METADATA), metadata.as_str())?;
+            image.write_data(&wide)?;
         }
     }
     Ok(())

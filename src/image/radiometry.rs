@@ -425,7 +425,9 @@ fn needs_scale(samples: SampleType) -> ImageFault {
 
 /// The samples that have these values.
 fn samples_of((low, high): (f64, f64), (scale, offset): (f64, f64)) -> (f64, f64) {
-    ((low - offset) / scale, (high - offset) / scale)
+    // Twelve digits, so that what a person reads is what is computed with.
+    let neat = |value: f64| format!("{value:.11e}").parse().unwrap_or(value);
+    (neat((low - offset) / scale), neat((high - offset) / scale))
 }
 
 /// 0 to 255 for a sample.
