@@ -160,7 +160,7 @@ fn store(chip: &Chip, samples: &[f64], path: &Path) -> Result<(), Box<dyn Error>
             let (scale, offset) = (1e-4, -0.1);
             let reflectances = samples.iter().zip(SURFACE.iter().cycle());
             let wide: Vec<u16> = reflectances
-                .map(|(v, (low, high))| f64::from(*v) * (high - low) + low)
+                .map(|(v, (low, high))| *v * (high - low) + low)
                 .map(|reflectance| ((reflectance - offset) / scale).round() as u16)
                 .collect();
             let stated = |role: &str, value: f64| {
