@@ -43,11 +43,12 @@ HEADLINE = {
     "ships": "shipsnet, kNN",
     "planes": "planesnet, kNN",
 }
-# Which sets an audit is measured on. The ports of sen2ports' given split are others than those of training.
+# Which sets an audit is measured on. The test ports of sen2ports' given split are two, others than those of training: two scenes are no evidence about a field,
+# so their figures are shown and not written into the bundle.
 AUDITS = [
-    ("audit-eurosat", "eurosat-rgb", []),
-    ("audit-ships", "shipsnet", []),
-    ("audit-planes", "planesnet", []),
+    ("audit-eurosat", "eurosat-rgb", ["--write-bundle"]),
+    ("audit-ships", "shipsnet", ["--write-bundle"]),
+    ("audit-planes", "planesnet", ["--write-bundle"]),
     ("audit-ports", "sen2ports", ["--split", "given"]),
 ]
 AUDIT_MARKS = ("<!-- audit:start -->", "<!-- audit:end -->")
@@ -122,7 +123,7 @@ def main():
         if options.only in name:
             # A report that is there already was written into the bundle when it was asked for.
             path = options.out / f"{name}.json"
-            audits.append(ask(options, path, ["audit", "--chips", 1000, "--write-bundle"], data, extra))
+            audits.append(ask(options, path, ["audit", "--chips", 1000], data, extra))
     if audits and len(audits) == len(AUDITS):
         put_between(card, AUDIT_MARKS, audit_table(audits))
     if options.only:

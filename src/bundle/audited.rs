@@ -22,7 +22,8 @@ pub struct AuditFigure {
     pub chips: usize,
     /// The area under the ROC curve, 0 to 1; 0.5 is chance.
     pub auc: f64,
-    /// Lower bound of its bootstrap interval of 95 %.
+    /// Lower bound of its bootstrap interval of 95 %. Chips are resampled one by one, so that it is too narrow where
+    /// few scenes or few values of the field stand behind many chips.
     pub low: f64,
     /// Upper bound.
     pub high: f64,

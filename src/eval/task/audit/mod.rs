@@ -60,6 +60,9 @@ struct Scores {
 /// | a field | what `satmip audit` shows of it, [`gain_without`](crate::embedder::FieldFit::gain_without), negated | the cosine of picture and record |
 /// | all fields | what it sorts by, the [`rank`](crate::embedder::AuditRow::rank) among the split's records, negated | the cosine |
 ///
+/// Intervals resample chips one by one: where few scenes or values stand behind many chips they are too narrow, and
+/// figures of random weights away from 50 % show it.
+///
 /// `AUC, untrained` is as `AUC`, of the model `untrained`, the same towers with random weights. Fields without two
 /// values are named in a note.
 ///
