@@ -85,8 +85,15 @@ def build(recipe, device):
                 width = wide
         tower = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
         features = width
+    elif image["kind"].startswith("efficientnet-lite") and "stages" not in image:
+        tower = timm.create_model(f"tf_{image['kind'].replace('-', '_')}", num_classes=0)
+        features = tower.num_features
     else:
         sys.exit("this image tower is not compared")
+    if recipe.get("image_norms") == "frozen":
+        for module in tower.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
     if text["kind"] != "text":
         sys.exit("only text towers are compared")
     words = Text(text["vocabulary"], recipe["context"], text["dim"], text["depth"], text["heads"])
@@ -159,6 +166,9 @@ def main():
     parser.add_argument("recipe")
     parser.add_argument("--satmip", help="binary of the Rust bench")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--satmip-device", help="satmip's name of it, if it is another: libtorch")
+    parser.add_argument("--variants", default=",".join(VARIANTS))
+    parser.add_argument("--set", action="append", default=[], help="for satmip alone")
     parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--steps", type=int, default=12)
@@ -175,7 +185,9 @@ def main():
     if options.once:
         print(json.dumps(once(options.once, recipe, options)))
         return
-    ours = [options.satmip, options.recipe, "--device", options.device, "--steps", str(options.steps)]
+    ours = [options.satmip, options.recipe, "--device", options.satmip_device or options.device, "--steps", str(options.steps)]
+    ours += [word for change in options.set for word in ("--set", change)]
+    variants = options.variants.split(",")
     if options.batch:
         ours += ["--set", f"batch_size={options.batch}"]
     if options.bf16:
@@ -183,15 +195,15 @@ def main():
     theirs = [sys.executable, *sys.argv]
     found = {}
     for _ in range(options.rounds):
-        for variant in VARIANTS:
+        for variant in variants:
             for name, command in (("torch", theirs), ("satmip", ours)):
                 if command[0]:
                     output = subprocess.run([*command, "--once", variant], stdout=subprocess.PIPE, check=True)
                     found.setdefault((name, variant), []).append(json.loads(output.stdout))
-    print(f"batch {recipe['batch_size']}, {options.device}; ms a step, over SimCLR's; peak MB, over SimCLR's")
+    print(f"batch {recipe['batch_size']}, {options.device}; ms a step, over {variants[0]}'s; peak MB, over {variants[0]}'s")
     for name in ("torch", "satmip"):
-        for variant in VARIANTS:
-            runs, base = found.get((name, variant)), found.get((name, "simclr"))
+        for variant in variants:
+            runs, base = found.get((name, variant)), found.get((name, variants[0]))
             if runs:
                 ms, first = (statistics.median(r["ms"] for r in all) for all in (runs, base))
                 mb, least = (max(r["peak_mb"] for r in all) for all in (runs, base))

@@ -16,7 +16,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
 
-use satmip::train::{Method, Recipe, RunOptions, device, pretrain, read_metrics};
+use satmip::train::{ImageNorms, Method, Recipe, RunOptions, device, pretrain, read_metrics};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -120,7 +120,10 @@ fn once(variant: &str, options: &Options) -> Outcome<serde_json::Value> {
     recipe.optimizer.decay_steps = None;
     recipe.checkpoint.every = 1_000_000;
     recipe.validation = None;
-    recipe.init = None;
+    // Frozen norms need weights with statistics.
+    if recipe.image_norms == ImageNorms::Batch {
+        recipe.init = None;
+    }
     let folder = tempfile::tempdir()?;
     let chips = 2 * recipe.batch_size;
     draw_chips(folder.path(), chips, recipe.preprocessing.size as u32)?;

@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let device = Device::flex().autodiff();
     device.seed(1);
-    let model = SatMip::new(&arch, None, &device)?;
+    let model = SatMip::new(&arch, None, 1, &device)?;
     let images = Tensor::<4>::random(
         [batch, 3, size, size],
         Distribution::Normal(0.0, 1.0),

@@ -64,7 +64,7 @@ fn vit(size: usize, patch: usize) -> Arch {
 const PREFIX: &str = "visual.trunk.";
 
 fn load(arch: &Arch, path: &Path, prefix: &str) -> satmip::Result<(SatMip, LoadReport)> {
-    let mut model = SatMip::new(arch, None, &Device::flex())?;
+    let mut model = SatMip::new(arch, None, 1, &Device::flex())?;
     let report = load_image_tower(&mut model, path, prefix)?;
     Ok((model, report))
 }
@@ -257,7 +257,7 @@ fn wrong_types_shapes_and_numbers_are_named() {
 fn a_refused_file_leaves_the_model_as_it_was() {
     let device = Device::flex();
     device.seed(1);
-    let mut model = SatMip::new(&vit(32, 8), None, &device).unwrap();
+    let mut model = SatMip::new(&vit(32, 8), None, 1, &device).unwrap();
     let images = || TensorData::ones::<f32, _>([1, 3, 32, 32]);
     let before = features(&model, images());
     let folder = tempfile::tempdir().unwrap();
@@ -337,7 +337,7 @@ fn modules_have_the_parameters_of_timm_and_torchvision() {
             2 * 4_800,
         ),
     ] {
-        let model = SatMip::new(&arch, None, &Device::flex()).unwrap();
+        let model = SatMip::new(&arch, None, 1, &Device::flex()).unwrap();
         assert_eq!(model.image.num_params(), parameters + statistics);
     }
 }

@@ -30,7 +30,7 @@ fn model(arch: &Arch) -> (SatMip, Weights) {
     let device = Device::flex();
     let training = device.clone().autodiff();
     training.seed(5);
-    let fresh = SatMip::new(arch, None, &training).unwrap();
+    let fresh = SatMip::new(arch, None, 1, &training).unwrap();
     let size = arch.preprocessing.size;
     for _ in 0..3 {
         let images = Tensor::random(
@@ -43,7 +43,7 @@ fn model(arch: &Arch) -> (SatMip, Weights) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("weights.safetensors");
     save_weights(&fresh, &path).unwrap();
-    let mut model = SatMip::new(arch, None, &device).unwrap();
+    let mut model = SatMip::new(arch, None, 1, &device).unwrap();
     let report = load_weights(&mut model, &path).unwrap();
     assert!(report.unused.is_empty(), "{report:?}");
     (model, Weights::open(&path).unwrap())

@@ -47,7 +47,7 @@ fn tensor(path: &Path, name: &str) -> TensorData {
 fn check(pool: Pool, weights: &str, reference: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/timm");
     let device = Device::flex();
-    let mut model = SatMip::new(&arch(pool), None, &device).unwrap();
+    let mut model = SatMip::new(&arch(pool), None, 1, &device).unwrap();
     let report = load_image_tower(&mut model, &folder.join(weights), "visual.trunk.").unwrap();
     assert!(report.missing.is_empty(), "{report:?}");
     let unused: Vec<_> = report.unused.iter().map(String::as_str).collect();
@@ -94,7 +94,7 @@ fn a_tower_of_another_width_is_refused() {
     if let ImageTower::Vit(config) = &mut arch.image {
         config.dim = 64;
     }
-    let mut model = SatMip::new(&arch, None, &Device::flex()).unwrap();
+    let mut model = SatMip::new(&arch, None, 1, &Device::flex()).unwrap();
     let path = folder.join("vit_token.safetensors");
     let error = load_image_tower(&mut model, &path, "visual.trunk.").unwrap_err();
     assert!(matches!(error, satmip::Error::Weights { .. }), "{error}");

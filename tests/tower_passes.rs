@@ -65,7 +65,7 @@ fn features_are_the_same_with_gradients() {
             (c.attention_dropout, c.hidden_dropout) = (0.0, 0.0);
         }
         let training = device.clone().autodiff();
-        let model = SatMip::new(&arch, None, &training).unwrap();
+        let model = SatMip::new(&arch, None, 1, &training).unwrap();
         let plain = model.valid();
         // Batch norms are meant to differ.
         if matches!(arch.image, ImageTower::Vit(_)) {
@@ -98,7 +98,7 @@ fn a_pixel_moves_the_features_as_its_gradient_says() {
         }
         let device = Device::flex().autodiff();
         device.seed(4);
-        let model = SatMip::new(&sample.arch, None, &device).unwrap();
+        let model = SatMip::new(&sample.arch, None, 1, &device).unwrap();
         let images = images(&sample.arch, &device).require_grad();
         let direction = images.clone().detach().sin();
         let weights = Tensor::random(

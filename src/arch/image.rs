@@ -106,6 +106,14 @@ impl ResNetBlock {
 }
 
 impl ImageTower {
+    /// Whether it has batch norms, whose statistics are a batch's.
+    pub fn has_batch_norm(&self) -> bool {
+        match self {
+            ImageTower::Vit(_) => false,
+            ImageTower::ResNet(_) => true,
+        }
+    }
+
     /// Width of `image_features`.
     pub fn features(&self) -> usize {
         match self {

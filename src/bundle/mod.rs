@@ -41,6 +41,8 @@ pub const METADATA_GRAPH: &str = "metadata.onnx";
 pub const TOKENIZER: &str = "tokenizer.json";
 /// The weights by name.
 pub const WEIGHTS: &str = "weights.safetensors";
+/// The weights that a run began with, beside those of a checkpoint, where its image tower was loaded.
+pub const FIRST_WEIGHTS: &str = "first.safetensors";
 /// The model as a STAC Item of the Machine Learning Model extension.
 pub const STAC_MLM: &str = "stac-mlm.json";
 /// The card.

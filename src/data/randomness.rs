@@ -15,8 +15,10 @@ pub enum Stream {
     Replacements,
     /// Which fields of a record are left out.
     Fields,
-    /// Seeds of the towers' dropout.
+    /// The towers' dropout.
     Dropout,
+    /// First weights.
+    Weights,
     /// The crop, turn and colours of a chip's view of this number.
     View(u32),
 }
@@ -29,6 +31,7 @@ impl Stream {
             Stream::Replacements => 2,
             Stream::Fields => 3,
             Stream::Dropout => 4,
+            Stream::Weights => 5,
             Stream::View(number) => 16 + number as u64,
         }
     }
@@ -60,6 +63,7 @@ mod tests {
             Stream::Replacements,
             Stream::Fields,
             Stream::Dropout,
+            Stream::Weights,
         ];
         streams.extend((0..100).map(Stream::View));
         // A stream that is added to the enum and not to this list fails to compile here.
@@ -69,6 +73,7 @@ mod tests {
                 | Stream::Replacements
                 | Stream::Fields
                 | Stream::Dropout
+                | Stream::Weights
                 | Stream::View(_) => {}
             }
         }

@@ -7,7 +7,7 @@ use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Bool, IntDType};
 
-use super::layers::linear;
+use super::fresh::Fresh;
 use super::lean::{self, Entry};
 
 /// Multi-head self-attention with one matrix for query, key and value.
@@ -51,11 +51,11 @@ impl Attention {
         heads: usize,
         causal: bool,
         std: [f64; 2],
-        device: &Device,
+        fresh: &Fresh,
     ) -> Self {
         Self {
-            qkv: linear(dim, 3 * dim, std[0], device),
-            proj: linear(dim, dim, std[1], device),
+            qkv: fresh.linear(dim, 3 * dim, std[0]),
+            proj: fresh.linear(dim, dim, std[1]),
             heads,
             causal,
         }

@@ -4,8 +4,12 @@
 //! towers' are timm's and torchvision's.
 
 mod attention;
-mod layers;
+mod conv_norm;
+mod dropout;
+mod fresh;
 mod lean;
+#[cfg(feature = "libtorch")]
+pub(crate) mod libtorch;
 mod projector;
 mod resnet;
 mod simclr;
@@ -20,6 +24,7 @@ use burn::nn::Initializer;
 use burn::prelude::{Device, Int, Tensor};
 use burn::tensor::{Bool, FloatDType};
 
+pub use dropout::Noise;
 pub use projector::ProjectorModule;
 pub use resnet::ResNet;
 pub use simclr::{SimclrConfig, SimclrHead};
@@ -32,6 +37,7 @@ pub use vit::Vit;
 
 use crate::arch::{Arch, ImageTower, MetadataTower};
 use crate::error::Result;
+use fresh::Fresh;
 
 /// Initial logarithm of the inverse temperature, `ln(1 / 0.07)` as in CLIP.
 pub const INITIAL_LOGIT_SCALE: f64 = 2.659_260_036_932_778;
@@ -85,35 +91,48 @@ pub enum MetadataBatch {
 }
 
 impl SatMip {
-    /// A model with fresh weights.
+    /// A model with fresh weights, which follow from the seed alone, on every device.
     ///
     /// # Errors
     /// Where the architecture is impossible.
-    pub fn new(arch: &Arch, simclr: Option<&SimclrConfig>, device: &Device) -> Result<Self> {
+    pub fn new(
+        arch: &Arch,
+        simclr: Option<&SimclrConfig>,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self> {
         arch.validate()?;
+        let fresh = &Fresh::new(seed, device);
         let image = match &arch.image {
-            ImageTower::Vit(c) => ImageEncoder::Vit(Vit::new(c, arch.preprocessing.size, device)),
-            ImageTower::ResNet(c) => ImageEncoder::ResNet(ResNet::new(c, device)),
+            ImageTower::Vit(c) => ImageEncoder::Vit(Vit::new(c, arch.preprocessing.size, fresh)),
+            ImageTower::ResNet(c) => ImageEncoder::ResNet(ResNet::new(c, fresh)),
         };
         let (d, e) = (arch.image.features(), arch.embed_dim);
         let side = arch.metadata.as_ref();
         Ok(Self {
             image,
-            image_projector: ProjectorModule::new(&arch.image_projector, d, e, device),
+            image_projector: ProjectorModule::new(&arch.image_projector, d, e, fresh),
             metadata: side.map(|side| match &side.tower {
-                MetadataTower::Text(c) => MetadataEncoder::Text(TextTransformer::new(c, device)),
+                MetadataTower::Text(c) => MetadataEncoder::Text(TextTransformer::new(c, fresh)),
                 MetadataTower::Tabular(c) => {
-                    MetadataEncoder::Tabular(TabularTransformer::new(c, side.fields, device))
+                    MetadataEncoder::Tabular(TabularTransformer::new(c, side.fields, fresh))
                 }
             }),
             metadata_projector: side
-                .map(|s| ProjectorModule::new(&s.projector, s.tower.features(), e, device)),
+                .map(|s| ProjectorModule::new(&s.projector, s.tower.features(), e, fresh)),
             logit_scale: Initializer::Constant {
                 value: INITIAL_LOGIT_SCALE,
             }
             .init([1], device),
-            simclr_head: simclr.map(|c| SimclrHead::new(c, d, device)),
+            simclr_head: simclr.map(|c| SimclrHead::new(c, d, fresh)),
         })
+    }
+
+    /// The model with the batch norms of its image tower frozen: training takes their running statistics as
+    /// they are and leaves them so.
+    pub fn with_frozen_image_norms(mut self) -> Self {
+        self.image = conv_norm::freeze_statistics(self.image);
+        self
     }
 
     /// Normalised pictures `[batch, 3, height, width]` to features `[batch, d]`.
@@ -126,10 +145,10 @@ impl SatMip {
         unit_rows(self.image_projector.forward(features))
     }
 
-    /// Metadata to features `[batch, d]`; none without a metadata tower or for a batch of
-    /// another kind of tower.
+    /// Metadata to features `[batch, d]`, without dropout; none without a metadata tower or for a batch
+    /// of another kind of tower.
     pub fn metadata_features(&self, batch: MetadataBatch) -> Option<Tensor<2>> {
-        self.metadata.as_ref()?.forward(batch)
+        self.metadata.as_ref()?.forward(batch, None)
     }
 
     /// Features `[batch, d]` to unit rows `[batch, e]`; none without a metadata tower.
@@ -140,6 +159,12 @@ impl SatMip {
 }
 
 impl ImageEncoder {
+    /// Whether it is made of convolutions with batch norms.
+    #[cfg(feature = "libtorch")]
+    pub(crate) fn is_convolutional(&self) -> bool {
+        !matches!(self, ImageEncoder::Vit(_))
+    }
+
     /// Normalised pictures `[batch, 3, height, width]` to features `[batch, d]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         match self {
@@ -150,14 +175,15 @@ impl ImageEncoder {
 }
 
 impl MetadataEncoder {
-    /// Metadata to features `[batch, d]`; none for a batch of another kind of tower.
-    pub fn forward(&self, batch: MetadataBatch) -> Option<Tensor<2>> {
+    /// Metadata to features `[batch, d]`; none for a batch of another kind of tower. With noise, the
+    /// tower's dropout takes part.
+    pub fn forward(&self, batch: MetadataBatch, noise: Option<&Noise>) -> Option<Tensor<2>> {
         match (self, batch) {
             (MetadataEncoder::Text(tower), MetadataBatch::Text(ids)) => Some(tower.forward(ids)),
             (
                 MetadataEncoder::Tabular(tower),
                 MetadataBatch::Tabular(numbers, categories, present),
-            ) => Some(tower.forward(numbers, categories, present)),
+            ) => Some(tower.forward(numbers, categories, present, noise)),
             _ => None,
         }
     }

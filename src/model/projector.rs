@@ -2,10 +2,10 @@
 
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::prelude::{Device, Tensor};
+use burn::prelude::Tensor;
 use burn::tensor::activation::relu;
 
-use super::layers::{linear, linear_without_bias};
+use super::fresh::Fresh;
 use crate::arch::Projector;
 
 /// Linear layers with ReLU between them; one layer without bias for [`Projector::Linear`].
@@ -16,16 +16,16 @@ pub struct ProjectorModule {
 
 impl ProjectorModule {
     /// A projector with weights from N(0, input^-.5), as SLIP's projection.
-    pub fn new(config: &Projector, input: usize, output: usize, device: &Device) -> Self {
+    pub(super) fn new(config: &Projector, input: usize, output: usize, fresh: &Fresh) -> Self {
         let make = if config.has_bias() {
-            linear
+            Fresh::linear
         } else {
-            linear_without_bias
+            Fresh::linear_without_bias
         };
         let layers = config.layers(input, output).into_iter();
         Self {
             layers: layers
-                .map(|(i, o)| make(i, o, (i as f64).powf(-0.5), device))
+                .map(|(i, o)| make(fresh, i, o, (i as f64).powf(-0.5)))
                 .collect(),
         }
     }

@@ -3,10 +3,12 @@
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
-use burn::nn::{BatchNorm, BatchNormConfig, Initializer, PaddingConfig2d};
-use burn::prelude::{Device, Tensor};
+use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
+use burn::prelude::Tensor;
 use burn::tensor::activation::relu;
 
+use super::conv_norm::conv_norm;
+use super::fresh::Fresh;
 use crate::arch::names::BATCH_NORM_EPS;
 use crate::arch::{ResNetBlock, ResNetConfig};
 
@@ -40,7 +42,7 @@ struct Downsample {
 
 impl ResNet {
     /// A tower with Kaiming-normal weights (fan out), as torchvision's.
-    pub fn new(config: &ResNetConfig, device: &Device) -> Self {
+    pub(super) fn new(config: &ResNetConfig, fresh: &Fresh) -> Self {
         let mut width = config.widths[0];
         let stem = &config.stem;
         let pool = MaxPool2dConfig::new([3, 3])
@@ -51,14 +53,14 @@ impl ResNet {
             let mut blocks = Vec::with_capacity(depth);
             for index in 0..depth {
                 let stride = if stage > 0 && index == 0 { 2 } else { 1 };
-                blocks.push(Residual::new(config.block, width, inner, stride, device));
+                blocks.push(Residual::new(config.block, width, inner, stride, fresh));
                 width = inner * config.block.expansion();
             }
             layers.push(blocks);
         }
         Self {
-            conv1: convolution(3, config.widths[0], stem.kernel, stem.stride, device),
-            bn1: batch_norm(config.widths[0], device),
+            conv1: convolution(3, config.widths[0], stem.kernel, stem.stride, fresh),
+            bn1: batch_norm(config.widths[0], fresh),
             max_pool: stem.max_pool.then(|| pool.init()),
             layers,
         }
@@ -66,7 +68,7 @@ impl ResNet {
 
     /// `[batch, 3, height, width]` to `[batch, d]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        let mut x = relu(self.bn1.forward(self.conv1.forward(images)));
+        let mut x = relu(conv_norm(&self.conv1, &self.bn1, images));
         if let Some(pool) = &self.max_pool {
             x = pool.forward(x);
         }
@@ -81,9 +83,9 @@ impl ResNet {
 }
 
 impl Residual {
-    fn new(kind: ResNetBlock, input: usize, inner: usize, stride: usize, device: &Device) -> Self {
+    fn new(kind: ResNetBlock, input: usize, inner: usize, stride: usize, fresh: &Fresh) -> Self {
         let output = inner * kind.expansion();
-        let conv = |i, o, kernel, stride| convolution(i, o, kernel, stride, device);
+        let conv = |i, o, kernel, stride| convolution(i, o, kernel, stride, fresh);
         let bottleneck = kind == ResNetBlock::Bottleneck;
         let (conv1, conv2) = if bottleneck {
             (conv(input, inner, 1, 1), conv(inner, inner, 3, stride))
@@ -92,52 +94,45 @@ impl Residual {
         };
         Self {
             conv1,
-            bn1: batch_norm(inner, device),
+            bn1: batch_norm(inner, fresh),
             conv2,
-            bn2: batch_norm(inner, device),
+            bn2: batch_norm(inner, fresh),
             conv3: bottleneck.then(|| conv(inner, output, 1, 1)),
-            bn3: bottleneck.then(|| batch_norm(output, device)),
+            bn3: bottleneck.then(|| batch_norm(output, fresh)),
             downsample: (stride != 1 || input != output).then(|| Downsample {
                 conv: conv(input, output, 1, stride),
-                norm: batch_norm(output, device),
+                norm: batch_norm(output, fresh),
             }),
         }
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let shortcut = match &self.downsample {
-            Some(d) => d.norm.forward(d.conv.forward(x.clone())),
+            Some(d) => conv_norm(&d.conv, &d.norm, x.clone()),
             None => x.clone(),
         };
-        let x = relu(self.bn1.forward(self.conv1.forward(x)));
-        let mut x = self.bn2.forward(self.conv2.forward(x));
+        let x = relu(conv_norm(&self.conv1, &self.bn1, x));
+        let mut x = conv_norm(&self.conv2, &self.bn2, x);
         if let (Some(conv3), Some(bn3)) = (&self.conv3, &self.bn3) {
-            x = bn3.forward(conv3.forward(relu(x)));
+            x = conv_norm(conv3, bn3, relu(x));
         }
         relu(x + shortcut)
     }
 }
 
-fn convolution(
-    input: usize,
-    output: usize,
-    kernel: usize,
-    stride: usize,
-    device: &Device,
-) -> Conv2d {
+fn convolution(input: usize, output: usize, kernel: usize, stride: usize, fresh: &Fresh) -> Conv2d {
     let pad = kernel / 2;
     // Kaiming-normal by fan out, gain of ReLU.
     let std = (2.0 / (output * kernel * kernel) as f64).sqrt();
-    Conv2dConfig::new([input, output], [kernel, kernel])
+    let config = Conv2dConfig::new([input, output], [kernel, kernel])
         .with_stride([stride, stride])
         .with_padding(PaddingConfig2d::Explicit(pad, pad, pad, pad))
-        .with_bias(false)
-        .with_initializer(Initializer::Normal { mean: 0.0, std })
-        .init(device)
+        .with_bias(false);
+    fresh.convolution(config, std)
 }
 
-fn batch_norm(channels: usize, device: &Device) -> BatchNorm {
+fn batch_norm(channels: usize, fresh: &Fresh) -> BatchNorm {
     BatchNormConfig::new(channels)
         .with_epsilon(BATCH_NORM_EPS)
-        .init(device)
+        .init(fresh.device)
 }

@@ -2,11 +2,11 @@
 
 use burn::module::Module;
 use burn::nn::{BatchNorm, BatchNormConfig, Linear};
-use burn::prelude::{Device, Tensor};
+use burn::prelude::Tensor;
 use burn::tensor::activation::relu;
 use serde::{Deserialize, Serialize};
 
-use super::layers::linear_without_bias;
+use super::fresh::Fresh;
 
 /// SimCLR's head and temperature. SLIP has hidden widths 4096 and 4096, output 256, temperature 0.1;
 /// smaller heads for small towers are our choice.
@@ -30,18 +30,18 @@ pub struct SimclrHead {
 
 impl SimclrHead {
     /// A head over features of width `input`.
-    pub fn new(config: &SimclrConfig, input: usize, device: &Device) -> Self {
+    pub(super) fn new(config: &SimclrConfig, input: usize, fresh: &Fresh) -> Self {
         let ins = std::iter::once(input).chain(config.hidden.iter().copied());
         let outs = config.hidden.iter().copied().chain([config.output]);
         Self {
             layers: ins
                 .zip(outs)
-                .map(|(i, o)| linear_without_bias(i, o, (i as f64).powf(-0.5), device))
+                .map(|(i, o)| fresh.linear_without_bias(i, o, (i as f64).powf(-0.5)))
                 .collect(),
             norms: config
                 .hidden
                 .iter()
-                .map(|width| BatchNormConfig::new(*width).init(device))
+                .map(|width| BatchNormConfig::new(*width).init(fresh.device))
                 .collect(),
         }
     }

@@ -1,13 +1,14 @@
 //! The FT-Transformer with a learned token for each missing field.
 
 use burn::module::{Module, Param};
-use burn::nn::{Dropout, DropoutConfig, Initializer, LayerNorm, Linear};
-use burn::prelude::{Device, Int, Tensor, TensorData};
+use burn::nn::{LayerNorm, Linear};
+use burn::prelude::{Int, Tensor, TensorData};
 use burn::tensor::Bool;
 use burn::tensor::activation::relu;
 
 use super::attention::Pooled;
-use super::layers::{layer_norm, linear};
+use super::dropout::Noise;
+use super::fresh::Fresh;
 use super::lean::{Entry, softmax_matmul};
 use crate::arch::{TabularConfig, TabularTokens};
 use crate::metadata::FieldSet;
@@ -55,7 +56,8 @@ struct TabularBlock {
 struct TabularAttention {
     qkv: Linear,
     proj: Linear,
-    dropout: Dropout,
+    #[module(skip)]
+    dropout: f64,
     #[module(skip)]
     heads: usize,
 }
@@ -65,35 +67,32 @@ struct TabularAttention {
 struct ReGlu {
     fc1: Linear,
     fc2: Linear,
-    dropout: Dropout,
+    #[module(skip)]
+    dropout: f64,
 }
 
 impl TabularTransformer {
     /// A tower with fresh weights for these fields.
-    pub fn new(config: &TabularConfig, fields: FieldSet, device: &Device) -> Self {
+    pub(super) fn new(config: &TabularConfig, fields: FieldSet, fresh: &Fresh) -> Self {
         let (d, columns) = (config.dim, &config.columns);
         let bound = (d as f64).powf(-0.5);
-        let uniform = Initializer::Uniform {
-            min: -bound,
-            max: bound,
-        };
         let row = |field| fields.iter().position(|f| f == field).unwrap_or(0) as i64;
         let (n, m) = (columns.numbers.len(), columns.categories.len());
         let tokens = |rows: usize, tokens: usize| {
             (tokens > 0).then(|| Tokens {
-                weight: uniform.init([rows, d], device),
-                bias: uniform.init([tokens, d], device),
+                weight: fresh.uniform(bound, [rows, d]),
+                bias: fresh.uniform(bound, [tokens, d]),
             })
         };
         Self {
             numbers: tokens(n, config.number_tokens().len()),
             categories: tokens(columns.category_rows(), m),
-            missing: uniform.init([fields.len(), d], device),
-            cls_token: uniform.init([d], device),
+            missing: fresh.uniform(bound, [fields.len(), d]),
+            cls_token: fresh.uniform(bound, [d]),
             blocks: (0..config.depth)
-                .map(|i| TabularBlock::new(config, i > 0, device))
+                .map(|i| TabularBlock::new(config, i > 0, fresh))
                 .collect(),
-            norm: layer_norm(d, config.norm_eps, device),
+            norm: fresh.layer_norm(d, config.norm_eps),
             token_fields: config.token_fields().into_iter().map(row).collect(),
             shared: (config.tokens == TabularTokens::Field).then(|| config.token_of_number()),
             offsets: columns
@@ -105,12 +104,13 @@ impl TabularTransformer {
     }
 
     /// Standardised numbers `[batch, n]`, category indices `[batch, m]` and presence
-    /// `[batch, fields]` to `[batch, dim]`.
+    /// `[batch, fields]` to `[batch, dim]`; with noise, dropout takes part.
     pub fn forward(
         &self,
         numbers: Tensor<2>,
         categories: Tensor<2, Int>,
         present: Tensor<2, Bool>,
+        noise: Option<&Noise>,
     ) -> Tensor<2> {
         let [batch, m] = categories.dims();
         let device = numbers.device();
@@ -146,7 +146,7 @@ impl TabularTransformer {
             .enumerate()
             .fold(tokens, |x, (i, block)| {
                 let pooled = Some(&Pooled::First).filter(|_| i == last);
-                block.forward(x, pooled)
+                block.forward(x, pooled, noise)
             });
         self.norm.forward(tokens.narrow(1, 0, 1).squeeze_dim(1))
     }
@@ -169,44 +169,44 @@ fn sum_weighted(numbers: Tensor<2>, tokens: &Tokens, token_of: &[usize]) -> Tens
 }
 
 impl TabularBlock {
-    fn new(config: &TabularConfig, norm_first: bool, device: &Device) -> Self {
+    fn new(config: &TabularConfig, norm_first: bool, fresh: &Fresh) -> Self {
         let d = config.dim;
         let std = (d as f64).powf(-0.5);
         Self {
-            norm1: norm_first.then(|| layer_norm(d, config.norm_eps, device)),
+            norm1: norm_first.then(|| fresh.layer_norm(d, config.norm_eps)),
             attn: TabularAttention {
-                qkv: linear(d, 3 * d, std, device),
-                proj: linear(d, d, std, device),
-                dropout: DropoutConfig::new(config.attention_dropout).init(),
+                qkv: fresh.linear(d, 3 * d, std),
+                proj: fresh.linear(d, d, std),
+                dropout: config.attention_dropout,
                 heads: config.heads,
             },
-            norm2: layer_norm(d, config.norm_eps, device),
+            norm2: fresh.layer_norm(d, config.norm_eps),
             mlp: ReGlu {
-                fc1: linear(d, 2 * config.hidden, std, device),
-                fc2: linear(config.hidden, d, (config.hidden as f64).powf(-0.5), device),
-                dropout: DropoutConfig::new(config.hidden_dropout).init(),
+                fc1: fresh.linear(d, 2 * config.hidden, std),
+                fc2: fresh.linear(config.hidden, d, (config.hidden as f64).powf(-0.5)),
+                dropout: config.hidden_dropout,
             },
             eps: config.norm_eps,
         }
     }
 
     /// `[batch, tokens, dim]` to the same shape, or to `[batch, 1, dim]` for the pooled token.
-    fn forward(&self, x: Tensor<3>, pooled: Option<&Pooled>) -> Tensor<3> {
+    fn forward(&self, x: Tensor<3>, pooled: Option<&Pooled>, noise: Option<&Noise>) -> Tensor<3> {
         let attn = &self.attn;
         let entry = Entry::new(x.clone(), self.norm1.as_ref(), self.eps, &attn.qkv);
-        let mixed = attn.forward(entry, pooled);
+        let mixed = attn.forward(entry, pooled, noise);
         let x = match pooled {
             Some(pooled) => pooled.of(x),
             None => x,
         };
         let x = x + mixed;
         let entry = Entry::new(x.clone(), Some(&self.norm2), self.eps, &self.mlp.fc1);
-        x + self.mlp.forward(entry)
+        x + self.mlp.forward(entry, noise)
     }
 }
 
 impl TabularAttention {
-    fn forward(&self, entry: Entry, pooled: Option<&Pooled>) -> Tensor<3> {
+    fn forward(&self, entry: Entry, pooled: Option<&Pooled>, noise: Option<&Noise>) -> Tensor<3> {
         let [batch, _, dim] = entry.x.dims();
         let width = dim / self.heads;
         let asked = match pooled {
@@ -223,17 +223,25 @@ impl TabularAttention {
         let k = heads(entry.columns(entry.x.clone(), dim, dim, 1.0));
         let v = heads(entry.columns(entry.x.clone(), 2 * dim, dim, 1.0));
         let scores = q.matmul(k.swap_dims(2, 3));
-        let mixed = softmax_matmul(scores, v, |powers| self.dropout.forward(powers));
+        let mixed = softmax_matmul(scores, v, |powers| dropped(noise, powers, self.dropout));
         self.proj
             .forward(mixed.swap_dims(1, 2).reshape([batch, queries, dim]))
     }
 }
 
 impl ReGlu {
-    fn forward(&self, entry: Entry) -> Tensor<3> {
+    fn forward(&self, entry: Entry, noise: Option<&Noise>) -> Tensor<3> {
         let hidden = self.fc2.weight.dims()[0];
         let value = entry.columns(entry.x.clone(), 0, hidden, 1.0);
         let gate = entry.columns(entry.x.clone(), hidden, hidden, 1.0);
-        self.fc2.forward(self.dropout.forward(value * relu(gate)))
+        let inner = dropped(noise, value * relu(gate), self.dropout);
+        self.fc2.forward(inner)
+    }
+}
+
+fn dropped<const D: usize>(noise: Option<&Noise>, x: Tensor<D>, rate: f64) -> Tensor<D> {
+    match noise {
+        Some(noise) => noise.drop(x, rate),
+        None => x,
     }
 }

@@ -1,11 +1,11 @@
 //! The causal text Transformer of CLIP and SLIP.
 
 use burn::module::{Module, Param};
-use burn::nn::{Embedding, EmbeddingConfig, LayerNorm};
-use burn::prelude::{Device, Int, Tensor};
+use burn::nn::{Embedding, EmbeddingConfig, Initializer, LayerNorm};
+use burn::prelude::{Int, Tensor};
 
 use super::attention::Pooled;
-use super::layers::{layer_norm, normal};
+use super::fresh::Fresh;
 use super::transformer::{Block, BlockInit, BlockShape};
 use crate::arch::TextConfig;
 
@@ -25,7 +25,7 @@ pub struct TextTransformer {
 
 impl TextTransformer {
     /// A tower with fresh weights.
-    pub fn new(config: &TextConfig, device: &Device) -> Self {
+    pub(super) fn new(config: &TextConfig, fresh: &Fresh) -> Self {
         let width = config.dim as f64;
         let out = width.powf(-0.5) * (2.0 * config.depth as f64).powf(-0.5);
         let init = BlockInit {
@@ -40,15 +40,17 @@ impl TextTransformer {
             hidden: 4 * config.dim,
             eps: config.norm_eps,
         };
+        let mut token_embedding = EmbeddingConfig::new(config.vocabulary, config.dim)
+            .with_initializer(Initializer::Zeros)
+            .init(fresh.device);
+        token_embedding.weight = fresh.normal(0.02, [config.vocabulary, config.dim]);
         Self {
-            token_embedding: EmbeddingConfig::new(config.vocabulary, config.dim)
-                .with_initializer(normal(0.02))
-                .init(device),
-            positional_embedding: normal(0.01).init([config.context, config.dim], device),
+            token_embedding,
+            positional_embedding: fresh.normal(0.01, [config.context, config.dim]),
             blocks: (0..config.depth)
-                .map(|_| Block::new(shape, true, init, device))
+                .map(|_| Block::new(shape, true, init, fresh))
                 .collect(),
-            norm: layer_norm(config.dim, config.norm_eps, device),
+            norm: fresh.layer_norm(config.dim, config.norm_eps),
             end_token: config.end_token,
         }
     }

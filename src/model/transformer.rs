@@ -2,11 +2,11 @@
 
 use burn::module::Module;
 use burn::nn::{LayerNorm, Linear};
-use burn::prelude::{Device, Tensor};
+use burn::prelude::Tensor;
 use burn::tensor::activation::gelu;
 
 use super::attention::{Attention, Pooled};
-use super::layers::{layer_norm, linear};
+use super::fresh::Fresh;
 use super::lean::Entry;
 
 /// Standard deviations of a block's initial weights.
@@ -41,7 +41,7 @@ pub(super) struct Block {
 }
 
 impl Block {
-    pub(super) fn new(shape: BlockShape, causal: bool, init: BlockInit, device: &Device) -> Self {
+    pub(super) fn new(shape: BlockShape, causal: bool, init: BlockInit, fresh: &Fresh) -> Self {
         let BlockShape {
             dim,
             heads,
@@ -49,12 +49,12 @@ impl Block {
             eps,
         } = shape;
         Self {
-            norm1: layer_norm(dim, eps, device),
-            attn: Attention::new(dim, heads, causal, [init.qkv, init.proj], device),
-            norm2: layer_norm(dim, eps, device),
+            norm1: fresh.layer_norm(dim, eps),
+            attn: Attention::new(dim, heads, causal, [init.qkv, init.proj], fresh),
+            norm2: fresh.layer_norm(dim, eps),
             mlp: Mlp {
-                fc1: linear(dim, hidden, init.fc1, device),
-                fc2: linear(hidden, dim, init.fc2, device),
+                fc1: fresh.linear(dim, hidden, init.fc1),
+                fc2: fresh.linear(hidden, dim, init.fc2),
             },
             eps,
         }
@@ -95,7 +95,7 @@ pub(super) struct BlockShape {
 mod tests {
     use super::*;
     use burn::module::Param;
-    use burn::prelude::Int;
+    use burn::prelude::{Device, Int};
     use burn::tensor::activation::softmax;
     use burn::tensor::{Bool, Distribution};
 
@@ -135,7 +135,7 @@ mod tests {
             hidden: 16,
             eps: 1e-6,
         };
-        let mut block = Block::new(shape, causal, init, device);
+        let mut block = Block::new(shape, causal, init, &Fresh::new(1, device));
         for norm in [&mut block.norm1, &mut block.norm2] {
             let random = || Tensor::random([8], Distribution::Normal(1.0, 0.5), device);
             norm.gamma = Param::from_tensor(random());
@@ -158,7 +158,9 @@ mod tests {
             let weights = Tensor::random(SHAPE, Distribution::Normal(0.0, 1.0), &device);
             let ours = block.forward(x.clone(), None);
             let theirs = by_layers(&block, x.clone(), causal);
-            assert!(worst(ours.clone(), theirs.clone()) < 1e-5);
+            let most: f32 = theirs.clone().abs().max().into_scalar();
+            let difference = worst(ours.clone(), theirs.clone());
+            assert!(difference < 1e-5 * most.max(1.0), "{difference} of {most}");
             let ours = (ours * weights.clone()).sum().backward();
             let theirs = (theirs * weights).sum().backward();
             // Gradients are sums over all tokens: compared with the largest of a tensor.

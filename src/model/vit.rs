@@ -1,12 +1,12 @@
 //! The Vision Transformer, with timm's names.
 
 use burn::module::{Module, Param};
+use burn::nn::LayerNorm;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{Initializer, LayerNorm};
-use burn::prelude::{Device, Tensor};
+use burn::prelude::Tensor;
 
 use super::attention::Pooled;
-use super::layers::{layer_norm, normal};
+use super::fresh::Fresh;
 use super::transformer::{Block, BlockInit, BlockShape};
 use crate::arch::{Pool, VitConfig};
 
@@ -29,7 +29,7 @@ struct PatchEmbed {
 
 impl Vit {
     /// A tower for `size` x `size` pictures.
-    pub fn new(config: &VitConfig, size: usize, device: &Device) -> Self {
+    pub(super) fn new(config: &VitConfig, size: usize, fresh: &Fresh) -> Self {
         let dim = config.dim;
         let patch = [config.patch, config.patch];
         let init = BlockInit {
@@ -44,19 +44,17 @@ impl Vit {
             hidden: config.mlp_ratio * dim,
             eps: config.norm_eps,
         };
-        let mut proj = Conv2dConfig::new([3, dim], patch)
-            .with_stride(patch)
-            .with_initializer(normal(0.02))
-            .init(device);
-        proj.bias = Some(Initializer::Zeros.init([dim], device));
+        let proj = Conv2dConfig::new([3, dim], patch).with_stride(patch);
         Self {
-            cls_token: normal(1e-6).init([1, 1, dim], device),
-            pos_embed: normal(0.02).init([1, config.patches(size) + 1, dim], device),
-            patch_embed: PatchEmbed { proj },
+            cls_token: fresh.normal(1e-6, [1, 1, dim]),
+            pos_embed: fresh.normal(0.02, [1, config.patches(size) + 1, dim]),
+            patch_embed: PatchEmbed {
+                proj: fresh.convolution(proj, 0.02),
+            },
             blocks: (0..config.depth)
-                .map(|_| Block::new(shape, false, init, device))
+                .map(|_| Block::new(shape, false, init, fresh))
                 .collect(),
-            norm: layer_norm(dim, config.norm_eps, device),
+            norm: fresh.layer_norm(dim, config.norm_eps),
             mean_pool: config.pool == Pool::Mean,
         }
     }

@@ -341,6 +341,7 @@ mod tests {
         // No loss of its own kind, no kNN, no temperature: no panel and no name of them.
         let alone = Progress {
             satmip: None,
+            distill: None,
             ..line(1)
         };
         let svg = curves_svg(&[alone]).unwrap();

@@ -3,13 +3,20 @@
 use burn::prelude::Device;
 
 use crate::error::{Error, Result};
+#[cfg(feature = "libtorch")]
+use crate::model::libtorch;
 
-/// A device by its name: `cpu`, and with the features of that name `cuda`, `wgpu` or `vulkan`, each with
-/// `:N` for the N-th of several.
+/// Set to 1, wgpu's software adapters count as devices: to test that path where there is no GPU.
+#[cfg(feature = "wgpu")]
+const ALLOW_SOFTWARE: &str = "SATMIP_ALLOW_SOFTWARE_GPU";
+
+/// A device by its name: `cpu`, and with the features of that name `libtorch` (PyTorch's library on the CPU) and
+/// `libtorch-cuda`, `cuda`, `wgpu` or `vulkan`, the GPUs with `:N` for the N-th of several.
 ///
 /// # Errors
 /// [`Error::Device`] with a hint, for a device that this build or this machine lacks. wgpu's software
-/// adapters count as missing: they are many times slower than the CPU backend.
+/// adapters count as missing: they are many times slower than the CPU backend. The environment variable
+/// `SATMIP_ALLOW_SOFTWARE_GPU=1` allows them, for tests.
 pub fn device(name: &str) -> Result<Device> {
     let (kind, index) = match name.split_once(':') {
         Some((kind, index)) => (kind, index.parse().ok()),
@@ -20,14 +27,66 @@ pub fn device(name: &str) -> Result<Device> {
     };
     match kind {
         "cpu" if index == 0 => Ok(Device::flex()),
+        "libtorch" if index == 0 => libtorch(name),
+        "libtorch-cuda" => libtorch_cuda(name, index),
         "cuda" => cuda(name, index),
         "wgpu" | "vulkan" => gpu(name, kind, index),
         _ => Err(missing(
             name,
             "there is no such device",
-            "choose `cpu`, `cuda`, `wgpu` or `vulkan`",
+            "choose `cpu`, `libtorch`, `libtorch-cuda`, `cuda`, `wgpu` or `vulkan`",
         )),
     }
+}
+
+/// Whether a device is libtorch's.
+pub(super) fn is_libtorch(device: &Device) -> bool {
+    #[cfg(feature = "libtorch")]
+    return libtorch::is_device(device);
+    #[cfg(not(feature = "libtorch"))]
+    {
+        let _ = device;
+        false
+    }
+}
+
+/// How many threads libtorch's operations on the CPU take from now on; nothing in a build without it.
+pub(super) fn limit_threads(threads: usize) {
+    #[cfg(feature = "libtorch")]
+    libtorch::set_threads(threads);
+    #[cfg(not(feature = "libtorch"))]
+    let _ = threads;
+}
+
+#[cfg(feature = "libtorch")]
+fn libtorch(_: &str) -> Result<Device> {
+    Ok(libtorch::cpu())
+}
+
+#[cfg(feature = "libtorch")]
+fn libtorch_cuda(name: &str, index: usize) -> Result<Device> {
+    match libtorch::cuda_devices() {
+        found if index < found => Ok(libtorch::cuda(index)),
+        0 => {
+            let hint = "`nvidia-smi` shows devices and driver; a libtorch with CUDA is the PyPI package `torch`, \
+                        whose `torch/lib` and `nvidia/*/lib` belong in LD_LIBRARY_PATH";
+            Err(missing(name, "libtorch finds no CUDA device", hint))
+        }
+        found => {
+            let reason = format!("libtorch shows {found} CUDA devices, counted from 0");
+            Err(missing(name, &reason, "`nvidia-smi` shows the devices"))
+        }
+    }
+}
+
+#[cfg(not(feature = "libtorch"))]
+fn libtorch(name: &str) -> Result<Device> {
+    Err(not_built(name, "libtorch"))
+}
+
+#[cfg(not(feature = "libtorch"))]
+fn libtorch_cuda(name: &str, _: usize) -> Result<Device> {
+    Err(not_built(name, "libtorch"))
 }
 
 #[cfg(feature = "cuda")]
@@ -62,8 +121,9 @@ fn gpu(name: &str, kind: &str, index: usize) -> Result<Device> {
         }
     };
     let found = Device::enumerate(filter).into_vec();
-    let mut hardware = found.into_iter().filter(|device| !is_software(device));
-    hardware.nth(index).ok_or_else(|| {
+    let allowed = std::env::var(ALLOW_SOFTWARE).is_ok_and(|value| value == "1");
+    let mut usable = found.into_iter().filter(|d| allowed || !is_software(d));
+    usable.nth(index).ok_or_else(|| {
         let hint =
             "`vulkaninfo --summary` shows the adapters; a driver for the GPU must be installed";
         missing(
@@ -105,7 +165,7 @@ mod tests {
     #[test]
     fn a_device_is_there_or_an_error_with_a_hint() {
         assert!(device("cpu").is_ok());
-        for name in ["cpu:1", "tpu", "cuda:x", ""] {
+        for name in ["cpu:1", "libtorch:1", "tpu", "cuda:x", ""] {
             let error = device(name).unwrap_err();
             assert!(error.hint().is_some(), "{error}");
         }

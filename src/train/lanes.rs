@@ -10,9 +10,12 @@ use std::sync::Arc;
 
 use super::inputs::MetadataInput;
 use super::{Precision, reason};
+use crate::data::{Stream, rng_for};
 use crate::error::Result;
 use crate::metadata::{FieldSet, Metadata};
-use crate::model::{ImageEncoder, MetadataEncoder};
+#[cfg(feature = "libtorch")]
+use crate::model::libtorch;
+use crate::model::{ImageEncoder, MetadataEncoder, Noise};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::prelude::{Device, Tensor, TensorData};
@@ -27,8 +30,8 @@ pub(super) struct Lane {
     chunk: usize,
     precision: Precision,
     device: Device,
-    /// Seed of the dropout of each pass.
-    seed: u64,
+    /// Seed and step, from which the dropout of each pass follows.
+    dropout: (u64, usize),
     /// Features with their graph, where all chips passed at once.
     held: Option<Tensor<2>>,
 }
@@ -37,6 +40,8 @@ pub(super) struct Lane {
 enum Tower {
     Image {
         replica: ImageEncoder,
+        /// Where pictures are passed: without burn's autodiff where libtorch differentiates.
+        images: Device,
         /// `[batch, 3, size, size]`.
         pixels: Arc<Vec<f32>>,
         size: usize,
@@ -55,7 +60,8 @@ pub(super) struct LaneConfig {
     pub(super) chunk: usize,
     pub(super) precision: Precision,
     pub(super) device: Device,
-    pub(super) seed: u64,
+    /// The recipe's seed and the step, from which dropout follows.
+    pub(super) dropout: (u64, usize),
 }
 
 impl Lane {
@@ -67,9 +73,25 @@ impl Lane {
         chips: Range<usize>,
         config: &LaneConfig,
     ) -> Self {
-        let replica = replicate(tower, config.precision);
+        #[cfg(feature = "libtorch")]
+        let by_libtorch = tower.is_convolutional() && libtorch::is_device(&config.device);
+        #[cfg(not(feature = "libtorch"))]
+        let by_libtorch = false;
+        let (replica, images) = match by_libtorch {
+            #[cfg(feature = "libtorch")]
+            true => {
+                let precision = match config.precision {
+                    Precision::F32 => None,
+                    Precision::Bf16 => Some(FloatDType::BF16),
+                };
+                let replica = libtorch::leaves(tower, precision);
+                (replica, config.device.clone().without_autodiff())
+            }
+            _ => (replicate(tower, config.precision), config.device.clone()),
+        };
         let tower = Tower::Image {
             replica,
+            images,
             pixels,
             size,
         };
@@ -102,7 +124,7 @@ impl Lane {
             chunk: config.chunk,
             precision: config.precision,
             device: config.device.clone(),
-            seed: config.seed,
+            dropout: config.dropout,
             held: None,
         }
     }
@@ -112,12 +134,12 @@ impl Lane {
     pub(super) fn features(&mut self) -> Result<Tensor<2>> {
         if self.chunk >= self.chips.len() {
             let features = self.forward(self.chips.start)?;
-            let plain = features.clone().inner();
+            let plain = self.without_graph(&features);
             self.held = Some(features);
             return Ok(plain);
         }
         let chunks = self.chips.clone().step_by(self.chunk);
-        let features = chunks.map(|start| Ok(self.forward(start)?.inner()));
+        let features = chunks.map(|start| Ok(self.without_graph(&self.forward(start)?)));
         Ok(Tensor::cat(features.collect::<Result<Vec<_>>>()?, 0))
     }
 
@@ -132,6 +154,12 @@ impl Lane {
             };
             let length = features.dims()[0];
             let part = gradient.clone().narrow(0, start, length);
+            #[cfg(feature = "libtorch")]
+            if let (true, Tower::Image { replica, .. }) = (self.by_libtorch(), &self.tower) {
+                let mine = libtorch::gradients(replica, features, part).map_err(reason)?;
+                add(&mut total, mine, replica);
+                continue;
+            }
             // Its gradient by the features is the given one.
             let gradients = (features * Tensor::from_inner(part)).sum().backward();
             match &self.tower {
@@ -146,6 +174,25 @@ impl Lane {
             }
         }
         Ok(total)
+    }
+
+    /// Features without the graph that leads to them.
+    fn without_graph(&self, features: &Tensor<2>) -> Tensor<2> {
+        #[cfg(feature = "libtorch")]
+        if self.by_libtorch() {
+            return libtorch::detached(features);
+        }
+        features.clone().inner()
+    }
+
+    /// Whether libtorch differentiates the tower itself, instead of burn.
+    #[cfg(feature = "libtorch")]
+    fn by_libtorch(&self) -> bool {
+        let device = match &self.tower {
+            Tower::Image { images, .. } => images,
+            Tower::Metadata { .. } => &self.device,
+        };
+        !device.is_autodiff()
     }
 
     /// Adds a lane's gradients to the step's.
@@ -163,6 +210,7 @@ impl Lane {
         let features = match &self.tower {
             Tower::Image {
                 replica,
+                images,
                 pixels,
                 size,
             } => {
@@ -172,7 +220,7 @@ impl Lane {
                     .ok_or_else(|| reason("a batch is shorter than it should be".into()))?;
                 let shape = [end - start, 3, *size, *size];
                 let data = TensorData::new(numbers.to_vec(), shape);
-                let images = Tensor::<4>::from_data(data, &self.device);
+                let images = Tensor::<4>::from_data(data, images);
                 replica.forward(match self.precision {
                     Precision::F32 => images,
                     Precision::Bf16 => images.cast(FloatDType::BF16),
@@ -188,14 +236,16 @@ impl Lane {
                     .get(start..end)
                     .ok_or_else(|| reason("a batch lacks metadata".into()))?;
                 // The second pass of a chunk must drop what the first dropped.
-                self.device.seed(self.seed.wrapping_add(start as u64));
+                let (seed, step) = self.dropout;
+                let stream = rng_for(seed, Stream::Dropout, step as u64, start as u64);
+                let noise = Noise::new(stream);
                 let batch = input.batch(records, *fields, &self.device)?;
                 let batch = match self.precision {
                     Precision::F32 => batch,
                     Precision::Bf16 => batch.cast(FloatDType::BF16),
                 };
                 replica
-                    .forward(batch)
+                    .forward(batch, Some(&noise))
                     .ok_or_else(|| reason("the metadata are of another tower's kind".into()))?
             }
         };
@@ -204,6 +254,23 @@ impl Lane {
             _ => features.cast(FloatDType::F32),
         })
     }
+}
+
+/// The features of a tower that learns nothing, `[batch, d]`, of one view, `[batch, 3, size, size]`.
+pub(super) fn plain_features(
+    tower: &ImageEncoder,
+    pixels: &[f32],
+    size: usize,
+    config: &LaneConfig,
+) -> Result<Tensor<2>> {
+    let device = config.device.clone().without_autodiff();
+    let parts = pixels.chunks(config.chunk * 3 * size * size);
+    let features = parts.map(|part| {
+        let shape = [part.len() / (3 * size * size), 3, size, size];
+        let images = TensorData::new(part.to_vec(), shape);
+        tower.forward(Tensor::from_data(images, &device))
+    });
+    Ok(Tensor::cat(features.collect(), 0))
 }
 
 /// The same weights as leaves of a new graph, in the precision of the passes. Running statistics are

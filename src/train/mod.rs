@@ -34,7 +34,7 @@ pub use fields::FieldCounts;
 pub use optimizer::OptimizerConfig;
 pub use progress::{Progress, Summary};
 pub use recipe::{
-    CheckpointRecipe, InitRecipe, MetadataRecipe, Method, Precision, Recipe, Validation,
+    CheckpointRecipe, ImageNorms, InitRecipe, MetadataRecipe, Method, Precision, Recipe, Validation,
 };
 pub use run::{RunOptions, pretrain};
 pub use tensorboard::EventWriter;

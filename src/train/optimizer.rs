@@ -1,9 +1,12 @@
 //! AdamW with two groups, a warm-up with cosine decay, and clipping by the global norm.
 
+use burn::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
 use burn::module::{ModuleVisitor, Param, ParamGroup};
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::prelude::{Module, Tensor};
 use serde::{Deserialize, Serialize};
+
+use crate::arch::ImageTower;
 
 /// AdamW and its schedule. The defaults of betas and epsilon are SLIP's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +35,41 @@ pub struct OptimizerConfig {
     /// Most that the norm of all gradients together may be; 0 for no clipping.
     #[serde(default)]
     pub clip_norm: f64,
+    /// Largest learning rate of the image tower, where it is another than that of all else: a tower that starts
+    /// from weights of its own needs less than heads that know nothing. It warms up and decays as the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tower_learning_rate: Option<f64>,
+    /// The share of the learning rate that each stage of the image tower has of that of the stage behind it
+    /// (layer-wise decay), above 0 and at most 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer_decay: Option<f64>,
+}
+
+/// The parts of a model whose learning rate is a share of the recipe's.
+pub(super) struct Shares(Vec<(ParamGroup, f64)>);
+
+impl Shares {
+    /// The learning rates of a step.
+    pub(super) fn of(&self, rate: f64) -> ModuleLearningRate {
+        let all = ModuleLrScheduler::new(rate);
+        let groups = self.0.iter();
+        let mut all = groups.fold(all, |all, (group, share)| {
+            all.with_group(group.clone(), rate * share)
+        });
+        all.step()
+    }
+}
+
+/// The stages of an image tower from its input to its output, by the names of its weights.
+fn stages(tower: &ImageTower) -> Vec<String> {
+    let numbered = |name: &str, count: usize| {
+        let stage = |i| format!(r"^image\.(?:\w+\.)?{name}\.{i}\.");
+        (0..count).map(stage).collect::<Vec<_>>()
+    };
+    match tower {
+        ImageTower::Vit(c) => numbered("blocks", c.depth),
+        ImageTower::ResNet(c) => numbered("layers", c.depths.len()),
+    }
 }
 
 /// Parameters without weight decay, by the names of this crate's modules.
@@ -56,6 +94,27 @@ impl OptimizerConfig {
             ParamGroup::from_any_regexes(NO_DECAY.to_vec()).map_err(|e| format!("{e:?}"))?;
         let no_decay = config.clone().with_weight_decay(0.0).build();
         Ok(config.init().with_group(group, no_decay, None))
+    }
+
+    /// The parts of a model with this image tower whose learning rate is not the recipe's.
+    pub(super) fn shares(&self, tower: &ImageTower) -> Result<Shares, String> {
+        let group = |pattern: &str| ParamGroup::from_regex(pattern).map_err(|e| format!("{e:?}"));
+        let whole = match self.tower_learning_rate {
+            Some(rate) => rate / self.learning_rate,
+            None => 1.0,
+        };
+        let decay = self.layer_decay.unwrap_or(1.0);
+        let stages = stages(tower);
+        // What stands before the first stage is one more; what comes after the last learns as the last does.
+        let before = decay.powi(stages.len() as i32);
+        let mut shares = vec![(group(r"^image\.")?, whole * before)];
+        for (i, stage) in stages.iter().enumerate() {
+            let behind = stages.len() - 1 - i;
+            shares.push((group(stage)?, whole * decay.powi(behind as i32)));
+        }
+        shares.push((group(r"^image\.(?:\w+\.)?(norm|conv_head|bn2)\.")?, whole));
+        shares.retain(|_| whole != 1.0 || decay != 1.0);
+        Ok(Shares(shares))
     }
 
     /// The learning rate of a step, counted from 0, out of `steps`.
@@ -156,6 +215,8 @@ mod tests {
             betas: betas(),
             epsilon: 1e-8,
             clip_norm: 0.0,
+            tower_learning_rate: None,
+            layer_decay: None,
         };
         assert_eq!(config.rate(0, 110), 1e-6);
         assert_eq!(config.rate(10, 110), 1e-3);

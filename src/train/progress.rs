@@ -26,6 +26,9 @@ pub struct Progress {
     /// SatMIP's part, before lambda.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub satmip: Option<f64>,
+    /// How far features have gone from those of the first weights, before its weight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distill: Option<f64>,
     /// `1 / tau` of SatMIP.
     pub logit_scale: f64,
     /// Norm of all gradients before clipping.

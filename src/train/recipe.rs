@@ -88,6 +88,9 @@ pub struct Recipe {
     /// Weights of an image tower to start from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<InitRecipe>,
+    /// What the image tower's batch norms do in training.
+    #[serde(default, skip_serializing_if = "ImageNorms::is_batch")]
+    pub image_norms: ImageNorms,
     /// When the run's state is saved.
     #[serde(default)]
     pub checkpoint: CheckpointRecipe,
@@ -139,7 +142,7 @@ pub enum Precision {
 }
 
 /// Where an image tower's weights come from (the paper's hierarchical pretraining).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InitRecipe {
     /// Safetensors or PyTorch checkpoint with timm's or torchvision's names.
@@ -147,6 +150,36 @@ pub struct InitRecipe {
     /// What stands before those names, for example `module.backbone.`.
     #[serde(default)]
     pub prefix: String,
+    /// The file's sha256, in hexadecimal; another file is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Weight of a loss that keeps features near those of the first weights, 0 for none: for each chip's first
+    /// view 1 - cos of its features to those that the first weights give, both less the mean of the latter over
+    /// the batch (our choice, against forgetting what the first weights know of other pictures).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub distill: f64,
+}
+
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
+}
+
+/// What the image tower's batch norms do in training.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImageNorms {
+    /// They take the statistics of each view of the batch, and keep a running mean of them for later.
+    #[default]
+    Batch,
+    /// They take the running statistics of the first weights and leave them; only their factors and shifts are
+    /// learned. A step is cheaper, and training sees what will be served.
+    Frozen,
+}
+
+impl ImageNorms {
+    fn is_batch(&self) -> bool {
+        *self == ImageNorms::Batch
+    }
 }
 
 /// When the run's state is saved; also at its end and when it is interrupted.

@@ -32,7 +32,7 @@ pub struct RunOptions {
     /// Go on where the run in `out` stopped, or begin where there is none. Without it, `out` must not
     /// exist.
     pub resume: bool,
-    /// Threads that draw batches.
+    /// Threads that draw batches; on libtorch's CPU also those of its operations.
     pub workers: usize,
     /// Most bytes of decoded chips that are kept in memory.
     pub cache_bytes: usize,
@@ -67,8 +67,7 @@ impl RunOptions {
 /// | `summary.json`, `curves.svg` | at the end |
 ///
 /// The same recipe and data give the same weights on the CPU, for any number of workers and however often
-/// the run was interrupted and resumed; not while another run goes on in the same process, because burn
-/// has one stream of random numbers for first weights and dropout.
+/// the run was interrupted and resumed. First weights, views and dropout are the same on every device.
 ///
 /// # Errors
 /// Where the data cannot be read, `out` exists or cannot be written, a checkpoint is damaged or of another
@@ -108,7 +107,7 @@ pub fn pretrain(
     let loader_config = loader_config(recipe, &arch, &sets, options, training.step);
     let mut loader = Loader::start(Arc::clone(&sets), loader_config)?;
     let input = input.map(Arc::new);
-    let workers = (*device == Device::flex()).then(|| Workers::new(cores()));
+    let workers = Workers::on(device, recipe.image_passes(), options.workers);
     let context = StepContext {
         recipe,
         input: input.as_ref(),
@@ -205,6 +204,7 @@ impl Record {
             ("loss/total", Some(line.loss)),
             ("loss/simclr", line.simclr),
             ("loss/satmip", line.satmip),
+            ("loss/distill", line.distill),
             ("knn", line.knn),
             ("optimizer/learning_rate", Some(line.learning_rate)),
             ("optimizer/gradient_norm", Some(line.gradient_norm)),

@@ -5,17 +5,16 @@ use std::sync::Arc;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::prelude::{Device, Tensor};
-use rand::RngCore;
 
 use super::inputs::MetadataInput;
-use super::lanes::{Lane, LaneConfig};
+use super::lanes::{Lane, LaneConfig, plain_features};
 use super::workers::{Workers, side_by_side};
 use super::{Method, Recipe, reason};
 use crate::arch::ImageTower;
-use crate::data::{Batch, Stream, rng_for};
+use crate::data::Batch;
 use crate::error::Result;
-use crate::loss::{info_nce, nt_xent};
-use crate::model::{SatMip, unit_rows};
+use crate::loss::{distillation, info_nce, nt_xent};
+use crate::model::{ImageEncoder, SatMip, unit_rows};
 
 /// What a step needs beside the model and the batch.
 #[derive(Debug)]
@@ -44,6 +43,8 @@ pub(super) struct Losses {
     pub(super) simclr: Option<f64>,
     /// SatMIP's part, before lambda.
     pub(super) satmip: Option<f64>,
+    /// Distance to the teacher's features, before its weight.
+    pub(super) distill: Option<f64>,
 }
 
 /// Computes losses and gradients of a batch. With view coupling, SimCLR's first view is SatMIP's only
@@ -52,7 +53,12 @@ pub(super) struct Losses {
 /// The losses always see the whole batch. With `chunk`, the towers' passes do not (GradCache, Gao et al.
 /// 2021): features are computed chunk by chunk without a graph, then the gradient of the loss by each
 /// feature, then each chunk is passed again to bring it to the weights.
-pub(super) fn step(model: &SatMip, batch: Batch, context: &StepContext<'_>) -> Result<StepOutcome> {
+pub(super) fn step(
+    model: &SatMip,
+    teacher: Option<&ImageEncoder>,
+    batch: Batch,
+    context: &StepContext<'_>,
+) -> Result<StepOutcome> {
     let recipe = context.recipe;
     let config = LaneConfig {
         chunk: recipe
@@ -61,7 +67,7 @@ pub(super) fn step(model: &SatMip, batch: Batch, context: &StepContext<'_>) -> R
             .clamp(1, recipe.batch_size),
         precision: recipe.precision,
         device: context.device.clone(),
-        seed: dropout_seed(recipe.seed, batch.step),
+        dropout: (recipe.seed, batch.step),
     };
     let size = recipe.preprocessing.size;
     let views = batch.views.len();
@@ -73,7 +79,12 @@ pub(super) fn step(model: &SatMip, batch: Batch, context: &StepContext<'_>) -> R
     };
     let share = recipe.batch_size.div_ceil(parts);
     let mut lanes: Vec<Lane> = Vec::with_capacity(views * parts + 1);
-    for pixels in batch.views.into_iter().map(Arc::new) {
+    let pixels: Vec<_> = batch.views.into_iter().map(Arc::new).collect();
+    let taught = match (teacher, pixels.first()) {
+        (Some(teacher), Some(first)) => Some(plain_features(teacher, first, size, &config)?),
+        _ => None,
+    };
+    for pixels in pixels {
         for start in (0..recipe.batch_size).step_by(share) {
             let chips = start..(start + share).min(recipe.batch_size);
             let pixels = Arc::clone(&pixels);
@@ -97,7 +108,7 @@ pub(super) fn step(model: &SatMip, batch: Batch, context: &StepContext<'_>) -> R
         .map(|features| Tensor::from_inner(features).require_grad())
         .collect();
     let (images, metadata) = leaves.split_at(views);
-    let (total, losses) = losses(model, recipe, images, metadata.first())?;
+    let (total, losses) = losses(model, recipe, images, metadata.first(), taught)?;
     let mut by_loss = total.backward();
     let zeros = |leaf: &Tensor<2>| leaf.clone().inner().zeros_like();
     let by_features: Vec<Tensor<2>> = leaves
@@ -152,6 +163,7 @@ fn losses(
     recipe: &Recipe,
     images: &[Tensor<2>],
     metadata: Option<&Tensor<2>>,
+    taught: Option<Tensor<2>>,
 ) -> Result<(Tensor<1>, Losses)> {
     let simclr = match (&model.simclr_head, &recipe.simclr, images) {
         (Some(head), Some(config), [first, second, ..]) => {
@@ -178,17 +190,22 @@ fn losses(
         ((Some(loss), None), Method::Simclr) | ((None, Some(loss)), Method::Satmip) => loss,
         _ => return Err(reason("the recipe's method lacks a part".into())),
     };
+    let distill = match (images.first(), taught) {
+        (Some(view), Some(taught)) => Some(distillation(view.clone(), taught)),
+        _ => None,
+    };
+    let weight = recipe.init.as_ref().map_or(0.0, |init| init.distill);
+    let total = match &distill {
+        Some(distance) => total + distance.clone() * weight,
+        None => total,
+    };
     let losses = Losses {
         total: scalar(total.clone()),
         simclr: simclr.map(scalar),
         satmip: satmip.map(scalar),
+        distill: distill.map(scalar),
     };
     Ok((total, losses))
-}
-
-/// A seed for the dropout of a step that depends on the step alone, so that a resumed run draws the same.
-fn dropout_seed(seed: u64, step: usize) -> u64 {
-    rng_for(seed, Stream::Dropout, step as u64, 0).next_u64()
 }
 
 /// The number in a tensor of one.

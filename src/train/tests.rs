@@ -85,7 +85,7 @@ impl Tiny {
     fn new(recipe: Recipe) -> Self {
         let device = Device::flex().autodiff();
         let (arch, input) = resolve(&recipe, records().iter()).unwrap();
-        let model = SatMip::new(&arch, recipe.simclr.as_ref(), &device).unwrap();
+        let model = SatMip::new(&arch, recipe.simclr.as_ref(), 1, &device).unwrap();
         let model = model.map(&mut Drawn(rng_for(1, Stream::View(0), 0, 0)));
         Self {
             recipe,
@@ -114,7 +114,7 @@ impl Tiny {
             device: &self.device,
             workers,
         };
-        step(&self.model, batch.clone(), &context).unwrap()
+        step(&self.model, None, batch.clone(), &context).unwrap()
     }
 
     /// Largest difference of two steps' gradients, over the largest gradient; and how many weights have
@@ -240,31 +240,10 @@ fn no_dropout(recipe: &mut Recipe) {
     }
 }
 
-/// burn draws dropout from one stream for the whole process, so this needs a process of its own.
-#[test]
-fn chunks_with_dropout_pass_the_same_features_twice() {
-    let status = std::process::Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "--ignored",
-            "train::tests::alone_the_gradient_is_the_slope",
-        ])
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&status.stdout);
-    assert!(
-        status.status.success() && said.contains("1 passed"),
-        "{said}"
-    );
-}
-
 /// If the second pass of a chunk dropped other weights than the first, the gradient would not be the
 /// slope of the loss.
 #[test]
-#[ignore = "runs in a process of its own"]
-fn alone_the_gradient_is_the_slope() {
-    // Some first weights lie where the loss bends within a step.
-    Device::flex().seed(1);
+fn chunks_with_dropout_pass_the_same_features_twice() {
     let mut tiny = Tiny::new(recipe(VIT, TABULAR));
     let batch = batch(2);
     let chunked = |r: &mut Recipe| r.chunk = Some(3);
@@ -453,7 +432,7 @@ fn save(checkpoints: &Checkpoints, tiny: &Tiny, step: usize) -> crate::Result<()
 
 fn restore(checkpoints: &Checkpoints, tiny: &Tiny) -> Result<Option<usize>, String> {
     let optimizer = tiny.recipe.optimizer.build().unwrap();
-    let mut model = SatMip::new(&tiny.arch, tiny.recipe.simclr.as_ref(), &tiny.device).unwrap();
+    let mut model = SatMip::new(&tiny.arch, tiny.recipe.simclr.as_ref(), 1, &tiny.device).unwrap();
     let restored = checkpoints.restore(&mut model, None, optimizer);
     let (state, _) = restored.map_err(|e| e.to_string())?;
     Ok(state.map(|state| state.step))

@@ -1,5 +1,6 @@
 //! What a step changes: weights, their average, the optimizer's moments.
 
+use std::fs::File;
 use std::time::{Duration, Instant};
 
 use burn::module::Module;
@@ -9,15 +10,16 @@ use burn::prelude::{Device, Tensor};
 use super::average::Average;
 use super::checkpoint::Trained;
 use super::folder::RunFolder;
-use super::optimizer::clip_global_norm;
+use super::optimizer::{Shares, clip_global_norm};
 use super::step::{StepContext, scalar, step};
-use super::{Method, Progress, Recipe, reason};
+use super::{ImageNorms, InitRecipe, Method, Progress, Recipe, reason};
 use crate::arch::Arch;
+use crate::bundle::{FIRST_WEIGHTS, sha256};
 use crate::chips::ChipSet;
 use crate::data::Batch;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::loss::MAX_LOGIT_SCALE;
-use crate::model::{SatMip, load_image_tower};
+use crate::model::{ImageEncoder, SatMip, load_image_tower, save_weights};
 
 /// Everything that a step changes.
 pub(super) struct Training {
@@ -27,6 +29,9 @@ pub(super) struct Training {
     model: SatMip,
     average: Option<Average>,
     optimizer: ModuleOptimizer,
+    shares: Shares,
+    /// What the features must stay near to, without autodiff.
+    teacher: Option<ImageEncoder>,
     /// Steps done.
     pub(super) step: usize,
     /// Best kNN accuracy in percent.
@@ -45,17 +50,23 @@ impl Training {
         device: &Device,
     ) -> Result<Self> {
         let device = device.clone().autodiff();
-        device.seed(recipe.seed);
         let head = recipe.simclr.as_ref();
         let head = head.filter(|_| recipe.method != Method::Satmip);
-        let mut model = SatMip::new(arch, head, &device)?;
+        let mut model = SatMip::new(arch, head, recipe.seed, &device)?;
         let scale = recipe.temperature.recip().ln();
         model.logit_scale = model
             .logit_scale
             .map(|start| start.full_like(scale).require_grad());
+        let mut teacher = None;
         if let Some(init) = &recipe.init {
+            check_file(init)?;
             let report = load_image_tower(&mut model, &init.weights, &init.prefix)?;
             folder.write_json("init.json", &report)?;
+            save_weights(&model, &folder.path(FIRST_WEIGHTS))?;
+            teacher = (init.distill > 0.0).then(|| model.image.valid());
+        }
+        if recipe.image_norms == ImageNorms::Frozen {
+            model = model.with_frozen_image_norms();
         }
         let mut average = recipe.ema.map(|decay| Average::new(&model, decay));
         let optimizer = recipe.optimizer.build().map_err(reason)?;
@@ -63,6 +74,7 @@ impl Training {
             folder
                 .checkpoints
                 .restore(&mut model, average.as_mut(), optimizer)?;
+        let shares = recipe.optimizer.shares(&arch.image).map_err(reason)?;
         let (step, seconds, best) = state.map_or((0, 0.0, None), |s| (s.step, s.seconds, s.best));
         Ok(Self {
             recipe: recipe.clone(),
@@ -70,6 +82,8 @@ impl Training {
             model,
             average,
             optimizer,
+            shares,
+            teacher,
             step,
             best,
             before: Duration::try_from_secs_f64(seconds).unwrap_or_default(),
@@ -87,7 +101,7 @@ impl Training {
     ) -> Result<Progress> {
         let recipe = &self.recipe;
         let items = std::mem::take(&mut batch.items);
-        let mut outcome = step(&self.model, batch, context)?;
+        let mut outcome = step(&self.model, self.teacher.as_ref(), batch, context)?;
         let losses = outcome.losses;
         if !losses.total.is_finite() {
             let names = items.iter().map(|(set, chip)| sets[*set].name(*chip));
@@ -104,9 +118,11 @@ impl Training {
         let most = recipe.optimizer.clip_norm;
         let gradient_norm = clip_global_norm(&self.model, &mut outcome.gradients, most);
         let learning_rate = recipe.optimizer.rate(self.step, recipe.steps);
-        let stepped = self
-            .optimizer
-            .step(learning_rate, self.model.clone(), outcome.gradients);
+        let stepped = self.optimizer.step(
+            self.shares.of(learning_rate),
+            self.model.clone(),
+            outcome.gradients,
+        );
         self.model = stepped;
         let scale = self.model.logit_scale.clone();
         self.model.logit_scale = scale.map(|scale| {
@@ -122,6 +138,7 @@ impl Training {
             loss: losses.total,
             simclr: losses.simclr,
             satmip: losses.satmip,
+            distill: losses.distill,
             logit_scale: scalar(self.model.logit_scale.val().exp()),
             gradient_norm,
             learning_rate,
@@ -170,4 +187,22 @@ impl Training {
             best: self.best,
         }
     }
+}
+
+/// Refuses a file of first weights that is not the one that the recipe names.
+fn check_file(init: &InitRecipe) -> Result<()> {
+    let Some(expected) = &init.sha256 else {
+        return Ok(());
+    };
+    let path = &init.weights;
+    let file = File::open(path).map_err(|e| Error::io(path, e))?;
+    let (_, actual) = sha256::of_reader(file).map_err(|e| Error::io(path, e))?;
+    if actual.eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    Err(Error::Weights {
+        path: path.clone(),
+        tensor: "(file)".into(),
+        reason: format!("its sha256 is {actual}, and the recipe's `init.sha256` {expected}"),
+    })
 }

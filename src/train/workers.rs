@@ -9,7 +9,11 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
+use burn::prelude::Device;
+
+use super::device::{is_libtorch, limit_threads};
 use super::reason;
+use crate::chips::cores;
 use crate::error::Result;
 use crate::guard::guarded;
 
@@ -35,6 +39,22 @@ struct Worker {
 }
 
 impl Workers {
+    /// Threads for the lanes of so many views; none on a GPU, whose queue is one. On flex, whose operations take
+    /// all cores themselves, as many work as there are cores. On libtorch the lanes share out `threads` evenly, so
+    /// that a view has a core of its own instead of a part of each, and the operations of a view that is alone
+    /// have all.
+    pub(super) fn on(device: &Device, views: usize, threads: usize) -> Option<Self> {
+        if device.clone().without_autodiff() == Device::flex() {
+            return Some(Self::new(cores()));
+        }
+        if !is_libtorch(device) {
+            return None;
+        }
+        let side_by_side = views.clamp(1, threads.max(1));
+        limit_threads(threads / side_by_side);
+        Some(Self::new(side_by_side))
+    }
+
     /// Threads of which `at_a_time` work.
     pub(super) fn new(at_a_time: usize) -> Self {
         let (enter, leave) = bounded(at_a_time.max(1));

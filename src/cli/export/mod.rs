@@ -55,6 +55,12 @@ struct WriteArgs {
     precision: Vec<Precision>,
     #[command(flatten)]
     parity: precision::ParityArgs,
+    /// How far the image tower goes back to the weights that its training began with, from 0 to 1
+    ///
+    /// A model that began with another network's weights and learned from some kinds of pictures forgets some
+    /// of what it knew of others; the way between (WiSE-FT) often has most of both.
+    #[arg(long, value_name = "SHARE")]
+    first_weights: Option<f64>,
     /// The model's name, in place of the card's
     #[arg(long, value_name = "ID")]
     id: Option<String>,
@@ -89,6 +95,10 @@ fn write(args: WriteArgs, terminal: &Terminal) -> Result<Exit> {
     let checkpoint = match checkpoint.join(bundle::MANIFEST).is_file() {
         true => Checkpoint::of_bundle(&Bundle::open(&checkpoint)?)?,
         false => Checkpoint::open(&checkpoint)?,
+    };
+    let checkpoint = match args.first_weights {
+        Some(share) => checkpoint.toward_first(share)?,
+        None => checkpoint,
     };
     // Before hours of measuring.
     aside::absent(&output)?;

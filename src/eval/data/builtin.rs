@@ -1,7 +1,7 @@
 //! Descriptions that come with the program.
 
 /// Name and text of each description of `zoo/datasets`.
-pub const DESCRIPTIONS: [(&str, &str); 11] = [
+pub const DESCRIPTIONS: [(&str, &str); 12] = [
     (
         "eurosat",
         include_str!("../../../zoo/datasets/eurosat.toml"),
@@ -12,6 +12,10 @@ pub const DESCRIPTIONS: [(&str, &str); 11] = [
     ),
     ("fgsc23", include_str!("../../../zoo/datasets/fgsc23.toml")),
     ("fmow", include_str!("../../../zoo/datasets/fmow.toml")),
+    (
+        "nrt-romania-s2",
+        include_str!("../../../zoo/datasets/nrt-romania-s2.toml"),
+    ),
     (
         "optimal31",
         include_str!("../../../zoo/datasets/optimal31.toml"),

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use super::{MetadataRecipe, Method, Recipe};
+use super::{ImageNorms, MetadataRecipe, Method, Recipe};
 use crate::arch::{
     Arch, ImageTower, MetadataSide, MetadataTower, NumberColumn, Projector, TabularColumns,
     TabularConfig, TextConfig, weight_shapes,
@@ -80,6 +80,7 @@ impl Recipe {
             sound.map_err(|(part, reason)| problem(&format!("{key}.{part}"), reason))?;
         }
         check_optimizer(&self.optimizer, self.steps)?;
+        self.check_init()?;
         self.check_sources()?;
         self.check_towers()?;
         self.check_chunk()
@@ -100,6 +101,27 @@ impl Recipe {
             }
         }
         Ok(())
+    }
+
+    fn check_init(&self) -> Check {
+        if self.image_norms == ImageNorms::Frozen {
+            ensure(self.image.has_batch_norm(), "image_norms", || {
+                "is `frozen`, and this image tower has no batch norm".into()
+            })?;
+            ensure(self.init.is_some(), "image_norms", || {
+                "is `frozen`, which needs first weights (`init`): statistics that nothing was seen for mean \
+                 nothing"
+                    .into()
+            })?;
+        }
+        let Some(init) = &self.init else {
+            return Ok(());
+        };
+        real("init.distill", init.distill, 0.0..=1e6)?;
+        let hex = |text: &String| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        ensure(init.sha256.as_ref().is_none_or(hex), "init.sha256", || {
+            "is not 64 hexadecimal digits".into()
+        })
     }
 
     fn check_method(&self) -> Check {
@@ -301,12 +323,12 @@ impl Recipe {
         if chunk >= self.batch_size {
             return Ok(());
         }
-        let normed = matches!(self.image, ImageTower::ResNet(_));
+        let normed = self.image.has_batch_norm() && self.image_norms == ImageNorms::Batch;
         ensure(!normed, "chunk", || {
             format!(
                 "is {chunk}: a ResNet cannot be trained in chunks, because BatchNorm's \
                  statistics would be each chunk's and not the batch's; leave it out, or make it \
-                 `batch_size`"
+                 `batch_size`, or freeze the norms with `image_norms = \"frozen\"`"
             )
         })?;
         ensure(chunk > 1 || self.method == Method::Satmip, "chunk", || {
@@ -325,6 +347,8 @@ fn check_optimizer(config: &OptimizerConfig, steps: usize) -> Check {
         betas,
         epsilon,
         clip_norm,
+        tower_learning_rate,
+        layer_decay,
     } = config;
     let rate = "optimizer.learning_rate";
     ensure(*learning_rate > 0.0, rate, || {
@@ -344,6 +368,16 @@ fn check_optimizer(config: &OptimizerConfig, steps: usize) -> Check {
         ensure(decay >= warmup_steps, "optimizer.decay_steps", || {
             format!("is {decay}, before the warm-up ends at {warmup_steps}")
         })?;
+    }
+    if let Some(tower) = tower_learning_rate {
+        real("optimizer.tower_learning_rate", *tower, 0.0..=1e3)?;
+    }
+    if let Some(decay) = layer_decay {
+        ensure(
+            *decay > 0.0 && *decay <= 1.0,
+            "optimizer.layer_decay",
+            || format!("is {decay}; above 0 and at most 1"),
+        )?;
     }
     real("optimizer.weight_decay", *weight_decay, 0.0..=1e3)?;
     for beta in betas {
