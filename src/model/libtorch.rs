@@ -76,7 +76,8 @@ impl ModuleMapper for Leaves {
 /// The numbers alone, without libtorch's graph.
 pub(crate) fn detached<const D: usize>(tensor: &Tensor<D>) -> Tensor<D> {
     match native(tensor.clone()) {
-        Some(tensor) => from_native(tensor.detach()),
+        // A copy: burn may change it in place.
+        Some(tensor) => from_native(tensor.detach().copy()),
         None => tensor.clone(),
     }
 }
@@ -150,7 +151,7 @@ pub(super) fn batch_norm(
     let variance = inverse.detach().pow_tensor_scalar(-2) - epsilon;
     Some((
         from_native(y),
-        from_native(mean.detach()),
+        from_native(mean.detach().copy()),
         from_native(variance),
     ))
 }
