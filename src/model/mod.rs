@@ -4,6 +4,7 @@
 //! towers' are timm's and torchvision's.
 
 mod attention;
+mod efficientnet;
 mod layers;
 mod lean;
 mod projector;
@@ -20,6 +21,7 @@ use burn::nn::Initializer;
 use burn::prelude::{Device, Int, Tensor};
 use burn::tensor::{Bool, FloatDType};
 
+pub use efficientnet::EfficientNetLite;
 pub use projector::ProjectorModule;
 pub use resnet::ResNet;
 pub use simclr::{SimclrConfig, SimclrHead};
@@ -61,6 +63,8 @@ pub enum ImageEncoder {
     Vit(Vit),
     /// Residual convolutional network.
     ResNet(ResNet),
+    /// EfficientNet-Lite.
+    EfficientNetLite(EfficientNetLite),
 }
 
 /// One of the metadata towers.
@@ -94,6 +98,9 @@ impl SatMip {
         let image = match &arch.image {
             ImageTower::Vit(c) => ImageEncoder::Vit(Vit::new(c, arch.preprocessing.size, device)),
             ImageTower::ResNet(c) => ImageEncoder::ResNet(ResNet::new(c, device)),
+            ImageTower::EfficientNetLite(c) => {
+                ImageEncoder::EfficientNetLite(EfficientNetLite::new(c, device))
+            }
         };
         let (d, e) = (arch.image.features(), arch.embed_dim);
         let side = arch.metadata.as_ref();
@@ -145,6 +152,7 @@ impl ImageEncoder {
         match self {
             ImageEncoder::Vit(tower) => tower.forward(images),
             ImageEncoder::ResNet(tower) => tower.forward(images),
+            ImageEncoder::EfficientNetLite(tower) => tower.forward(images),
         }
     }
 }
