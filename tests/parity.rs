@@ -6,7 +6,7 @@ mod graph_samples;
 
 use burn::prelude::{Device, Int, Tensor, TensorData};
 use burn::tensor::Distribution;
-use graph_samples::samples;
+use graph_samples::{Sample, lite, samples};
 use ndarray::{Array2, Array4};
 use satmip::Error;
 use satmip::arch::{Arch, MetadataTower};
@@ -93,9 +93,14 @@ fn compare(what: &str, ours: [Tensor<2>; 2], outputs: &Outputs, names: [&str; 2]
     }
 }
 
+/// All samples, and an EfficientNet-Lite at more sizes, on which its padding depends.
 #[test]
 fn image_towers() {
-    for sample in samples() {
+    let lite = |size| Sample {
+        name: "lite at another size",
+        arch: lite(size),
+    };
+    for sample in samples().into_iter().chain([32, 64, 72, 9].map(lite)) {
         let (model, weights) = model(&sample.arch);
         let graph = export_image(&sample.arch, &weights, &ExportOptions::default()).unwrap();
         let pre = &sample.arch.preprocessing;
@@ -117,7 +122,7 @@ fn image_towers() {
                 let embeds = model.project_image(features.clone());
                 let input = Input::U8(pictures.view().into_dyn());
                 let outputs = engine.run(&[("image", input)]).unwrap();
-                let what = format!("{} {} batch {batch}", sample.name, engine.name());
+                let what = format!("{} {size} px {} batch {batch}", sample.name, engine.name());
                 let names = ["image_features", "image_embeds"];
                 compare(&what, [features, embeds], &outputs, names);
             }

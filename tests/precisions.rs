@@ -44,6 +44,19 @@ fn cases() -> Vec<Case> {
         widths: vec![16, 32],
         depths: vec![1, 1],
     });
+    let stage = |[kernel, stride, expansion, width, depth]: [usize; 5]| MbConvStage {
+        kernel,
+        stride,
+        expansion,
+        width,
+        depth,
+    };
+    let stages = [[3, 1, 1, 16, 1], [3, 2, 6, 24, 2], [5, 2, 6, 40, 1]];
+    let lite = ImageTower::EfficientNetLite(EfficientNetLiteConfig {
+        stem: 16,
+        stages: stages.map(stage).to_vec(),
+        head: 96,
+    });
     let text = MetadataTower::Text(TextConfig {
         vocabulary: 300,
         context: 24,
@@ -123,6 +136,12 @@ fn cases() -> Vec<Case> {
         Case {
             name: "resnet",
             arch: arch(resnet.clone(), None),
+            side: "image",
+            inputs: image(),
+        },
+        Case {
+            name: "lite",
+            arch: arch(lite, None),
             side: "image",
             inputs: image(),
         },

@@ -454,7 +454,7 @@ fn wrong_types_and_values_are_told_with_their_line() {
 }
 
 #[test]
-fn a_resnet_is_never_cut_into_chunks() {
+fn towers_with_batch_norm_are_never_cut_into_chunks() {
     let vit = "kind = \"vit\"\npatch = 8\ndim = 12\ndepth = 2\nheads = 3\n";
     let resnet = "kind = \"resnet\"\nblock = \"basic\"\nwidths = [8, 8]\ndepths = [1, 1]\nstem = { kernel = 3, stride = 2, max_pool = false }\n";
     assert!(GOOD.contains(vit));
@@ -463,6 +463,13 @@ fn a_resnet_is_never_cut_into_chunks() {
     read(&text, &["chunk=8"]).unwrap();
     let error = read(&text, &["chunk=4"]).unwrap_err();
     assert!(error.contains("`--set chunk=4`: `chunk` is 4"), "{error}");
+    let text = GOOD.replacen(vit, "kind = \"efficientnet-lite0\"\n", 1);
+    read(&text, &["chunk=8"]).unwrap();
+    let error = read(&text, &["chunk=4"]).unwrap_err();
+    assert!(
+        error.contains("an EfficientNet-Lite cannot be trained in chunks"),
+        "{error}"
+    );
     // A ViT may be, into chunks that do not divide the batch too.
     read(GOOD, &["chunk=3"]).unwrap();
     read(GOOD, &["chunk=1", "method=satmip"]).unwrap();

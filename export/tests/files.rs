@@ -137,8 +137,9 @@ fn layers_refuse_misfits() {
         window: Window {
             kernel: 1,
             stride: 1,
-            padding: 0,
+            padding: (0, 0),
         },
+        groups: 1,
     };
     let pair = |a, b| Tensor::f32(vec![2], vec![a, b]).unwrap();
     let norm = |variance| BatchNorm {

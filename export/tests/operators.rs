@@ -83,6 +83,7 @@ fn types() {
     mistyped(g.add(u, u));
     mistyped(g.and(x, x));
     mistyped(g.relu(i));
+    mistyped(g.clip(i, 0.0, 6.0));
     mistyped(g.gelu(b));
     mistyped(g.select(x, x, x));
     mistyped(g.select(b, x, i));
@@ -98,6 +99,11 @@ fn types() {
     let nodes = g.node_count();
     assert_eq!(g.cast(x, DataType::F32).unwrap(), x);
     assert_eq!(g.node_count(), nodes, "a cast to the same type is none");
+    let clipped = g.clip(x, 0.0, 6.0);
+    is(g, clipped, DataType::F32, "batch 4");
+    for (low, high) in [(6.0, 0.0), (f32::NAN, 6.0), (0.0, f32::NAN)] {
+        assert!(g.clip(x, low, high).is_err());
+    }
 }
 
 #[test]
@@ -268,7 +274,7 @@ fn windows() {
     let window = Window {
         kernel: 3,
         stride: 2,
-        padding: 1,
+        padding: (1, 1),
     };
     let kernel = |g: &mut Graph, shape: [usize; 4]| {
         let count = shape.iter().product();
@@ -286,6 +292,12 @@ fn windows() {
     let deep = kernel(g, [6, 1, 3, 3]);
     let made = g.conv(x, deep, None, window, 3);
     is(g, made, DataType::F32, "batch 6 5 4");
+    let uneven = Window {
+        padding: (0, 1),
+        ..window
+    };
+    let made = g.conv(x, deep, None, uneven, 3);
+    is(g, made, DataType::F32, "batch 6 4 4");
     misfits(g.conv(x, deep, None, window, 1));
     misfits(g.conv(x, fits, None, window, 0));
     let wide = kernel(g, [6, 3, 3, 5]);
@@ -310,7 +322,7 @@ fn windows() {
         fits,
         None,
         Window {
-            padding: 0,
+            padding: (0, 0),
             ..window
         },
         1,
@@ -325,7 +337,7 @@ fn windows() {
     misfits(g.max_pool(
         x,
         Window {
-            padding: 2,
+            padding: (1, 2),
             ..window
         },
     ));
@@ -333,7 +345,7 @@ fn windows() {
         x,
         Window {
             kernel: 0,
-            padding: 0,
+            padding: (0, 0),
             stride: 1,
         },
     ));

@@ -178,12 +178,13 @@ fn a_convolution_by_hand() {
         let window = |kernel, stride| Window {
             kernel,
             stride,
-            padding: kernel / 2,
+            padding: (kernel / 2, kernel / 2),
         };
         let conv = Conv2d {
             weight: numbers(&[8, 3, 3, 3]),
             bias: Some(numbers(&[8])),
             window: window(3, 2),
+            groups: 1,
         };
         let x = conv.apply(g, "conv", x)?;
         let x = g.max_pool(x, window(3, 2))?;
@@ -191,11 +192,24 @@ fn a_convolution_by_hand() {
             weight: numbers(&[5, 8, 1, 1]),
             bias: None,
             window: window(1, 1),
+            groups: 1,
         };
-        conv.apply(g, "other", x)
+        let x = conv.apply(g, "other", x)?;
+        let conv = Conv2d {
+            weight: numbers(&[5, 1, 3, 3]),
+            bias: None,
+            window: Window {
+                padding: (0, 1),
+                ..window(3, 2)
+            },
+            groups: 5,
+        };
+        let x = conv.apply(g, "depthwise", x)?;
+        g.clip(x, 0.0, 6.0)
     });
-    // 8 x 8 places of 8 filters of 3 x 3 x 3, then 4 x 4 places of 5 filters of 8.
-    let expected = 8 * 8 * 8 * 27 + 4 * 4 * 5 * 8;
+    // 8 x 8 places of 8 filters of 3 x 3 x 3, then 4 x 4 places of 5 filters of 8, then 2 x 2 places of 5 filters
+    // of 3 x 3.
+    let expected = 8 * 8 * 8 * 27 + 4 * 4 * 5 * 8 + 2 * 2 * 5 * 9;
     let summary = of(&model, &SymbolValues::ones());
     assert_eq!(
         (summary.macs.counted, summary.macs.is_exact()),

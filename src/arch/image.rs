@@ -2,15 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::names::{BATCH_NORM_EPS, LITE_NORM_EPS};
 use super::standard::StatedTower;
-use super::{divisible, positive};
+use super::{EfficientNetLiteConfig, divisible, positive};
 use crate::error::{Error, Result};
 
 /// Picture to features.
 ///
-/// Read from all settings (`kind = "vit"`, `kind = "resnet"`) or from the name of a standard size:
-/// `kind = "vit-tiny"`, `"vit-small"` or `"vit-base"` with `patch` and, where it is no class token,
-/// `pool`; `kind = "resnet18"` or `"resnet50"`. Always written with all settings.
+/// Read from all settings (`kind = "vit"`, `"resnet"`, `"efficientnet-lite"`) or from the name of a
+/// standard size: `kind = "vit-tiny"`, `"vit-small"` or `"vit-base"` with `patch` and, where it is no
+/// class token, `pool`; `kind = "resnet18"` or `"resnet50"`; `kind = "efficientnet-lite0"` to
+/// `"efficientnet-lite4"`. Always written with all settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind", from = "StatedTower")]
 pub enum ImageTower {
@@ -19,6 +21,9 @@ pub enum ImageTower {
     /// A residual convolutional network with torchvision's names.
     #[serde(rename = "resnet")]
     ResNet(ResNetConfig),
+    /// An EfficientNet-Lite with timm's names.
+    #[serde(rename = "efficientnet-lite")]
+    EfficientNetLite(EfficientNetLiteConfig),
 }
 
 /// A Vision Transformer (Dosovitskiy et al. 2021), pre-norm, exact GELU, with learned positions.
@@ -108,10 +113,7 @@ impl ResNetBlock {
 impl ImageTower {
     /// Whether it has batch norms, whose statistics are a batch's.
     pub fn has_batch_norm(&self) -> bool {
-        match self {
-            ImageTower::Vit(_) => false,
-            ImageTower::ResNet(_) => true,
-        }
+        self.batch_norm_eps().is_some()
     }
 
     /// Width of `image_features`.
@@ -119,6 +121,16 @@ impl ImageTower {
         match self {
             ImageTower::Vit(c) => c.dim,
             ImageTower::ResNet(c) => c.widths.last().copied().unwrap_or(0) * c.block.expansion(),
+            ImageTower::EfficientNetLite(c) => c.head,
+        }
+    }
+
+    /// Epsilon of the batch norms, where the tower has some.
+    pub fn batch_norm_eps(&self) -> Option<f64> {
+        match self {
+            ImageTower::Vit(_) => None,
+            ImageTower::ResNet(_) => Some(BATCH_NORM_EPS),
+            ImageTower::EfficientNetLite(_) => Some(LITE_NORM_EPS),
         }
     }
 
@@ -126,6 +138,7 @@ impl ImageTower {
         match self {
             ImageTower::Vit(c) => c.validate(size),
             ImageTower::ResNet(c) => c.validate(),
+            ImageTower::EfficientNetLite(c) => c.validate(),
         }
     }
 }

@@ -4,6 +4,9 @@
 //! [`Arch`], the exporter builds graphs from it, a bundle stores it, and the embedder prepares its
 //! inputs after it. Weights are found by the names that [`names`] documents.
 
+mod efficientnet;
+#[cfg(all(feature = "export", feature = "eval"))]
+pub(crate) mod flat_names;
 mod image;
 mod metadata;
 pub mod names;
@@ -13,6 +16,7 @@ mod standard;
 
 use serde::{Deserialize, Serialize};
 
+pub use efficientnet::{EfficientNetLiteConfig, LiteConv, MbConvBlock, MbConvStage, same_padding};
 pub use image::{ImageTower, Pool, ResNetBlock, ResNetConfig, Stem, VitConfig};
 pub use metadata::{
     CategoryColumn, MetadataTower, NumberColumn, TabularColumns, TabularConfig, TabularTokens,

@@ -1,6 +1,6 @@
 //! Names and shapes of the weights, in PyTorch's layout (a linear weight is `[out, in]`).
 //!
-//! The image tower's names after the prefix are timm's (`Vit`) and torchvision's (`ResNet`).
+//! The image tower's names after the prefix are timm's (`Vit`, `EfficientNetLite`) and torchvision's (`ResNet`).
 //!
 //! | name | shape |
 //! |---|---|
@@ -13,7 +13,12 @@
 //! | `image.conv1.weight`, `image.bn1.*` | `[w, 3, k, k]`, `[w]` |
 //! | `image.layerS.B.convN.weight`, `image.layerS.B.bnN.*` | S from 1, B from 0, N from 1 |
 //! | `image.layerS.B.downsample.{0.weight,1.*}` | where width or stride change |
-//! | `*.bn*.{weight,bias,running_mean,running_var}` | epsilon 1e-5 |
+//! | `image.conv_stem.weight`, `image.bn1.*` | `[w, 3, 3, 3]`, `[w]` |
+//! | `image.blocks.S.B.{conv_pw,conv_dw,conv_pwl}.weight` | S, B from 0; widening, depthwise, narrowing |
+//! | `image.blocks.S.B.{bn1,bn2,bn3}.*` | in the convolutions' order |
+//! | `image.blocks.S.B.{conv_dw,conv_pw}.weight`, `.{bn1,bn2}.*` | of a block with an expansion of 1 |
+//! | `image.conv_head.weight`, `image.bn2.*` | `[d, w, 1, 1]`, `[d]` |
+//! | `*.bn*.{weight,bias,running_mean,running_var}` | epsilon 1e-5, of an EfficientNet-Lite 1e-3 |
 //! | `metadata.token_embedding.weight` | `[vocabulary, d]` |
 //! | `metadata.positional_embedding` | `[context, d]` |
 //! | `metadata.blocks.I.*`, `metadata.norm.*` | as the image tower's, ratio 4 |
@@ -42,5 +47,7 @@ pub const IMAGE_PROJECTOR: &str = "image_projector";
 pub const METADATA_PROJECTOR: &str = "metadata_projector";
 /// The logarithm of the inverse temperature.
 pub const LOGIT_SCALE: &str = "logit_scale";
-/// Epsilon of every batch norm, as torchvision's.
+/// Epsilon of a ResNet's batch norms, torchvision's.
 pub const BATCH_NORM_EPS: f64 = 1e-5;
+/// Epsilon of an EfficientNet-Lite's batch norms, TensorFlow's (`efficientnet_lite_builder.py`, `batch_norm_epsilon`).
+pub const LITE_NORM_EPS: f64 = 1e-3;

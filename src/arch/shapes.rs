@@ -2,8 +2,8 @@
 
 use super::names::{IMAGE, IMAGE_PROJECTOR, LOGIT_SCALE, METADATA, METADATA_PROJECTOR};
 use super::{
-    Arch, ImageTower, MetadataTower, Projector, ResNetBlock, ResNetConfig, TabularConfig,
-    TextConfig, VitConfig,
+    Arch, EfficientNetLiteConfig, ImageTower, MetadataTower, Projector, ResNetBlock, ResNetConfig,
+    TabularConfig, TextConfig, VitConfig,
 };
 
 /// Name and shape of every weight of a model, after the table of [`super::names`]. A model
@@ -15,6 +15,7 @@ pub fn weight_shapes(arch: &Arch) -> Vec<(String, Vec<usize>)> {
     match &arch.image {
         ImageTower::Vit(c) => list.vit(c, arch.preprocessing.size),
         ImageTower::ResNet(c) => list.resnet(c),
+        ImageTower::EfficientNetLite(c) => list.efficientnet(c),
     }
     let features = arch.image.features();
     list.projector(
@@ -113,6 +114,13 @@ impl List {
                 }
                 channels = width * c.block.expansion();
             }
+        }
+    }
+
+    fn efficientnet(&mut self, c: &EfficientNetLiteConfig) {
+        for (conv, norm, spec) in c.convs() {
+            self.add(format!("{IMAGE}.{conv}.weight"), &spec.shape());
+            self.batch_norm(&format!("{IMAGE}.{norm}"), spec.output);
         }
     }
 

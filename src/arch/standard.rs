@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::image::{four, vit_eps};
-use super::{ImageTower, Pool, ResNetBlock, ResNetConfig, Stem, VitConfig};
+use super::{EfficientNetLiteConfig, ImageTower, Pool, ResNetBlock, ResNetConfig, Stem, VitConfig};
 
 impl VitConfig {
     /// ViT-Ti of DeiT (Touvron et al. 2021): width 192, 12 blocks, 3 heads.
@@ -73,6 +73,18 @@ pub(super) enum StatedTower {
     ResNet18(Nothing),
     #[serde(rename = "resnet50")]
     ResNet50(Nothing),
+    #[serde(rename = "efficientnet-lite")]
+    Lite(EfficientNetLiteConfig),
+    #[serde(rename = "efficientnet-lite0")]
+    Lite0(Nothing),
+    #[serde(rename = "efficientnet-lite1")]
+    Lite1(Nothing),
+    #[serde(rename = "efficientnet-lite2")]
+    Lite2(Nothing),
+    #[serde(rename = "efficientnet-lite3")]
+    Lite3(Nothing),
+    #[serde(rename = "efficientnet-lite4")]
+    Lite4(Nothing),
 }
 
 /// What the name of a ViT leaves open.
@@ -97,6 +109,7 @@ impl From<StatedTower> for ImageTower {
                 ..size(patch)
             })
         };
+        let lite = |size| ImageTower::EfficientNetLite(EfficientNetLiteConfig::lite(size));
         match stated {
             StatedTower::Vit(config) => ImageTower::Vit(config),
             StatedTower::ResNet(config) => ImageTower::ResNet(config),
@@ -105,6 +118,12 @@ impl From<StatedTower> for ImageTower {
             StatedTower::VitBase(stated) => vit(VitConfig::base, stated),
             StatedTower::ResNet18(Nothing {}) => ImageTower::ResNet(ResNetConfig::resnet18()),
             StatedTower::ResNet50(Nothing {}) => ImageTower::ResNet(ResNetConfig::resnet50()),
+            StatedTower::Lite(config) => ImageTower::EfficientNetLite(config),
+            StatedTower::Lite0(Nothing {}) => lite(0),
+            StatedTower::Lite1(Nothing {}) => lite(1),
+            StatedTower::Lite2(Nothing {}) => lite(2),
+            StatedTower::Lite3(Nothing {}) => lite(3),
+            StatedTower::Lite4(Nothing {}) => lite(4),
         }
     }
 }
@@ -142,6 +161,7 @@ mod tests {
     fn parameters_are_those_of_timm_and_torchvision() {
         // `tests/reference/make_foreign.py` prints these from timm and torchvision.
         let vit = |size: fn(usize) -> VitConfig, patch| ImageTower::Vit(size(patch));
+        let lite = |size| ImageTower::EfficientNetLite(EfficientNetLiteConfig::lite(size));
         for (image, size, expected) in [
             (vit(VitConfig::tiny, 16), 224, 5_524_416),
             (vit(VitConfig::small, 16), 224, 21_665_664),
@@ -165,6 +185,11 @@ mod tests {
                 224,
                 23_508_032,
             ),
+            (lite(0), 224, 3_371_008),
+            (lite(1), 240, 4_135_680),
+            (lite(2), 260, 4_811_072),
+            (lite(3), 280, 6_916_096),
+            (lite(4), 300, 11_725_568),
         ] {
             assert_eq!(parameters(image.clone(), size), expected, "{image:?}");
         }
@@ -196,13 +221,26 @@ mod tests {
                 json!({ "kind": "resnet50" }),
                 ImageTower::ResNet(ResNetConfig::resnet50()),
             ),
+            (
+                json!({ "kind": "efficientnet-lite0" }),
+                ImageTower::EfficientNetLite(EfficientNetLiteConfig::lite(0)),
+            ),
+            (
+                json!({ "kind": "efficientnet-lite4" }),
+                ImageTower::EfficientNetLite(EfficientNetLiteConfig::lite(4)),
+            ),
         ] {
             let read: ImageTower = serde_json::from_value(stated).unwrap();
             assert_eq!(read, tower);
             let written = serde_json::to_value(&read).unwrap();
             let kind = written["kind"].as_str().unwrap();
-            assert!(kind == "vit" || kind == "resnet", "{written}");
-            assert!(written.get("dim").is_some() || written.get("widths").is_some());
+            let settings = match kind {
+                "vit" => "dim",
+                "resnet" => "widths",
+                "efficientnet-lite" => "stages",
+                _ => panic!("{written}"),
+            };
+            assert!(written.get(settings).is_some(), "{written}");
             assert_eq!(
                 serde_json::from_value::<ImageTower>(written).unwrap(),
                 tower
@@ -215,7 +253,13 @@ mod tests {
         for (stated, parts) in [
             (
                 json!({ "kind": "vit-huge", "patch": 16 }),
-                &["vit-huge", "`vit-tiny`", "`resnet50`", "`vit`"][..],
+                &[
+                    "vit-huge",
+                    "`vit-tiny`",
+                    "`resnet50`",
+                    "`vit`",
+                    "`efficientnet-lite0`",
+                ][..],
             ),
             (
                 json!({ "kind": "vit-tiny", "patch": 16, "depth": 3 }),
@@ -227,6 +271,14 @@ mod tests {
                 &["max", "`cls`", "`mean`"],
             ),
             (json!({ "kind": "resnet18", "patch": 16 }), &["patch"]),
+            (
+                json!({ "kind": "efficientnet-lite2", "width": 16 }),
+                &["width"],
+            ),
+            (
+                json!({ "kind": "efficientnet-lite", "stem": 8, "head": 8, "stages": [{ "kernel": 3 }] }),
+                &["missing", "`stride`"],
+            ),
             (
                 json!({ "kind": "vit", "patch": 16, "dim": 8, "depth": 1, "heads": 1, "x": 0 }),
                 &["`x`", "`mlp_ratio`"],

@@ -21,8 +21,9 @@ use crate::metadata::FieldSet;
 /// Make a checkpoint, or a bundle, of a PyTorch model with the names of others
 ///
 /// The file is safetensors, or a PyTorch checkpoint where the program was built with the feature
-/// `train`. Its names are those of open_clip, SLIP, timm (a ViT alone) or torchvision (a ResNet
-/// alone), or of a file of rules. The report says what is taken, missing and left over; the model is
+/// `train`. Its names are those of open_clip, SLIP, timm (a ViT or an EfficientNet-Lite alone),
+/// torchvision (a ResNet alone) or EfficientNet-PyTorch (an EfficientNet-Lite alone), or of a file of
+/// rules. The report says what is taken, missing and left over; the model is
 /// written only if nothing is missing and all that is left over is known to do no harm. Without
 /// `--output` the report is all that is made.
 #[derive(Debug, Args)]
@@ -36,7 +37,8 @@ pub(super) struct ImportArgs {
     /// Write a bundle of ONNX graphs instead
     #[arg(long, requires = "output")]
     export: bool,
-    /// Whose names they are: open_clip, slip, timm, torchvision [default: what fits best]
+    /// Whose names they are: open_clip, slip, timm, torchvision, efficientnet-pytorch [default: what
+    /// fits best]
     #[arg(long, value_name = "NAME", conflicts_with = "mapping")]
     convention: Option<String>,
     /// File of rules (TOML) from the names of the file to ours
@@ -54,7 +56,7 @@ pub(super) struct ImportArgs {
     /// Attention heads of the text tower [default: width / 64]
     #[arg(long, value_name = "N")]
     text_heads: Option<usize>,
-    /// Input size of a ResNet in pixels [default: 224]
+    /// Input size of a ResNet or EfficientNet in pixels [default: 224]
     #[arg(long, value_name = "PIXELS")]
     size: Option<usize>,
     /// The text tower's tokenizer.json

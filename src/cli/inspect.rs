@@ -284,6 +284,10 @@ fn bundle_rows(manifest: &BundleManifest) -> Vec<Vec<String>> {
     let image = match &arch.image {
         ImageTower::Vit(c) => format!("ViT, width {}, depth {}, patch {}", c.dim, c.depth, c.patch),
         ImageTower::ResNet(c) => format!("ResNet, widths {:?}, depths {:?}", c.widths, c.depths),
+        ImageTower::EfficientNetLite(c) => {
+            let (widths, depths) = (c.widths(), c.depths());
+            format!("EfficientNet-Lite, widths {widths:?}, depths {depths:?}")
+        }
     };
     let (metadata, fields) = match &arch.metadata {
         None => ("none".to_owned(), String::new()),

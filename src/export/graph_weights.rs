@@ -11,8 +11,8 @@ use std::path::Path;
 use satmip_export::check::{Limits, read};
 
 use super::{Precision, Weights};
-use crate::arch::names::{BATCH_NORM_EPS, LOGIT_SCALE, METADATA};
-use crate::arch::{Arch, MetadataTower, TabularConfig, weight_shapes};
+use crate::arch::names::{IMAGE, LOGIT_SCALE, METADATA};
+use crate::arch::{Arch, ImageTower, MetadataTower, TabularConfig, weight_shapes};
 use crate::bundle::Bundle;
 use crate::error::{Error, Result};
 
@@ -81,13 +81,16 @@ impl Constants<'_> {
 
     /// A weight in PyTorch's layout.
     fn weight(&self, arch: &Arch, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        if let Some((convolution, part)) = folded_norm(name) {
+        if let Some((convolution, part)) = folded_norm(arch, name) {
             return match part {
                 "bias" => self.plain(&format!("{convolution}.bias"), shape),
                 "weight" => Ok(vec![1.0; shape[0]]),
                 "running_mean" => Ok(vec![0.0; shape[0]]),
                 // With epsilon it is 1.
-                _ => Ok(vec![(1.0 - BATCH_NORM_EPS) as f32; shape[0]]),
+                _ => {
+                    let eps = arch.image.batch_norm_eps().unwrap_or(0.0);
+                    Ok(vec![(1.0 - eps) as f32; shape[0]])
+                }
             };
         }
         // Earlier graphs have one matrix for all three.
@@ -152,8 +155,14 @@ impl Constants<'_> {
 }
 
 /// The convolution that a batch norm was folded into, and the norm's part; none for other weights.
-fn folded_norm(name: &str) -> Option<(String, &str)> {
+fn folded_norm<'a>(arch: &Arch, name: &'a str) -> Option<(String, &'a str)> {
     let (owner, part) = name.rsplit_once('.')?;
+    if let ImageTower::EfficientNetLite(config) = &arch.image {
+        let own = owner.strip_prefix(IMAGE)?.strip_prefix('.')?;
+        let mut convs = config.convs().into_iter();
+        let (convolution, ..) = convs.find(|(_, norm, _)| norm == own)?;
+        return Some((format!("{IMAGE}.{convolution}"), part));
+    }
     let (block, layer) = owner.rsplit_once('.')?;
     let convolution = match layer.strip_prefix("bn") {
         Some(number) => format!("{block}.conv{number}"),

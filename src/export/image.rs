@@ -5,8 +5,10 @@ use satmip_export::layers::{Block, Mlp, PatchEmbed, Pooled, global_average, norm
 use satmip_export::{DataType, Dim, Graph, Size, SliceEnd, Value, Window};
 
 use super::{Built, Weights, projector};
-use crate::arch::names::{IMAGE, IMAGE_PROJECTOR};
-use crate::arch::{Arch, ImageTower, Pool, ResNetConfig, VitConfig};
+use crate::arch::names::{BATCH_NORM_EPS, IMAGE, IMAGE_PROJECTOR, LITE_NORM_EPS};
+use crate::arch::{
+    Arch, EfficientNetLiteConfig, ImageTower, LiteConv, Pool, ResNetConfig, VitConfig, same_padding,
+};
 
 pub(super) fn build(graph: &mut Graph, arch: &Arch, weights: &Weights) -> Built<()> {
     let preprocessing = &arch.preprocessing;
@@ -18,6 +20,7 @@ pub(super) fn build(graph: &mut Graph, arch: &Arch, weights: &Weights) -> Built<
     let features = match &arch.image {
         ImageTower::Vit(config) => vit(graph, config, size, weights, x)?,
         ImageTower::ResNet(config) => resnet(graph, config, weights, x)?,
+        ImageTower::EfficientNetLite(config) => efficientnet(graph, config, size, weights, x)?,
     };
     projector::finish(
         graph,
@@ -79,9 +82,10 @@ fn resnet(graph: &mut Graph, c: &ResNetConfig, weights: &Weights, x: Value) -> B
     let kernel = c.stem.kernel;
     let stem = weights.folded_conv(
         &own("conv1"),
-        &own("bn1"),
+        (&own("bn1"), BATCH_NORM_EPS),
         [channels, 3, kernel, kernel],
         centred(kernel, c.stem.stride),
+        1,
     )?;
     let x = stem.apply(graph, &own("conv1"), x)?;
     let mut x = graph.relu(x)?;
@@ -96,9 +100,10 @@ fn resnet(graph: &mut Graph, c: &ResNetConfig, weights: &Weights, x: Value) -> B
                 let conv_name = format!("{name}.{}", spec.name);
                 let conv = weights.folded_conv(
                     &conv_name,
-                    &format!("{name}.{}", spec.norm),
+                    (&format!("{name}.{}", spec.norm), BATCH_NORM_EPS),
                     [spec.output, spec.input, spec.kernel, spec.kernel],
                     centred(spec.kernel, spec.stride),
+                    1,
                 )?;
                 if spec.is_shortcut() {
                     shortcut = conv.apply(graph, &conv_name, x)?;
@@ -117,11 +122,53 @@ fn resnet(graph: &mut Graph, c: &ResNetConfig, weights: &Weights, x: Value) -> B
     Ok(global_average(graph, &own("pool"), x)?)
 }
 
+fn efficientnet(
+    graph: &mut Graph,
+    c: &EfficientNetLiteConfig,
+    size: usize,
+    weights: &Weights,
+    x: Value,
+) -> Built<Value> {
+    // The side of the map, from which TensorFlow's padding follows.
+    let mut side = size;
+    let mut apply = |graph: &mut Graph, scope: &str, spec: &LiteConv, x: Value| -> Built<Value> {
+        let name = format!("{scope}.{}", spec.name);
+        let window = Window {
+            kernel: spec.kernel,
+            stride: spec.stride,
+            padding: same_padding(side, spec.kernel, spec.stride),
+        };
+        side = side.div_ceil(spec.stride);
+        let norm = (&format!("{scope}.{}", spec.norm)[..], LITE_NORM_EPS);
+        let conv = weights.folded_conv(&name, norm, spec.shape(), window, spec.groups)?;
+        let x = conv.apply(graph, &name, x)?;
+        // ReLU6, which ONNX Runtime makes a part of the convolution.
+        Ok(if spec.active {
+            graph.clip(x, 0.0, 6.0)?
+        } else {
+            x
+        })
+    };
+    let mut x = apply(graph, IMAGE, &c.stem_conv(), x)?;
+    for block in c.blocks() {
+        let name = format!("{IMAGE}.{}", block.name);
+        let before = x;
+        for spec in &block.convs {
+            x = apply(graph, &name, spec, x)?;
+        }
+        if block.skip {
+            x = graph.add(x, before)?;
+        }
+    }
+    let x = apply(graph, IMAGE, &c.head_conv(), x)?;
+    Ok(global_average(graph, &format!("{IMAGE}.pool"), x)?)
+}
+
 /// A window whose padding is half of its kernel.
 fn centred(kernel: usize, stride: usize) -> Window {
     Window {
         kernel,
         stride,
-        padding: kernel / 2,
+        padding: (kernel / 2, kernel / 2),
     }
 }

@@ -88,6 +88,10 @@ fn architecture(arch: &Arch) -> String {
     let image = match &arch.image {
         ImageTower::Vit(c) => format!("ViT, {} wide, {} blocks, patch {}", c.dim, c.depth, c.patch),
         ImageTower::ResNet(c) => format!("ResNet, widths {:?}, depths {:?}", c.widths, c.depths),
+        ImageTower::EfficientNetLite(c) => {
+            let (widths, depths) = (c.widths(), c.depths());
+            format!("EfficientNet-Lite, widths {widths:?}, depths {depths:?}")
+        }
     };
     match arch.metadata.as_ref().map(|side| &side.tower) {
         None => image,

@@ -258,13 +258,15 @@ impl Weights {
         })
     }
 
-    /// A convolution with the batch norm behind it folded in.
+    /// A convolution with the batch norm behind it, of this epsilon, folded in. `shape` is the weight's,
+    /// [out, in / groups, kernel, kernel].
     pub(super) fn folded_conv(
         &self,
         conv: &str,
-        norm: &str,
+        (norm, epsilon): (&str, f64),
         shape: [usize; 4],
         window: satmip_export::Window,
+        groups: usize,
     ) -> Result<Conv2d> {
         let part = |part: &str| self.tensor(&format!("{norm}.{part}"), &shape[..1]);
         let batch_norm = BatchNorm {
@@ -272,12 +274,13 @@ impl Weights {
             bias: part("bias")?,
             running_mean: part("running_mean")?,
             running_var: part("running_var")?,
-            epsilon: crate::arch::names::BATCH_NORM_EPS,
+            epsilon,
         };
         let conv = Conv2d {
             weight: self.tensor(&format!("{conv}.weight"), &shape)?,
             bias: None,
             window,
+            groups,
         };
         conv.folded(&batch_norm)
             .map_err(|e| self.fault(&format!("{norm}.running_var"), e.to_string()))

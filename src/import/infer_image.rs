@@ -3,7 +3,10 @@
 use super::infer::{Inference, MOST_BLOCKS};
 use super::rules::ImageSettings;
 use crate::arch::names::IMAGE;
-use crate::arch::{ImageTower, Pool, ResNetBlock, ResNetConfig, Stem, VitConfig};
+use crate::arch::{
+    EfficientNetLiteConfig, ImageTower, MbConvStage, Pool, ResNetBlock, ResNetConfig, Stem,
+    VitConfig,
+};
 use crate::error::Result;
 
 impl Inference<'_> {
@@ -20,6 +23,7 @@ impl Inference<'_> {
                     size: entry.size.or(all.size),
                     stem_stride: entry.stem_stride.or(all.stem_stride),
                     max_pool: entry.max_pool.or(all.max_pool),
+                    strides: entry.strides.clone().or(all.strides),
                     mean: entry.mean.or(all.mean),
                     std: entry.std.or(all.std),
                 };
@@ -35,6 +39,7 @@ impl Inference<'_> {
     pub(super) fn image(&mut self, settings: &ImageSettings) -> Result<(ImageTower, usize)> {
         let patch = format!("{IMAGE}.patch_embed.proj.weight");
         let conv = format!("{IMAGE}.conv1.weight");
+        let stem = format!("{IMAGE}.conv_stem.weight");
         if let Some([dim, _, patch, _]) = self.shape(&patch) {
             let (dim, patch) = (*dim, *patch);
             return self.vit(settings, dim, patch);
@@ -43,8 +48,12 @@ impl Inference<'_> {
             let kernel = *kernel;
             return self.resnet(settings, kernel);
         }
+        if let Some([width, ..]) = self.shape(&stem) {
+            let width = *width;
+            return self.efficientnet(settings, width);
+        }
         let reason = format!(
-            "no image tower was found under the names of `{}`: no tensor of the file becomes `{patch}` or `{conv}`",
+            "no image tower was found under the names of `{}`: no tensor of the file becomes `{patch}`, `{conv}` or `{stem}`",
             self.mapping.name
         );
         let hint = "name another `--convention` or a `--prefix`, or write a mapping (`--mapping`)";
@@ -114,13 +123,7 @@ impl Inference<'_> {
         let depths = depths.collect();
         let stride = settings.stem_stride.unwrap_or(2);
         let max_pool = settings.max_pool.unwrap_or(true);
-        let size = self.options.size.or(settings.size);
-        let Some(size) = size else {
-            let reason = "the input size of a ResNet cannot be told from its weights";
-            return Err(self
-                .source
-                .refuse(reason, Some("give `--size`, or `--arch`")));
-        };
+        let size = self.size(settings, "a ResNet")?;
         self.assumed.push(format!(
             "the first convolution has a stride of {stride}, {} max pooling, and pictures are {size} pixels wide (`--size`, `--arch`)",
             if max_pool { "with" } else { "without" }
@@ -136,6 +139,72 @@ impl Inference<'_> {
             depths,
         });
         Ok((tower, size))
+    }
+
+    /// The input size, which a convolutional tower's weights do not tell.
+    fn size(&self, settings: &ImageSettings, tower: &str) -> Result<usize> {
+        self.options.size.or(settings.size).ok_or_else(|| {
+            let reason = format!("the input size of {tower} cannot be told from its weights");
+            self.source
+                .refuse(reason, Some("give `--size`, or `--arch`"))
+        })
+    }
+
+    fn efficientnet(
+        &mut self,
+        settings: &ImageSettings,
+        stem: usize,
+    ) -> Result<(ImageTower, usize)> {
+        let blocks = format!("{IMAGE}.blocks.");
+        let count = self.count(&blocks);
+        let strides = settings.strides.clone().filter(|s| s.len() == count);
+        let Some(strides) = strides else {
+            let reason = format!(
+                "the strides of the {count} stages of an EfficientNet cannot be told from its weights"
+            );
+            return Err(self.source.refuse(reason, Some("give `--arch`")));
+        };
+        let stages = (0..count).map(|s| self.stage(&format!("{blocks}{s}."), strides[s]));
+        let stages = stages.collect::<Result<Vec<_>>>()?;
+        let head = self.shape(&format!("{IMAGE}.conv_head.weight"));
+        let head = head.and_then(|shape| shape.first()).copied().unwrap_or(0);
+        let size = self.size(settings, "an EfficientNet")?;
+        self.assumed.push(format!(
+            "the stages' strides are {strides:?}, and pictures are {size} pixels wide (`--size`, `--arch`)"
+        ));
+        let config = EfficientNetLiteConfig { stem, stages, head };
+        Ok((ImageTower::EfficientNetLite(config), size))
+    }
+
+    /// A stage, from the shapes of its first block.
+    fn stage(&self, prefix: &str, stride: usize) -> Result<MbConvStage> {
+        let weight = |name: &str| self.shape(&format!("{prefix}0.{name}.weight"));
+        let narrowing = weight("conv_pwl");
+        let (Some([_, _, kernel, _]), Some([wide, narrow, ..])) =
+            (weight("conv_dw"), weight("conv_pw"))
+        else {
+            let reason = format!("the first block under `{prefix}` is no block of an EfficientNet");
+            return Err(self.source.refuse(reason, None));
+        };
+        let (expansion, width) = match narrowing {
+            Some([width, ..]) if *narrow > 0 && wide.is_multiple_of(*narrow) => {
+                (wide / narrow, *width)
+            }
+            Some(_) => {
+                let reason = format!(
+                    "the first block under `{prefix}` widens {narrow} channels to {wide}, no multiple"
+                );
+                return Err(self.source.refuse(reason, None));
+            }
+            None => (1, *wide),
+        };
+        Ok(MbConvStage {
+            kernel: *kernel,
+            stride,
+            expansion,
+            width,
+            depth: self.count(prefix),
+        })
     }
 
     /// Stages `layer1`, `layer2`, .. without a gap.

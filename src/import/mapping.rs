@@ -14,7 +14,8 @@
 //! one part or more; both are taken over into `to`. The first rule that fits decides. A `from` of
 //! several names joins their tensors along the first axis (`["q", "k", "v"]`), a `to` of several
 //! cuts one into equal parts, and `transpose = true` turns each matrix over before that. Dimensions
-//! of 1 do not matter. `[[make]]` gives a tensor that the file need not have, `[[ignore]]` names
+//! of 1 do not matter. Before that, `spelling = "flat-blocks"` gives the tensors of EfficientNet-PyTorch
+//! timm's names, to which rules then apply. `[[make]]` gives a tensor that the file need not have, `[[ignore]]` names
 //! what may be left out, and `[[refuse]]` what may not, each with the reason.
 
 use std::fs::File;
@@ -24,14 +25,18 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::pattern;
-use super::rules::{Assumption, ImageSettings, Make, Remark, Rule, TextSettings};
+use super::rules::{Assumption, ImageSettings, Make, Remark, Rule, Spelling, TextSettings};
 use crate::error::{Error, Result};
 
 /// Longest file of rules that is read.
 const LONGEST: u64 = 1 << 20;
 
 /// The conventions that are part of the program: name and file.
-const BUILTIN: [(&str, &str); 4] = [
+const BUILTIN: [(&str, &str); 5] = [
+    (
+        "efficientnet-pytorch",
+        include_str!("../../zoo/mappings/efficientnet-pytorch.toml"),
+    ),
     (
         "open_clip",
         include_str!("../../zoo/mappings/open_clip.toml"),
@@ -53,6 +58,8 @@ pub struct Mapping {
     /// What may stand before the names.
     #[serde(default = "no_prefix")]
     pub(super) prefixes: Vec<String>,
+    /// Names that are spelled anew before the rules apply.
+    pub(super) spelling: Option<Spelling>,
     /// What weights do not say of the image tower; later entries win.
     #[serde(default)]
     pub(super) image: Vec<ImageSettings>,

@@ -1,13 +1,15 @@
 //! Which tensor of a file becomes which of ours, by the rules of a mapping.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::mapping::Mapping;
 use super::piece::{Piece, made_shape};
 use super::report::Unused;
-use super::rules::Rule;
+use super::rules::{Rule, Spelling};
 use super::source::Source;
 use super::{pattern, some};
+use crate::arch::flat_names::FlatNames;
 use crate::error::Result;
 use crate::export::ROOTS;
 
@@ -56,7 +58,7 @@ pub(super) fn best(
             None => prefixes(&mapping),
         };
         for prefix in prefixes {
-            let score = score(&names, &mapping, &prefix.whole);
+            let score = score(source, &names, &mapping, &prefix.whole);
             // The first of equals stays: the likelier come first.
             if score > best.as_ref().map_or((0, 1.0), |(score, ..)| *score) {
                 best = Some((score, mapping.clone(), prefix));
@@ -90,17 +92,24 @@ fn prefixes(mapping: &Mapping) -> Vec<Prefix> {
 }
 
 /// How many names a mapping has a place or an opinion for, and the share of its rules that are used.
-fn score(names: &[String], mapping: &Mapping, prefix: &str) -> (usize, f64) {
+fn score(source: &Source, names: &[String], mapping: &Mapping, prefix: &str) -> (usize, f64) {
     let mut used = vec![false; mapping.rule.len()];
     let mut placed = 0;
+    let speller = Speller::new(source, mapping, prefix);
     for name in names.iter().filter_map(|name| name.strip_prefix(prefix)) {
-        let fits = |from: &String| pattern::fit(from, name).is_some();
+        let spelled = speller.spell(name);
+        let fits = |from: &String| {
+            spelled
+                .as_deref()
+                .and_then(|n| pattern::fit(from, n))
+                .is_some()
+        };
         let mut rules = mapping.rule.iter();
         let mut remarks = mapping.ignore.iter().chain(&mapping.refuse);
         if let Some(rule) = rules.position(|rule| rule.from.list().iter().any(fits)) {
             used[rule] = true;
             placed += 1;
-        } else if remarks.any(|remark| fits(&remark.from)) {
+        } else if remarks.any(|remark| pattern::fit(&remark.from, name).is_some()) {
             placed += 1;
         }
     }
@@ -109,6 +118,27 @@ fn score(names: &[String], mapping: &Mapping, prefix: &str) -> (usize, f64) {
         // Opinions alone make no model.
         0 => (0, 0.0),
         _ => (placed, used as f64 / mapping.rule.len() as f64),
+    }
+}
+
+/// Spells names behind a prefix as the rules of a mapping have them; what they ignore or refuse they name as the
+/// file does.
+struct Speller(Option<FlatNames>);
+
+impl Speller {
+    fn new(source: &Source, mapping: &Mapping, prefix: &str) -> Self {
+        let shape = |name: &str| source.shape_of(&format!("{prefix}{name}"));
+        Speller(mapping.spelling.map(|spelling| match spelling {
+            Spelling::FlatBlocks => FlatNames::of_shapes(shape),
+        }))
+    }
+
+    /// None for a name that the spelling has not.
+    fn spell<'a>(&self, name: &'a str) -> Option<Cow<'a, str>> {
+        match &self.0 {
+            None => Some(Cow::Borrowed(name)),
+            Some(flat) => flat.to_timm(name).map(Cow::Owned),
+        }
     }
 }
 
@@ -132,6 +162,7 @@ impl Matches {
             ..Matches::default()
         };
         let mut groups: BTreeMap<(usize, Vec<String>), Group<'_>> = BTreeMap::new();
+        let speller = Speller::new(source, mapping, &prefix.whole);
         for whole in source.names() {
             let shape = source.shape(&whole);
             let unused = |reason: &str| Unused {
@@ -157,6 +188,8 @@ impl Matches {
                 found.ignored.push(unused(&remark.reason));
                 continue;
             }
+            let spelled = speller.spell(name);
+            let fits = |from: &str| pattern::fit(from, spelled.as_deref()?);
             let rules = mapping.rule.iter().enumerate();
             let hit = rules.into_iter().find_map(|(i, rule)| {
                 let mut parts = rule.from.list().iter().enumerate();

@@ -1,5 +1,5 @@
-//! Models of others: a PyTorch checkpoint with the names of open_clip, SLIP, timm or torchvision
-//! becomes the folder of a checkpoint that [`crate::export`] takes.
+//! Models of others: a PyTorch checkpoint with the names of open_clip, SLIP, timm, torchvision or
+//! EfficientNet-PyTorch becomes the folder of a checkpoint that [`crate::export`] takes.
 //!
 //! A [`Mapping`] has the rules from their names to ours. [`Plan::new`] applies it to a file's header
 //! and says in its [`Report`] what is taken, missing and left over; [`Plan::write`] reads the
@@ -50,7 +50,7 @@ pub struct ImportOptions {
     pub heads: Option<usize>,
     /// Attention heads of the text tower.
     pub text_heads: Option<usize>,
-    /// Input size of a ResNet in pixels.
+    /// Input size of a ResNet or EfficientNet in pixels.
     pub size: Option<usize>,
     /// The text tower's `tokenizer.json`.
     pub tokenizer: Option<PathBuf>,

@@ -4,6 +4,15 @@ use serde::Deserialize;
 
 use crate::arch::Pool;
 
+/// A spelling of names that rules alone cannot turn into ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Spelling {
+    /// Blocks with one number through all stages become timm's `blocks.STAGE.BLOCK`
+    /// ([`crate::arch::flat_names`]).
+    FlatBlocks,
+}
+
 /// Settings of the image tower.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,6 +26,8 @@ pub(super) struct ImageSettings {
     pub(super) size: Option<usize>,
     pub(super) stem_stride: Option<usize>,
     pub(super) max_pool: Option<bool>,
+    /// Strides of the stages of a tower whose weights do not tell them.
+    pub(super) strides: Option<Vec<usize>>,
     pub(super) mean: Option<[f64; 3]>,
     pub(super) std: Option<[f64; 3]>,
 }

@@ -69,10 +69,15 @@ impl Source {
 
     /// Shape of a tensor; empty where there is none of this name, which no caller asks for.
     pub(super) fn shape(&self, name: &str) -> Vec<usize> {
+        self.shape_of(name).unwrap_or_default()
+    }
+
+    /// Shape of a tensor, where there is one of this name.
+    pub(super) fn shape_of(&self, name: &str) -> Option<Vec<usize>> {
         match self {
-            Source::Safetensors(weights) => weights.shape(name).unwrap_or_default().to_vec(),
+            Source::Safetensors(weights) => weights.shape(name).map(<[usize]>::to_vec),
             #[cfg(feature = "train")]
-            Source::PyTorch(_, checkpoint) => checkpoint.shape(name).unwrap_or_default(),
+            Source::PyTorch(_, checkpoint) => checkpoint.shape(name),
         }
     }
 

@@ -5,6 +5,7 @@ use burn::nn::BatchNorm;
 use burn::nn::conv::Conv2d;
 use burn::prelude::Tensor;
 
+use super::depthwise::convolve;
 #[cfg(feature = "libtorch")]
 use super::libtorch;
 
@@ -15,11 +16,11 @@ pub(super) fn conv_norm(conv: &Conv2d, norm: &BatchNorm, x: Tensor<4>) -> Tensor
     let device = x.device();
     if norm.training.is_enabled() {
         if device.is_autodiff() {
-            return norm.forward(conv.forward(x));
+            return norm.forward(convolve(conv, x));
         }
         #[cfg(feature = "libtorch")]
         if libtorch::is_recorded(&conv.weight.val()) {
-            return recorded(norm, conv.forward(x));
+            return recorded(norm, convolve(conv, x));
         }
     }
     let on_device = |state: &RunningState<Tensor<1>>| {
@@ -37,7 +38,7 @@ pub(super) fn conv_norm(conv: &Conv2d, norm: &BatchNorm, x: Tensor<4>) -> Tensor
     let weight = conv.weight.val() * factor.reshape([channels, 1, 1, 1]);
     folded.weight = Param::initialized(ParamId::new(), weight);
     folded.bias = Some(Param::initialized(ParamId::new(), shift));
-    folded.forward(x)
+    convolve(&folded, x)
 }
 
 /// Batch norm by the batch's statistics in libtorch's graph; the running ones go on as burn's do.

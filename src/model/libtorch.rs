@@ -60,6 +60,10 @@ struct Leaves {
 
 impl ModuleMapper for Leaves {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        // Running statistics.
+        if !param.is_require_grad() {
+            return param;
+        }
         let weights = param.val().inner();
         let weights = match self.precision {
             Some(precision) => weights.cast(precision),
@@ -118,7 +122,8 @@ struct Weights {
 
 impl ModuleVisitor for Weights {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(tensor) = native(param.val()) {
+        let tensor = native(param.val()).filter(tch::Tensor::requires_grad);
+        if let Some(tensor) = tensor {
             self.ids.push((param.id, D));
             self.tensors.push(tensor);
         }

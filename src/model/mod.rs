@@ -5,7 +5,9 @@
 
 mod attention;
 mod conv_norm;
+mod depthwise;
 mod dropout;
+mod efficientnet;
 mod fresh;
 mod lean;
 #[cfg(feature = "libtorch")]
@@ -25,6 +27,7 @@ use burn::prelude::{Device, Int, Tensor};
 use burn::tensor::{Bool, FloatDType};
 
 pub use dropout::Noise;
+pub use efficientnet::EfficientNetLite;
 pub use projector::ProjectorModule;
 pub use resnet::ResNet;
 pub use simclr::{SimclrConfig, SimclrHead};
@@ -67,6 +70,8 @@ pub enum ImageEncoder {
     Vit(Vit),
     /// Residual convolutional network.
     ResNet(ResNet),
+    /// EfficientNet-Lite.
+    EfficientNetLite(EfficientNetLite),
 }
 
 /// One of the metadata towers.
@@ -106,6 +111,9 @@ impl SatMip {
         let image = match &arch.image {
             ImageTower::Vit(c) => ImageEncoder::Vit(Vit::new(c, arch.preprocessing.size, fresh)),
             ImageTower::ResNet(c) => ImageEncoder::ResNet(ResNet::new(c, fresh)),
+            ImageTower::EfficientNetLite(c) => {
+                ImageEncoder::EfficientNetLite(EfficientNetLite::new(c, fresh))
+            }
         };
         let (d, e) = (arch.image.features(), arch.embed_dim);
         let side = arch.metadata.as_ref();
@@ -170,6 +178,7 @@ impl ImageEncoder {
         match self {
             ImageEncoder::Vit(tower) => tower.forward(images),
             ImageEncoder::ResNet(tower) => tower.forward(images),
+            ImageEncoder::EfficientNetLite(tower) => tower.forward(images),
         }
     }
 }

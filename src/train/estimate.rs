@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::{Precision, Recipe};
 use crate::arch::names::{IMAGE, IMAGE_PROJECTOR, METADATA, METADATA_PROJECTOR};
 use crate::arch::{
-    Arch, ImageTower, MetadataTower, Projector, ResNetConfig, TabularConfig, TextConfig, VitConfig,
-    weight_shapes,
+    Arch, EfficientNetLiteConfig, ImageTower, MetadataTower, Projector, ResNetConfig,
+    TabularConfig, TextConfig, VitConfig, weight_shapes,
 };
 use crate::model::SimclrConfig;
 
@@ -113,6 +113,7 @@ pub(super) fn count(recipe: &Recipe, arch: &Arch, tokens: Option<usize>) -> Esti
     let image = match &arch.image {
         ImageTower::Vit(c) => vit(c, arch.preprocessing.size),
         ImageTower::ResNet(c) => resnet(c, arch.preprocessing.size),
+        ImageTower::EfficientNetLite(c) => efficientnet(c, arch.preprocessing.size),
     };
     let metadata = side.map_or(Cost::default(), |side| match &side.tower {
         MetadataTower::Text(c) => text(c, tokens.unwrap_or(c.context)),
@@ -298,6 +299,20 @@ fn resnet(c: &ResNetConfig, size: usize) -> Cost {
             }
             channels = width * c.block.expansion();
         }
+    }
+    cost
+}
+
+/// Convolutions; each one's output is kept, that of its norm, and that of its ReLU6 where it has one.
+fn efficientnet(c: &EfficientNetLiteConfig, size: usize) -> Cost {
+    let mut cost = Cost::default();
+    let mut side = size;
+    for (_, _, conv) in c.convs() {
+        side = side.div_ceil(conv.stride);
+        let area = (side as f64).powi(2);
+        let weights: f64 = conv.shape().iter().map(|n| *n as f64).product();
+        cost.macs += area * weights;
+        cost.kept += area * conv.output as f64 * if conv.active { 3.0 } else { 2.0 };
     }
     cost
 }

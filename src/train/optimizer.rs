@@ -69,6 +69,7 @@ fn stages(tower: &ImageTower) -> Vec<String> {
     match tower {
         ImageTower::Vit(c) => numbered("blocks", c.depth),
         ImageTower::ResNet(c) => numbered("layers", c.depths.len()),
+        ImageTower::EfficientNetLite(c) => numbered("blocks", c.stages.len()),
     }
 }
 

@@ -159,6 +159,7 @@ fn arch(arch: &Arch) -> String {
             vit.patch, vit.depth, vit.dim
         ),
         ImageTower::ResNet(resnet) => format!("ResNet {:?}", resnet.widths),
+        ImageTower::EfficientNetLite(lite) => format!("EfficientNet-Lite {:?}", lite.widths()),
     };
     let metadata = arch.metadata.as_ref().map(|side| match &side.tower {
         MetadataTower::Text(text) => {

@@ -63,6 +63,9 @@ pub fn samples() -> Vec<Sample> {
             "resnet-bottleneck",
             images(33, resnet(7, 2, true, bottleneck, &[6, 8], &[2, 1]), mlp()),
         ),
+        sample("lite", lite(40)),
+        // Each stride of 2 meets an odd side: 33, 17, 9, 5.
+        sample("lite-odd", lite(33)),
         sample(
             "text",
             with_metadata(MetadataTower::Text(text()), FieldSet::ALL),
@@ -78,6 +81,31 @@ pub fn samples() -> Vec<Sample> {
             with_metadata(tabular(false, true), fields()),
         ),
     ]
+}
+
+/// A small EfficientNet-Lite: stages with and without widening and strides, of both kernels; blocks with and
+/// without a shortcut.
+pub fn lite(size: usize) -> Arch {
+    let stage = |[kernel, stride, expansion, width, depth]: [usize; 5]| MbConvStage {
+        kernel,
+        stride,
+        expansion,
+        width,
+        depth,
+    };
+    let stages = [
+        [3, 1, 1, 4, 2],
+        [3, 2, 3, 6, 2],
+        [5, 2, 2, 8, 2],
+        [5, 1, 2, 10, 1],
+    ];
+    let config = EfficientNetLiteConfig {
+        stem: 6,
+        stages: stages.map(stage).to_vec(),
+        head: 20,
+    };
+    let tower = ImageTower::EfficientNetLite(config);
+    images(size, tower, Projector::Linear)
 }
 
 fn images(size: usize, image: ImageTower, image_projector: Projector) -> Arch {

@@ -101,6 +101,107 @@ fn resnets_of_torchvision_become_checkpoints() {
     }
 }
 
+/// An EfficientNet-Lite that timm made, and the same under the names of EfficientNet-PyTorch.
+#[test]
+fn efficientnets_under_both_names_become_the_same_checkpoint() {
+    let dir = folder();
+    let import = |file: &str, more: &[&str]| {
+        let target = dir.path().join(Path::new(file).file_stem().unwrap());
+        let mut command = satmip();
+        command.arg("import").arg(data(file)).args(["--size", "64"]);
+        command.args(more).arg("-o").arg(&target);
+        (run(&mut command), target)
+    };
+    let parts = |folder: &Path| {
+        let arch = fs::read_to_string(folder.join("arch.json")).unwrap();
+        let arch: Arch = serde_json::from_str(&arch).unwrap();
+        (arch, read(&folder.join("weights.safetensors")))
+    };
+
+    let timm = "foreign/lite_timm.safetensors";
+    let ((code, _, stderr), _) = import(timm, &[]);
+    assert_eq!(code, 1, "{stderr}");
+    assert_parts(&stderr, &["tf_efficientnet_lite", "--assume tensorflow"]);
+    let ((code, stdout, stderr), target) = import(timm, &["--assume", "tensorflow"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert_parts(
+        &stdout,
+        &[
+            "names of `timm` (found)",
+            "the classifier",
+            "a counter of training",
+        ],
+    );
+    let (arch, weights) = parts(&target);
+    let ImageTower::EfficientNetLite(config) = &arch.image else {
+        panic!("{arch:?}");
+    };
+    assert_eq!(config.widths(), [4, 8, 4, 8, 4, 8, 12]);
+    assert_eq!(config.depths(), [1, 2, 1, 2, 1, 1, 1]);
+    let of = |part: fn(&MbConvStage) -> usize| config.stages.iter().map(part).collect::<Vec<_>>();
+    assert_eq!(of(|s| s.kernel), [3, 3, 5, 3, 5, 5, 3]);
+    assert_eq!(of(|s| s.stride), [1, 2, 2, 2, 1, 2, 1]);
+    assert_eq!(of(|s| s.expansion), [1, 2, 3, 2, 2, 4, 2]);
+    assert_eq!(
+        (config.stem, config.head, arch.preprocessing.size),
+        (4, 12, 64)
+    );
+    assert_eq!(arch.preprocessing.mean, [0.5; 3]);
+    for (name, tensor) in read(&data(timm)) {
+        if !name.starts_with("classifier") {
+            assert_eq!(weights[&format!("image.{name}")], tensor, "{name}");
+        }
+    }
+    export(&target, &dir.path().join("bundle"));
+
+    if cfg!(feature = "train") {
+        let ((code, stdout, stderr), target) = import("foreign/lite_flat.pth", &[]);
+        assert_eq!(code, 0, "{stderr}");
+        let found = "names of `efficientnet-pytorch` (found)";
+        assert_parts(&stdout, &[found, "the classifier", "0.498"]);
+        let (flat, same) = parts(&target);
+        assert_eq!((&flat.image, &same), (&arch.image, &weights));
+        assert_eq!(flat.preprocessing.mean, [127.0 / 255.0; 3]);
+    }
+
+    // Without the classifier, and with what our blocks lack.
+    let mut tensors = read(&data(timm));
+    tensors.retain(|name, _| !name.starts_with("classifier"));
+    let file = dir.path().join("theirs.safetensors");
+    let spoiled = |tensors: &Tensors| {
+        save(&file, tensors);
+        refusal(
+            satmip()
+                .arg("import")
+                .arg(&file)
+                .args(["--assume", "tensorflow"]),
+        )
+    };
+    let scale = (vec![2, 2, 1, 1], vec![0.0; 4]);
+    let mut other = tensors.clone();
+    other.insert("blocks.1.0.se.conv_reduce.weight".into(), scale);
+    assert_parts(
+        &spoiled(&other),
+        &["blocks.1.0.se.conv_reduce.weight", "squeeze-and-excitation"],
+    );
+    let mut other = tensors.clone();
+    other.remove("blocks.3.1.bn3.running_var").unwrap();
+    let missing = "1 tensor of the model have no source: image.blocks.3.1.bn3.running_var";
+    assert_parts(&spoiled(&other), &[missing]);
+    let mut other = tensors.clone();
+    other.retain(|name, _| !name.starts_with("blocks.6."));
+    assert_parts(
+        &spoiled(&other),
+        &["strides of the 6 stages", "give `--arch`"],
+    );
+    let mut other = tensors;
+    other.insert("bn2.weight".into(), (vec![3], vec![1.0; 3]));
+    assert_parts(
+        &spoiled(&other),
+        &["`bn2.weight`", "gives shape [3]", "expected [12]"],
+    );
+}
+
 /// open_clip's own ViT, made without the norm in front, has patches without bias.
 #[test]
 fn a_vit_of_open_clip_by_itself() {

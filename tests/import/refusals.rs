@@ -116,7 +116,7 @@ fn files_that_make_no_whole_model_are_refused() {
         .args(["--convention", "keras"]));
     assert_eq!(code, 2);
     assert!(
-        stderr.contains("open_clip, slip, timm, torchvision"),
+        stderr.contains("efficientnet-pytorch, open_clip, slip, timm, torchvision"),
         "{stderr}"
     );
 }

@@ -4,8 +4,8 @@
 use std::f64::consts::PI;
 
 use satmip::arch::{
-    Arch, ImageTower, MetadataTower, Pool, Projector, ResNetBlock, ResNetConfig, TabularConfig,
-    TabularTokens, TextConfig, VitConfig,
+    Arch, EfficientNetLiteConfig, ImageTower, MetadataTower, Pool, Projector, ResNetBlock,
+    ResNetConfig, TabularConfig, TabularTokens, TextConfig, VitConfig,
 };
 use satmip::export::Weights;
 
@@ -66,6 +66,7 @@ impl<'a> Reference<'a> {
         let features = match &self.arch.image {
             ImageTower::Vit(c) => self.vit(c, n, &planes),
             ImageTower::ResNet(c) => self.resnet(c, planes),
+            ImageTower::EfficientNetLite(c) => self.efficientnet(c, planes),
         };
         self.project("image_projector", &self.arch.image_projector, features)
     }
@@ -170,11 +171,46 @@ impl<'a> Reference<'a> {
                 relu(&mut x);
             }
         }
-        let mean = |plane: &Rows| {
-            let count = plane.len() * plane[0].len();
-            plane.iter().flatten().sum::<f64>() / count as f64
+        means(&x)
+    }
+
+    fn efficientnet(&self, c: &EfficientNetLiteConfig, planes: Planes) -> Vec<f64> {
+        let layer = |scope: &str, names: [&str; 2], filters, window, x: &Planes, active: bool| {
+            let [conv, norm] = names.map(|name| format!("image.{scope}{name}"));
+            let groups = if conv.ends_with("conv_dw") {
+                filters
+            } else {
+                1
+            };
+            let mut x = self.conv_of(&conv, filters, window, groups, tensorflow, x);
+            self.batch_norm_of(&norm, 1e-3, &mut x);
+            if active {
+                let values = x.iter_mut().flatten().flatten();
+                values.for_each(|v| *v = v.clamp(0.0, 6.0));
+            }
+            x
         };
-        x.iter().map(mean).collect()
+        let mut x = layer("", ["conv_stem", "bn1"], c.stem, (3, 2), &planes, true);
+        for (s, stage) in c.stages.iter().enumerate() {
+            for b in 0..stage.depth {
+                let scope = format!("blocks.{s}.{b}.");
+                let window = (stage.kernel, if b == 0 { stage.stride } else { 1 });
+                let (inner, width) = (x.len() * stage.expansion, stage.width);
+                let y = if stage.expansion == 1 {
+                    let y = layer(&scope, ["conv_dw", "bn1"], inner, window, &x, true);
+                    layer(&scope, ["conv_pw", "bn2"], width, (1, 1), &y, false)
+                } else {
+                    let y = layer(&scope, ["conv_pw", "bn1"], inner, (1, 1), &x, true);
+                    let y = layer(&scope, ["conv_dw", "bn2"], inner, window, &y, true);
+                    layer(&scope, ["conv_pwl", "bn3"], width, (1, 1), &y, false)
+                };
+                x = match window.1 == 1 && x.len() == width {
+                    true => x.iter().zip(&y).map(|(a, b)| sum(a, b)).collect(),
+                    false => y,
+                };
+            }
+        }
+        means(&layer("", ["conv_head", "bn2"], c.head, (1, 1), &x, true))
     }
 
     fn text_features(&self, c: &TextConfig, ids: &[i64]) -> Vec<f64> {
@@ -370,11 +406,26 @@ impl<'a> Reference<'a> {
 
     /// Padding is half of the kernel.
     fn conv(&self, name: &str, filters: usize, window: (usize, usize), x: &Planes) -> Planes {
+        let half = |_: usize, (kernel, _): (usize, usize)| [kernel / 2; 2];
+        self.conv_of(name, filters, window, 1, half, x)
+    }
+
+    /// `padding` gives the pixels before and behind a square picture of a side, for a window.
+    fn conv_of(
+        &self,
+        name: &str,
+        filters: usize,
+        window: (usize, usize),
+        groups: usize,
+        padding: fn(usize, (usize, usize)) -> [usize; 2],
+        x: &Planes,
+    ) -> Planes {
         let (kernel, stride) = window;
-        let shape = [filters, x.len(), kernel, kernel];
+        let (inputs, outputs) = (x.len() / groups, filters / groups);
+        let shape = [filters, inputs, kernel, kernel];
         let weight = self.get(&format!("{name}.weight"), &shape);
         let (height, width) = (x[0].len(), x[0][0].len());
-        let pad = kernel / 2;
+        let [pad, behind] = padding(height, window);
         let at = |c: usize, y: usize, col: usize| -> f64 {
             let inside = (pad..height + pad).contains(&y) && (pad..width + pad).contains(&col);
             if inside {
@@ -383,14 +434,15 @@ impl<'a> Reference<'a> {
                 0.0
             }
         };
-        let sides = |n: usize| (n + 2 * pad - kernel) / stride + 1;
+        let sides = |n: usize| (n + pad + behind - kernel) / stride + 1;
         let one = |f: usize, oy: usize, ox: usize| -> f64 {
             let mut sum = 0.0;
-            for c in 0..x.len() {
+            for c in 0..inputs {
                 for dy in 0..kernel {
                     for dx in 0..kernel {
-                        let w = weight[((f * x.len() + c) * kernel + dy) * kernel + dx];
-                        sum += w * at(c, oy * stride + dy, ox * stride + dx);
+                        let w = weight[((f * inputs + c) * kernel + dy) * kernel + dx];
+                        let from = f / outputs * inputs + c;
+                        sum += w * at(from, oy * stride + dy, ox * stride + dx);
                     }
                 }
             }
@@ -403,12 +455,16 @@ impl<'a> Reference<'a> {
     }
 
     fn batch_norm(&self, name: &str, x: &mut Planes) {
+        self.batch_norm_of(name, 1e-5, x);
+    }
+
+    fn batch_norm_of(&self, name: &str, eps: f64, x: &mut Planes) {
         let get = |part: &str| self.get(&format!("{name}.{part}"), &[x.len()]);
         let (weight, bias) = (get("weight"), get("bias"));
         let (mean, variance) = (get("running_mean"), get("running_var"));
         for (c, plane) in x.iter_mut().enumerate() {
             for v in plane.iter_mut().flatten() {
-                *v = (*v - mean[c]) / (variance[c] + 1e-5).sqrt() * weight[c] + bias[c];
+                *v = (*v - mean[c]) / (variance[c] + eps).sqrt() * weight[c] + bias[c];
             }
         }
     }
@@ -420,6 +476,23 @@ impl<'a> Reference<'a> {
         }
         numbers.map(f64::from).collect()
     }
+}
+
+/// TensorFlow's `SAME`, by its documentation: as much as the last window needs, the smaller half before.
+fn tensorflow(side: usize, (kernel, stride): (usize, usize)) -> [usize; 2] {
+    let total = match side % stride {
+        0 => kernel.saturating_sub(stride),
+        rest => kernel.saturating_sub(rest),
+    };
+    [total / 2, total - total / 2]
+}
+
+fn means(x: &Planes) -> Vec<f64> {
+    let mean = |plane: &Rows| {
+        let count = plane.len() * plane[0].len();
+        plane.iter().flatten().sum::<f64>() / count as f64
+    };
+    x.iter().map(mean).collect()
 }
 
 fn add_rows(x: &mut Rows, flat: &[f64]) {

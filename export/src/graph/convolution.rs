@@ -5,21 +5,22 @@ use super::shape::show;
 use super::{Dim, Graph, Value};
 use crate::error::{Error, Result};
 
-/// Kernel side, stride and padding on each side, the same on both axes.
+/// Kernel side, stride and padding, the same on both axes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     /// Side of the square kernel.
     pub kernel: usize,
     /// Step in pixels.
     pub stride: usize,
-    /// Pixels added on each side.
-    pub padding: usize,
+    /// Pixels added before the picture (above, on the left) and behind it.
+    pub padding: (usize, usize),
 }
 
 impl Window {
     /// Height or width after the window passed over it; none where it does not fit once.
     fn over(self, side: usize) -> Option<usize> {
-        let padded = side.checked_add(self.padding.checked_mul(2)?)?;
+        let (before, behind) = self.padding;
+        let padded = side.checked_add(before)?.checked_add(behind)?;
         let steps = padded.checked_sub(self.kernel)?.checked_div(self.stride)?;
         (self.kernel > 0).then_some(steps + 1)
     }
@@ -89,11 +90,12 @@ impl Graph {
     ///
     /// # Errors
     /// A picture smaller than the window or of a side that is not a number; padding of more than
-    /// half of the kernel.
+    /// half of the kernel on a side.
     pub fn max_pool(&mut self, x: Value, window: Window) -> Result<Value> {
         const OP: &str = "MaxPool";
         let (data_type, shape) = self.take(OP, 0, x, FLOATS)?;
-        if window.padding * 2 > window.kernel {
+        let (before, behind) = window.padding;
+        if before.max(behind) > window.kernel / 2 {
             return Err(Error::attribute(OP, format!("padding of {window:?}")));
         }
         let channels = shape.get(1).cloned().unwrap_or(Dim::Known(0));
@@ -138,9 +140,10 @@ fn not_pictures(op: &'static str, shape: &[Dim]) -> Error {
 }
 
 fn window_attributes(window: Window) -> Vec<crate::messages::AttributeProto> {
+    let (before, behind) = window.padding;
     vec![
         ints("kernel_shape", [window.kernel; 2]),
         ints("strides", [window.stride; 2]),
-        ints("pads", [window.padding; 4]),
+        ints("pads", [before, before, behind, behind]),
     ]
 }

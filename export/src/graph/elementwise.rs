@@ -4,7 +4,7 @@ use super::node::{ANY, BOOL, FLOATS, INTEGERS, NUMBERS, int, text};
 use super::shape::broadcast;
 use super::{Graph, Value};
 use crate::error::{Error, Result};
-use crate::tensor::DataType;
+use crate::tensor::{DataType, Tensor};
 
 macro_rules! binary {
     ($($(#[$doc:meta])* $name:ident, $op:literal, $types:expr, $result:expr;)*) => {
@@ -95,6 +95,25 @@ impl Graph {
     pub fn relu(&mut self, x: Value) -> Result<Value> {
         let made = self.take("Relu", 0, x, FLOATS)?;
         self.node("Relu", &[x], Vec::new(), made)
+    }
+
+    /// `min(max(x, low), high)`.
+    ///
+    /// # Errors
+    /// A type that is not a float; bounds that are no numbers, or the wrong way round.
+    pub fn clip(&mut self, x: Value, low: f32, high: f32) -> Result<Value> {
+        const OP: &str = "Clip";
+        let made = self.take(OP, 0, x, FLOATS)?;
+        if low.is_nan() || high.is_nan() || low > high {
+            return Err(Error::attribute(OP, format!("bounds {low} and {high}")));
+        }
+        let mut bound = |value: f32| {
+            let bound = Tensor::f32(Vec::new(), vec![value])?;
+            let halved = (made.0 == DataType::F16).then(|| bound.to_f16()).flatten();
+            self.constant(halved.unwrap_or(bound))
+        };
+        let (low, high) = (bound(low)?, bound(high)?);
+        self.node(OP, &[x, low, high], Vec::new(), made)
     }
 
     /// `x * Phi(x)` with the exact normal distribution function, not an approximation.

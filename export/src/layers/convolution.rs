@@ -7,12 +7,14 @@ use crate::tensor::Tensor;
 /// A convolution over [batch, channels, height, width].
 #[derive(Debug, Clone)]
 pub struct Conv2d {
-    /// [out, in, kernel, kernel].
+    /// [out, in / groups, kernel, kernel].
     pub weight: Tensor,
     /// `[out]`.
     pub bias: Option<Tensor>,
     /// Kernel, stride and padding.
     pub window: Window,
+    /// Groups of channels that are convolved apart; 1 for all together.
+    pub groups: usize,
 }
 
 impl Conv2d {
@@ -27,7 +29,7 @@ impl Conv2d {
                 Some(bias) => Some(g.weight("bias", bias)?),
                 None => None,
             };
-            g.conv(x, weight, bias, self.window, 1)
+            g.conv(x, weight, bias, self.window, self.groups)
         })
     }
 
@@ -76,7 +78,7 @@ impl Conv2d {
         Ok(Conv2d {
             weight: Tensor::f32(self.weight.dims().to_vec(), weight)?,
             bias: Some(Tensor::f32(vec![filters], bias)?),
-            window: self.window,
+            ..self
         })
     }
 }

@@ -74,13 +74,14 @@ impl PatchEmbed {
         let window = Window {
             kernel: patch,
             stride: patch,
-            padding: 0,
+            padding: (0, 0),
         };
         graph.within(scope, |g| {
             let conv = Conv2d {
                 weight: self.weight,
                 bias: Some(self.bias),
                 window,
+                groups: 1,
             };
             let x = conv.apply(g, "proj", x)?;
             let channels = match g.shape(x)?.get(1) {

@@ -96,18 +96,33 @@ impl Checkpoint {
         }
     }
 
-    /// What stands before the names of `places`: the root under which most are found, with the
-    /// prefix.
-    pub(super) fn origin(&self, prefix: &str, places: &[Place]) -> Result<String> {
-        let found = |origin: &String| {
-            let there = |place: &&Place| self.shape(&format!("{origin}{}", place.name)).is_some();
+    /// What stands before the names of a module's places, and which of their spellings the file has: the root,
+    /// with the prefix, and the spelling under which most are found.
+    pub(super) fn origin(
+        &self,
+        prefix: &str,
+        spellings: Vec<Vec<Place>>,
+    ) -> Result<(String, Vec<Place>)> {
+        let found = |origin: &str, places: &[Place]| {
+            let there = |p: &&Place| self.shape(&format!("{origin}{}", p.spelled)).is_some();
             places.iter().filter(there).count()
         };
-        let origins = ROOTS.map(|root| format!("{root}{prefix}"));
-        // The last of equal maxima is taken, so the likelier come last.
-        match origins.into_iter().rev().max_by_key(found) {
-            Some(origin) if found(&origin) > 0 => Ok(origin),
-            _ => Err(self.fault("", self.nothing_found(prefix, places))),
+        let mut best: Option<(usize, String, usize)> = None;
+        for (which, places) in spellings.iter().enumerate() {
+            for origin in ROOTS.map(|root| format!("{root}{prefix}")) {
+                let count = found(&origin, places);
+                // The first of equals stays: the likelier come first.
+                if count > best.as_ref().map_or(0, |(most, ..)| *most) {
+                    best = Some((count, origin, which));
+                }
+            }
+        }
+        match best {
+            Some((_, origin, which)) => {
+                let places = spellings.into_iter().nth(which).unwrap_or_default();
+                Ok((origin, places))
+            }
+            None => Err(self.fault("", self.nothing_found(prefix, &spellings.concat()))),
         }
     }
 
@@ -115,7 +130,7 @@ impl Checkpoint {
     fn nothing_found(&self, prefix: &str, places: &[Place]) -> String {
         let names = self.names();
         let other = places.iter().find_map(|place| {
-            let mut before = names.iter().filter_map(|n| n.strip_suffix(&place.name));
+            let mut before = names.iter().filter_map(|n| n.strip_suffix(&place.spelled));
             before.find(|p| p.ends_with('.') || p.is_empty())
         });
         let advice = match other {

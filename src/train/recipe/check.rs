@@ -204,6 +204,17 @@ impl Recipe {
                     number("image.depths", *depth, &DEPTH)?;
                 }
             }
+            ImageTower::EfficientNetLite(c) => {
+                number("image.stem", c.stem, &WIDTH)?;
+                number("image.head", c.head, &WIDTH)?;
+                number("image.stages", c.stages.len(), &(1..=64))?;
+                for stage in &c.stages {
+                    number("image.stages.stride", stage.stride, &(1..=64))?;
+                    number("image.stages.expansion", stage.expansion, &(1..=64))?;
+                    number("image.stages.width", stage.width, &WIDTH)?;
+                    number("image.stages.depth", stage.depth, &DEPTH)?;
+                }
+            }
         }
         if let Projector::Mlp { hidden } = &self.image_projector {
             number("image_projector.hidden", hidden.len(), &LAYERS)?;
@@ -323,10 +334,16 @@ impl Recipe {
         if chunk >= self.batch_size {
             return Ok(());
         }
-        let normed = self.image.has_batch_norm() && self.image_norms == ImageNorms::Batch;
-        ensure(!normed, "chunk", || {
+        let normed = match self.image {
+            _ if self.image_norms == ImageNorms::Frozen => None,
+            ImageTower::Vit(_) => None,
+            ImageTower::ResNet(_) => Some("a ResNet"),
+            ImageTower::EfficientNetLite(_) => Some("an EfficientNet-Lite"),
+        };
+        ensure(normed.is_none(), "chunk", || {
+            let tower = normed.unwrap_or_default();
             format!(
-                "is {chunk}: a ResNet cannot be trained in chunks, because BatchNorm's \
+                "is {chunk}: {tower} cannot be trained in chunks, because BatchNorm's \
                  statistics would be each chunk's and not the batch's; leave it out, or make it \
                  `batch_size`, or freeze the norms with `image_norms = \"frozen\"`"
             )

@@ -2,6 +2,8 @@
 //! `tests/reference/make_foreign.py` made the data.
 #![cfg(feature = "train")]
 
+mod efficientnet;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +12,8 @@ use burn::prelude::{Device, Tensor, TensorData};
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 use satmip::Error;
 use satmip::arch::{
-    Arch, ImageTower, Pool, Preprocessing, Projector, ResNetBlock, ResNetConfig, VitConfig,
+    Arch, EfficientNetLiteConfig, ImageTower, Pool, Preprocessing, Projector, ResNetBlock,
+    ResNetConfig, VitConfig,
 };
 use satmip::export::Weights;
 use satmip::model::{LoadReport, SatMip, load_image_tower, save_weights};
@@ -189,11 +192,16 @@ fn missing_tensors_are_named_and_counted() {
 
 /// Type, shape and bytes of a tensor.
 type Entry = (Dtype, Vec<usize>, Vec<u8>);
-/// The tensors of the ViT's file by name.
+/// The tensors of a file by name.
 type Stored = BTreeMap<String, Entry>;
 
+/// Those of the ViT.
 fn stored() -> Stored {
-    let bytes = std::fs::read(data("timm/vit_token.safetensors")).unwrap();
+    stored_in("timm/vit_token.safetensors")
+}
+
+fn stored_in(name: &str) -> Stored {
+    let bytes = std::fs::read(data(name)).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let entry = |view: TensorView| (view.dtype(), view.shape().to_vec(), view.data().to_vec());
     file.iter()
@@ -335,6 +343,15 @@ fn modules_have_the_parameters_of_timm_and_torchvision() {
             arch(64, ImageTower::ResNet(ResNetConfig::resnet18())),
             11_176_512,
             2 * 4_800,
+        ),
+        (
+            arch(
+                64,
+                ImageTower::EfficientNetLite(EfficientNetLiteConfig::lite(0)),
+            ),
+            3_371_008,
+            // Channels of all norms.
+            2 * 21_008,
         ),
     ] {
         let model = SatMip::new(&arch, None, 1, &Device::flex()).unwrap();
