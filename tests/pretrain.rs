@@ -3,7 +3,6 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::sync::Mutex;
 
 use burn::prelude::Device;
 use satmip::Error;
@@ -79,15 +78,11 @@ fn recipe(method: &str, metadata: &str) -> Recipe {
 const TEXT: &str = r#"{ kind = "text", vocabulary = 450, dim = 16, depth = 1, heads = 2 }"#;
 const TABULAR: &str = r#"{ kind = "tabular", dim = 16, depth = 2, heads = 2, hidden = 20, attention_dropout = 0.2, hidden_dropout = 0.1 }"#;
 
-/// burn draws first weights and dropout from one stream for the whole process.
-static ALONE: Mutex<()> = Mutex::new(());
-
 fn run(
     recipe: &Recipe,
     options: &RunOptions,
     progress: &mut dyn FnMut(&Progress),
 ) -> satmip::Result<Summary> {
-    let _alone = ALONE.lock();
     pretrain(recipe, options, &Device::flex(), progress)
 }
 

@@ -155,7 +155,8 @@ pub struct InitRecipe {
     pub sha256: Option<String>,
     /// Weight of a loss that keeps features near those of the first weights, 0 for none: for each chip's first
     /// view 1 - cos of its features to those that the first weights give, both less the mean of the latter over
-    /// the batch (our choice, against forgetting what the first weights know of other pictures).
+    /// the batch (our choice, against forgetting what the first weights know of other pictures). The first weights take
+    /// the running statistics of their batch norms.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub distill: f64,
 }
