@@ -357,7 +357,7 @@ pub enum ImageFault {
     #[error("{0}")]
     Option(String),
     /// Fewer valid pixels than asked for.
-    #[error("{:.1} % of the pixels are valid, at least {:.1} % are asked for", 100.0 * valid, 100.0 * least)]
+    #[error("{}", too_few(*valid, *least))]
     TooFewValid {
         /// The share of valid pixels of what the model would see, 0 to 1.
         valid: f32,
@@ -386,12 +386,24 @@ impl ImageFault {
             ImageFault::NeedsBands { .. } => {
                 "name the bands of red, green and blue, counted from 1: `--bands 4,3,2`"
             }
+            ImageFault::TooFewValid { valid: 0.0, .. } => "leave the image out",
             ImageFault::TooFewValid { .. } => {
                 "ask for fewer (`--min-valid 0.2`), or leave the image out"
             }
             _ => return None,
         };
         Some(hint.to_owned())
+    }
+}
+
+fn too_few(valid: f32, least: f32) -> String {
+    match valid {
+        0.0 => "no pixel is valid: all are nodata, NaN or masked".into(),
+        valid => format!(
+            "{:.1} % of the pixels are valid, at least {:.1} % are asked for",
+            100.0 * valid,
+            100.0 * least
+        ),
     }
 }
 

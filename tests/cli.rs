@@ -273,7 +273,7 @@ fn query_ranks_the_values() {
         "{stdout}"
     );
     let (code, _, stderr) = run(query().args(["--value", "XYZ"]));
-    assert_eq!(code, 1);
+    assert_eq!(code, 2);
     assert!(stderr.contains("`XYZ`"), "{stderr}");
 }
 
@@ -303,6 +303,10 @@ fn audit_lists_pairs_and_their_worst_fields() {
     assert_eq!(rows.as_array().unwrap().len(), 1);
     assert_eq!(rows[0]["records"], 2);
     assert_eq!(rows[0]["fields"].as_array().unwrap().len(), 2);
+    fs::write(&table, "file,gsd\nother.png,1\n").unwrap();
+    let (code, stdout, stderr) = run(&mut command);
+    assert_eq!((code, stdout.as_str()), (2, ""), "{stderr}");
+    assert!(stderr.contains("nothing to audit"), "{stderr}");
 }
 
 /// Programs get all rows, people as many as they can read; `--top` is for both.
@@ -372,6 +376,29 @@ fn caption_reads_records_and_tables() {
     );
     let derived = line["derived"].as_array().unwrap();
     assert!(derived.contains(&"country_code".into()) && !derived.contains(&"location".into()));
+    // What was written is read again, without what was derived.
+    let written = dir.path().join("written.jsonl");
+    fs::write(&written, &stdout).unwrap();
+    let (code, stdout, stderr) = run(satmip().arg("caption").arg(&written));
+    assert_eq!(
+        (code, stdout.as_str()),
+        (0, "Location: (8.5000, 47.4000)\n"),
+        "{stderr}"
+    );
+    // A zone as many write it, one that is elsewhere, and one that could be two.
+    let zones =
+        "file,lon,lat,utm_zone\na,3,48.75,31N\nb,103,48,31U\nc,,,31N\nd,,,T31NAA\ne,,,WRS2-1\n";
+    fs::write(&table, zones).unwrap();
+    let (code, stdout, stderr) = run(satmip().arg("caption").arg(&table));
+    assert_eq!(code, 3, "{stderr}");
+    assert_eq!(
+        stdout,
+        "Location: (3.0000, 48.7500); UTM zone: 31U\nUTM zone: 31N\n\n"
+    );
+    assert!(
+        stderr.contains("longitude 103") && stderr.contains("T31NAA"),
+        "{stderr}"
+    );
     fs::write(&table, "file,gsd\na.png,1\nb.png,1,2\nc.png,3\n").unwrap();
     let (code, stdout, stderr) = run(satmip().arg("caption").arg(&table));
     assert_eq!(code, 3, "{stderr}");
@@ -409,6 +436,90 @@ fn inspect_tells_models_images_and_metadata_apart() {
     assert!(stdout.starts_with("1 record of metadata"), "{stdout}");
     let (code, _, stderr) = run(satmip().arg("inspect").arg(dir.path().join("nothing")));
     assert_eq!(code, 1, "{stderr}");
+    // A file that is not there is no model that is not known.
+    let (code, _, stderr) = run(satmip().arg("inspect").arg(dir.path().join("gone.tif")));
+    assert_eq!(code, 1, "{stderr}");
+    assert!(
+        stderr.contains("no such file") && !stderr.contains("known models"),
+        "{stderr}"
+    );
+    // Options that cannot be of what is shown.
+    for what in [&image, &record] {
+        let (code, _, stderr) = run(satmip().arg("inspect").arg(what).args(["--scale", "s2"]));
+        assert_eq!(code, 2, "{stderr}");
+    }
+}
+
+/// What has to be said of a raster can be seen before it is said.
+#[test]
+fn inspect_shows_what_a_raster_says_of_itself() {
+    let rasters = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rasters");
+    for (name, words) in [
+        (
+            "thirteen_u16",
+            &["40 x 30 pixels", "uint16", "13: grey, nothing", "location"][..],
+        ),
+        ("index_i16", &["int16", "scale 0.0001, offset 0"]),
+        ("half_nodata", &["nodata", "uint16"]),
+    ] {
+        let path = rasters.join(format!("{name}.tif"));
+        let (code, stdout, stderr) = run(satmip().arg("inspect").arg(path));
+        assert_eq!(code, 1, "{stdout}");
+        assert!(
+            stderr.contains("--scale") || stderr.contains("--bands"),
+            "{stderr}"
+        );
+        for word in words {
+            assert!(stdout.contains(word), "{name} {word}: {stdout}");
+        }
+    }
+}
+
+#[test]
+fn a_mask_beside_an_image_leaves_it_out() {
+    let dir = folder();
+    let input = chips(dir.path(), "in", 2, 16);
+    fs::write(input.join("c000.png.msk"), b"II*\0").unwrap();
+    let (code, stdout, stderr) = run(embed().arg(&input).args(["-o", "-"]));
+    assert_eq!((code, stdout.lines().count()), (3, 1), "{stderr}");
+    assert!(stderr.contains("c000.png.msk"), "{stderr}");
+}
+
+/// The folder of a table's row counts, as does that of the input.
+#[test]
+fn rows_of_other_folders_are_not_joined_and_counted() {
+    let dir = folder();
+    for name in ["A", "B"] {
+        chips(dir.path(), name, 1, 16);
+    }
+    let table = dir.path().join("t.csv");
+    let with = |row: &str, inputs: &[&str]| {
+        fs::write(&table, format!("file,gsd\n{row},10\n")).unwrap();
+        let mut command = embed();
+        command.args(inputs.iter().map(|input| dir.path().join(input)));
+        command.arg("--metadata").arg(&table).args(["-o", "-"]);
+        let (_, stdout, stderr) = run(&mut command);
+        let joined: Vec<bool> = stdout
+            .lines()
+            .map(|line| !json(line)["metadata_embedding"].is_null())
+            .collect();
+        (joined, stderr)
+    };
+    assert_eq!(with("B/c000.png", &["B"]).0, [true]);
+    assert_eq!(with("A/c000.png", &["A", "B"]).0, [true, false]);
+    let (joined, stderr) = with("A/c000.png", &["B"]);
+    assert_eq!(joined, [false]);
+    assert!(
+        stderr.contains("of 1 items the table has the file name in another folder"),
+        "{stderr}"
+    );
+    let (joined, stderr) = with("c000.png", &["A", "A/c000.png"]);
+    assert_eq!(joined, [true]);
+    assert!(stderr.contains("1 with metadata, 1 left out"), "{stderr}");
+    // Rows that contradict each other give no vector.
+    let (joined, stderr) = with("c000.png,1\nc000.png", &["A"]);
+    assert_eq!(joined, [false]);
+    assert!(stderr.contains("0 with metadata, 1 left out"), "{stderr}");
 }
 
 #[test]

@@ -154,26 +154,37 @@ fn lossless_kinds_give_the_exact_pixels() {
         "lzw.tif",
         "deflate.tif",
         "big.tif",
-        "pages.tif",
-        "alpha.png",
         "alpha.tif",
-        "alpha.webp",
         "rgb16.png",
-        "rgba16.png",
         "planes.tif",
         "rgbn.tif",
     ] {
         assert_eq!(difference(&picture(name), &rgb).0, 0, "{name}");
     }
-    for name in [
-        "grey.png",
-        "grey.tif",
-        "grey_alpha.png",
-        "grey16.png",
-        "grey_alpha16.png",
-        "white_is_zero.tif",
-    ] {
+    for name in ["grey.png", "grey.tif", "grey16.png", "white_is_zero.tif"] {
         assert_eq!(difference(&picture(name), &first).0, 0, "{name}");
+    }
+    // Clear pixels are missing, all others as they are.
+    for (name, wanted) in [
+        ("alpha.png", &rgb),
+        ("alpha.webp", &rgb),
+        ("rgba16.png", &rgb),
+        ("grey_alpha.png", &first),
+        ("grey_alpha16.png", &first),
+    ] {
+        let read = read(&folder().join(name), &ReadOptions::default()).unwrap();
+        let pairs = read
+            .image()
+            .pixels()
+            .chunks(3)
+            .zip(wanted.pixels().chunks(3));
+        let others = pairs.filter(|(a, b)| a != b).count();
+        let missing = 1.0 - read.valid_share(Region::whole(19, 13));
+        assert!(
+            others as f32 <= missing * 19.0 * 13.0 + 0.5,
+            "{name}: {others}"
+        );
+        assert!(missing < 0.05, "{name}: {missing}");
     }
     for name in ["rgb16.tif", "planes16.tif"] {
         assert_eq!(difference(&read_as(name, Scale::Full), &rgb).0, 0, "{name}");
@@ -325,6 +336,15 @@ fn the_limit_is_the_callers() {
     // Legal and far below the limit of pixels, though wider than decoders' own default limits.
     let wide = picture("wide.jpg");
     assert_eq!((wide.width(), wide.height()), (20_000, 24));
+}
+
+#[test]
+fn several_pictures_in_one_file_are_refused() {
+    let path = folder().join("pages.tif");
+    let error = read(&path, &ReadOptions::default())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("2 pictures"), "{error}");
 }
 
 #[test]

@@ -250,7 +250,8 @@ fn too_few_valid_pixels_are_an_error_that_says_how_many() {
     ] {
         let error = prepared(name, least).unwrap_err();
         assert!(error.to_string().contains("valid"), "{error}");
-        assert!(error.hint().unwrap().contains("--min-valid"));
+        let asks_for_fewer = error.hint().unwrap().contains("--min-valid");
+        assert_eq!(asks_for_fewer, name == "half_nodata", "{error}");
     }
 }
 
@@ -268,6 +269,198 @@ fn north_is_up_however_the_raster_is_stored() {
     assert!(
         matches!(&askew, ImageFault::Unsupported(w) if w.contains("gdalwarp")),
         "{askew}"
+    );
+}
+
+/// A picture that a mask hides left of this column, and that is whole elsewhere.
+fn assert_hidden_left_of(picture: &Picture, column: u32, name: &str) {
+    let whole = Region::whole(WIDTH, HEIGHT);
+    let left = Region {
+        width: column,
+        ..whole
+    };
+    let share = (WIDTH - column) as f32 / WIDTH as f32;
+    assert_eq!(picture.valid_share(whole), share, "{name}");
+    assert_eq!(picture.valid_share(left), 0.0, "{name}");
+}
+
+#[test]
+fn bits_that_fill_no_bytes_are_the_numbers_that_are_stored() {
+    for scale in ["0,2550", "s2:0,0.255"] {
+        let twelve = opened("nbits12", "auto", scale);
+        assert_eq!(*twelve.image(), picture(), "{scale}");
+        assert_eq!(twelve.reading().samples, "uint12");
+    }
+    let full = opened("nbits12", "auto", "full");
+    assert_eq!(full.reading().range, Some([(0.0, 4095.0); 3]));
+    let needs = fault("nbits12", "auto", "auto");
+    assert!(
+        matches!(&needs, ImageFault::NeedsScale { samples } if samples == "uint12"),
+        "{needs}"
+    );
+    let stated = opened("nbits12_stated", "auto", "stated:0,0.3");
+    assert_eq!(*stated.image(), picture());
+    let half = opened("nbits12_nodata", "auto", "0,2550");
+    assert_eq!(
+        half.image(),
+        opened("half_nodata", "auto", "0,2550").image()
+    );
+    assert_eq!(half.valid_share(Region::whole(WIDTH, HEIGHT)), 0.5);
+    // 4 bits are a picture, of which 15 is white where the file does not call it nodata.
+    let few = opened("nbits4_nodata", "auto", "auto");
+    assert_eq!(few.valid_share(Region::whole(WIDTH, HEIGHT)), 0.5);
+    for x in 0..20 {
+        assert_eq!(few.image().get(x, 3), Some([value(x, 3, 1) / 17 * 17; 3]));
+    }
+    assert_eq!(
+        opened("nbits4_nodata", "auto", "0,10").reading().range,
+        Some([(0.0, 10.0); 3])
+    );
+}
+
+#[test]
+fn masks_that_are_pages_hide() {
+    for (name, scale) in [
+        ("mask", "auto"),
+        ("mask_u16", "0,2550"),
+        ("mask_jpeg", "auto"),
+        ("mask_copies", "auto"),
+    ] {
+        let masked = opened(name, "auto", scale);
+        assert_hidden_left_of(&masked, 10, name);
+        assert!(masked.reading().mask, "{name}");
+        if name != "mask_jpeg" {
+            assert_eq!(masked.image().get(25, 7), picture().get(25, 7), "{name}");
+        }
+    }
+    let none = opened("mask_all", "auto", "auto");
+    assert_eq!(none.valid_share(Region::whole(WIDTH, HEIGHT)), 0.0);
+    let pages = fault("pages", "auto", "auto");
+    assert!(
+        matches!(&pages, ImageFault::Unsupported(w) if w.contains("2 pictures") && w.contains("GTIFF_DIR:1")),
+        "{pages}"
+    );
+}
+
+#[test]
+fn a_mask_in_a_file_of_its_own_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("x.tif");
+    std::fs::copy(path("zstd"), &file).unwrap();
+    assert!(read(&file, &ReadOptions::default()).is_ok());
+    std::fs::write(dir.path().join("x.tif.msk"), b"II*\0").unwrap();
+    let error = read(&file, &ReadOptions::default())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("x.tif.msk") && error.contains("GDAL_TIFF_INTERNAL_MASK"),
+        "{error}"
+    );
+}
+
+#[test]
+fn tables_of_colours_are_looked_up_and_nodata_is_an_index() {
+    for (name, nodata) in [
+        ("palette_by_interp", None),
+        ("palette_nodata", Some(1.0)),
+        ("palette_unused_nodata", Some(0.0)),
+    ] {
+        let colors = opened(name, "auto", "auto");
+        assert_eq!(colors.reading().nodata, Vec::from_iter(nodata), "{name}");
+        let at = |x: u32| match value(x, 4, 0) % 2 {
+            0 => [10, 200, 30],
+            _ => [0, 0, 0],
+        };
+        assert!(
+            (10..WIDTH).all(|x| colors.image().get(x, 4) == Some(at(x))),
+            "{name}"
+        );
+        match nodata {
+            Some(1.0) => assert_hidden_left_of(&colors, 10, name),
+            _ => {
+                assert_hidden_left_of(&colors, 0, name);
+                assert_eq!(colors.image().get(3, 4), Some([250, 0, 250]), "{name}");
+            }
+        }
+        let scale = fault(name, "auto", "0,100");
+        assert!(matches!(scale, ImageFault::Option(_)), "{scale}");
+    }
+    let none = fault("palette_without_table", "auto", "auto");
+    assert!(
+        matches!(&none, ImageFault::Unsupported(w) if w.contains("index")),
+        "{none}"
+    );
+}
+
+#[test]
+fn where_the_least_is_white_scales_and_nodata_are_of_what_is_stored() {
+    let inverse = |x: u32, y: u32| Some([255 - value(x, y, 0); 3]);
+    for (name, scale) in [
+        ("white_u8", "auto"),
+        ("white_u16_nodata", "0,2550"),
+        ("white_i16", "0,2550"),
+        ("white_f32", "0,1"),
+    ] {
+        let white = opened(name, "auto", scale);
+        for (x, y) in [(10, 0), (17, 9), (39, 29)] {
+            assert_eq!(white.image().get(x, y), inverse(x, y), "{name}");
+        }
+        assert!(white.reading().range_why.contains("white"), "{name}");
+    }
+    let left = opened("white_u16_nodata", "auto", "0,2550");
+    assert_hidden_left_of(&left, 10, "white_u16_nodata");
+}
+
+#[test]
+fn an_alpha_hides_where_it_is_none_whatever_full_is() {
+    for (name, scale) in [
+        ("alpha_of_one", "auto"),
+        ("alpha_255_of_u16", "0,2550"),
+        ("alpha_soft", "auto"),
+    ] {
+        let masked = opened(name, "auto", scale);
+        assert_hidden_left_of(&masked, 10, name);
+        assert_eq!(masked.image().get(25, 7), picture().get(25, 7), "{name}");
+    }
+}
+
+#[test]
+fn blocks_that_are_not_there_are_nodata() {
+    let absent = opened("sparse_nodata", "auto", "auto");
+    assert_hidden_left_of(&absent, 16, "sparse_nodata");
+    // Without a nodata value they are 0, as for GDAL.
+    let black = opened("sparse", "auto", "auto");
+    assert_hidden_left_of(&black, 0, "sparse");
+    assert_eq!(black.image().get(3, 3), Some([0; 3]));
+}
+
+#[test]
+fn what_a_file_states_is_believed_where_it_says_enough() {
+    for (name, scale, said) in [
+        ("index_i16", "auto", "--scale stated:-1,1"),
+        ("stated_partly", "stated", "some of the bands"),
+        (
+            "stated_negative",
+            "stated",
+            "the scale -0.0001 and offset 0.3",
+        ),
+    ] {
+        let fault = fault(name, "auto", scale);
+        assert!(
+            matches!(&fault, ImageFault::Option(why) if why.contains(said)),
+            "{name}: {fault}"
+        );
+    }
+    assert_eq!(
+        *opened("index_i16", "auto", "stated:0,0.255").image(),
+        grey(0)
+    );
+    let three = opened("stated_three", "auto", "stated:0,0.3");
+    assert!(three.reading().range_why.contains("scale 0.0002"));
+    let webp = fault("webp_opaque", "auto", "auto");
+    assert!(
+        matches!(&webp, ImageFault::Unsupported(w) if w.contains("alpha")),
+        "{webp}"
     );
 }
 
@@ -296,4 +489,65 @@ fn other_formats_take_bands_and_no_scale() {
             assert!(is_option, "{bands} {scale}");
         }
     }
+}
+
+/// A TIFF of pages with these tags, of one 32-bit number each, and without any pixel.
+fn pages_of(pages: &[&[(u16, u32)]]) -> Vec<u8> {
+    let mut file = b"II*\0\x08\0\0\0".to_vec();
+    for (i, tags) in pages.iter().enumerate() {
+        file.extend((tags.len() as u16).to_le_bytes());
+        for (code, value) in *tags {
+            file.extend(code.to_le_bytes());
+            file.extend(4u16.to_le_bytes());
+            file.extend(1u32.to_le_bytes());
+            file.extend(value.to_le_bytes());
+        }
+        let next = if i + 1 < pages.len() {
+            file.len() + 4
+        } else {
+            0
+        };
+        file.extend((next as u32).to_le_bytes());
+    }
+    file
+}
+
+fn refused(file: &[u8]) -> String {
+    let mut options = ReadOptions::default();
+    options.scale = Scale::Full;
+    decode(file, "made", &options).unwrap_err().to_string()
+}
+
+#[test]
+fn what_would_need_more_memory_than_a_picture_may_is_refused_beforehand() {
+    let strip = |rows: u32| {
+        let (width, strips) = (13_000, 8 * 13_000 * rows);
+        [
+            (256, width),
+            (257, 13_000),
+            (258, 64),
+            (259, 8),
+            (262, 1),
+            (273, 8),
+            (277, 1),
+            (278, rows),
+            (279, strips),
+        ]
+    };
+    let error = refused(&pages_of(&[&strip(13_000)]));
+    assert!(error.contains("TILED=YES"), "{error}");
+    // With small strips it is damaged alone: most of them are not there.
+    let error = refused(&pages_of(&[&strip(10)]));
+    assert!(error.contains("damaged"), "{error}");
+}
+
+#[test]
+fn a_smaller_copy_that_comes_first_is_not_the_picture() {
+    let page = |kind: u32, side: u32| [(254, kind), (256, side), (257, side), (258, 8)];
+    let error = refused(&pages_of(&[&page(1, 10), &page(0, 40)]));
+    assert!(error.contains("GTIFF_DIR:2"), "{error}");
+    let error = refused(&pages_of(&[&page(0, 10), &page(0, 40)]));
+    assert!(error.contains("2 pictures"), "{error}");
+    let error = refused(&pages_of(&[&page(0, 40), &page(4, 20)]));
+    assert!(error.contains("another size"), "{error}");
 }

@@ -128,13 +128,13 @@ impl Index {
 
     /// Notes the names of a chip, before any is looked for: see [`Names`].
     pub(super) fn note(&mut self, names: &[&str]) {
-        names.iter().for_each(|name| self.names.note(name));
+        names.iter().for_each(|name| self.names.note(name, None));
     }
 
     /// The row of the first of a chip's names that has one.
     pub(super) fn take(&mut self, names: &[&str]) -> Found {
         for name in names {
-            match self.names.find(name, false) {
+            match self.names.find(name, None) {
                 Match::Row(row) => return self.take_row(row),
                 Match::Ambiguous => {
                     // It is no chip's, and none is missing for it.
@@ -143,7 +143,7 @@ impl Index {
                         _ => Found::Ambiguous,
                     };
                 }
-                Match::None => {}
+                Match::Elsewhere | Match::None => {}
             }
         }
         Found::Nothing

@@ -69,6 +69,14 @@ pub(super) fn run(args: AuditArgs, terminal: &Terminal) -> Result<Exit> {
             found.without_fields
         );
     }
+    if known.is_empty() {
+        return Err(Error::Argument {
+            what: "--metadata",
+            reason:
+                "no image has a row that the model can read something of: there is nothing to audit"
+                    .into(),
+        });
+    }
     let pairs = Embeddings::new(images.view().select(ndarray::Axis(0), &known))?;
     let records = metadata.iter().cloned().map(Some).collect();
     let mut audit = embedder.audit(&embedder.pairs_seen(pairs, records)?)?;

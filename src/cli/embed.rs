@@ -22,9 +22,9 @@ use crate::error::{Error, Result};
 /// image files; `-` is a list or a tar archive from standard input. JPEG, PNG, WebP and TIFF are
 /// read. An image that cannot be read becomes a line of `errors.jsonl`, and the exit code is 3.
 ///
-/// An output without an ending is a folder of parts: a job that was interrupted (Ctrl-C), run again with
-/// the same command, goes on where it was, and one that was killed after its last complete part. An output
-/// that ends in `.parquet`, `.npy` or `.jsonl` is one file, written aside and renamed at the end. `-` writes
+/// An output that ends in `.parquet`, `.npy` or `.jsonl` is one file, written aside and renamed at the end. Any other
+/// name is a folder of parts: a job that was interrupted (Ctrl-C), run again with the same command, goes on where it
+/// was, and one that was killed after its last complete part. Names that end as other files do are refused. `-` writes
 /// JSON lines to standard output. Nothing that exists is replaced without `--overwrite`.
 #[derive(Debug, Args)]
 pub(super) struct EmbedArgs {
@@ -251,7 +251,7 @@ fn sentence(report: &embed::Report, elapsed: Duration, config: &JobConfig) -> St
     if let Some(join) = &report.metadata {
         text.push_str(&format!(
             ", {} with metadata",
-            join.joined - join.without_fields
+            join.joined - join.without_fields - join.bad_rows
         ));
     }
     if report.skipped > 0 {

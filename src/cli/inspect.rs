@@ -18,7 +18,9 @@ use super::terminal::Terminal;
 use super::zoo::ZooArgs;
 use crate::arch::{ImageTower, MetadataTower};
 use crate::bundle::BundleManifest;
+use crate::embed::EXTENSIONS;
 use crate::error::{Error, ImageFault, Result};
+use crate::guard::guarded;
 use crate::image::{self, Picture, Reading, Region};
 use crate::metadata::Metadata;
 use crate::metadata::read::geotiff::GeoTiffOptions;
@@ -80,6 +82,12 @@ pub(super) fn run(args: InspectArgs, terminal: &Terminal) -> Result<Exit> {
         let unreadable = file(&args, &mut out)?;
         out.finish()?;
         return Ok(Exit::of(unreadable as u64));
+    } else if is_path(&args.what) {
+        return Err(Error::Input {
+            input: args.what.display().to_string(),
+            reason: "there is no such file or folder".into(),
+            source: None,
+        });
     } else {
         let bundle = args
             .zoo
@@ -95,6 +103,28 @@ pub(super) fn run(args: InspectArgs, terminal: &Terminal) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// Whether what is not there was meant as a file, and not as a model's name.
+fn is_path(what: &Path) -> bool {
+    const OTHERS: [&str; 9] = [
+        "json",
+        "geojson",
+        "jsonl",
+        "ndjson",
+        "csv",
+        "tsv",
+        "parquet",
+        "geoparquet",
+        "onnx",
+    ];
+    let ending = what.extension().and_then(|ending| ending.to_str());
+    let ending = ending.unwrap_or_default().to_ascii_lowercase();
+    let known = EXTENSIONS
+        .iter()
+        .chain(&OTHERS)
+        .any(|known| *known == ending);
+    known && !what.exists()
+}
+
 /// Shows a picture or a file of metadata; how many records could not be read.
 fn file(args: &InspectArgs, out: &mut Report) -> Result<usize> {
     let path = &args.what;
@@ -103,12 +133,34 @@ fn file(args: &InspectArgs, out: &mut Report) -> Result<usize> {
         Err(Error::Image {
             fault: ImageFault::UnknownFormat,
             ..
-        }) => None,
-        Err(error) => return Err(error),
+        }) if !args.reading.are_given() => None,
+        Err(Error::Image {
+            fault: ImageFault::UnknownFormat,
+            ..
+        }) => {
+            return Err(Error::Argument {
+                what: "--scale, --bands or --min-valid",
+                reason: format!("`{}` is no image", path.display()),
+            });
+        }
+        Err(Error::Image {
+            fault: ImageFault::Option(reason),
+            ..
+        }) if args.reading.are_given() => {
+            return Err(Error::Argument {
+                what: "bands or scale",
+                reason: format!("`{}`: {reason}", path.display()),
+            });
+        }
+        Err(error) => {
+            // What is known helps to say the rest.
+            if is_tiff(path) && !args.json {
+                known(args, out)?;
+            }
+            return Err(error);
+        }
     };
-    let options = GeoTiffOptions {
-        date_time: args.datetime_tag,
-    };
+    let options = args.geotiff();
     let found = match (read::records_with(path, &options), &picture) {
         (Ok(records), _) => Listed::of(records, args.shown()),
         // Of pictures, GeoTIFFs alone have records; others lack nothing without.
@@ -168,6 +220,28 @@ fn file(args: &InspectArgs, out: &mut Report) -> Result<usize> {
     Ok(found.unreadable)
 }
 
+/// Shows what a TIFF says of itself, and its metadata, where it cannot be read as a picture.
+fn known(args: &InspectArgs, out: &mut Report) -> Result<()> {
+    let limits = args.reading.options()?.limits;
+    let bytes = std::fs::read(&args.what).map_err(|e| Error::io(&args.what, e))?;
+    let Ok(Ok(facts)) = guarded(|| image::tiff_facts(&bytes, &limits)) else {
+        return Ok(());
+    };
+    let rows: Vec<Vec<String>> = facts
+        .into_iter()
+        .map(|(name, text)| vec![name.to_owned(), text])
+        .collect();
+    let (head, rest) = (&rows[0], &rows[1..]);
+    out.table(&[&head[0], &head[1]], rest)?;
+    if let Ok(records) = read::records_with(&args.what, &args.geotiff()) {
+        for record in Listed::of(records, args.shown()).shown {
+            out.line("")?;
+            out.table(&["key", &record.key], &record_rows(&record.metadata))?;
+        }
+    }
+    Ok(())
+}
+
 /// The records of a file: how many, and the first of them with what they imply.
 #[derive(Default)]
 struct Listed {
@@ -216,6 +290,12 @@ fn valid(picture: &Picture) -> f32 {
 }
 
 impl InspectArgs {
+    fn geotiff(&self) -> GeoTiffOptions {
+        GeoTiffOptions {
+            date_time: self.datetime_tag,
+        }
+    }
+
     /// Records to show.
     fn shown(&self) -> usize {
         self.records.unwrap_or(match self.json {
@@ -250,6 +330,9 @@ fn picture_rows(picture: &Picture) -> Vec<Vec<String>> {
     if !reading.nodata.is_empty() {
         let nodata: Vec<String> = reading.nodata.iter().map(f64::to_string).collect();
         rows.push(("nodata", nodata.join(", ")));
+    }
+    if reading.mask {
+        rows.push(("mask", "it says which pixels are there".to_owned()));
     }
     if let Some(alpha) = reading.alpha {
         rows.push(("alpha", alpha.to_owned()));

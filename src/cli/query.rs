@@ -12,7 +12,7 @@ use super::report::Report;
 use super::terminal::Terminal;
 use super::{Exit, gather};
 use crate::embedder::Embeddings;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metadata::Field;
 
 /// Ask which value of a metadata field fits each image best (zero-shot)
@@ -60,7 +60,12 @@ pub(super) fn run(args: QueryArgs, terminal: &Terminal) -> Result<Exit> {
     let embedder = args.model.load(terminal)?;
     // A question that cannot be asked is refused before hours of embedding.
     let none = Embeddings::new(Array2::zeros((0, embedder.dim())))?;
-    embedder.query(&none, args.field, &args.values)?;
+    embedder
+        .query(&none, args.field, &args.values)
+        .map_err(|error| Error::Argument {
+            what: "--field or --value",
+            reason: error.to_string(),
+        })?;
     let gather::Images { images, found } =
         gather::images(args.inputs, None, &args.model, &embedder, terminal)?;
     let query = embedder.query(&images, args.field, &args.values)?;

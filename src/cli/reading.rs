@@ -25,6 +25,11 @@ pub(super) struct ReadArgs {
 }
 
 impl ReadArgs {
+    /// Whether they say which bands or samples are meant, which pictures alone have.
+    pub(super) fn are_given(&self) -> bool {
+        self.scale.is_some() || self.bands.is_some() || self.min_valid.is_some()
+    }
+
     /// What the arguments say, and the usual where they say nothing.
     pub(super) fn options(&self) -> Result<ReadOptions> {
         self.over(ReadOptions::default())

@@ -247,7 +247,37 @@ fn check(config: &JobConfig, facts: &Facts) -> Result<()> {
             ),
         });
     }
-    Ok(())
+    names_what_it_is(&config.destination)
+}
+
+/// Refuses names that would become others: folders with the ending of a file, and files with an ending in capitals.
+fn names_what_it_is(destination: &Destination) -> Result<()> {
+    const FILES: [&str; 16] = [
+        "csv", "tsv", "txt", "json", "ndjson", "geojson", "npz", "pt", "h5", "hdf5", "arrow",
+        "feather", "tar", "gz", "zip", "zst",
+    ];
+    let refuse = |path: &Path, reason: &str| {
+        Err(Error::Argument {
+            what: "output",
+            reason: format!("`{}`: {reason}", path.display()),
+        })
+    };
+    let (Destination::File(path) | Destination::Folder(path)) = destination else {
+        return Ok(());
+    };
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    let ending = ending.unwrap_or_default();
+    let lower = ending.to_ascii_lowercase();
+    match destination {
+        Destination::File(path) if lower != ending => {
+            refuse(path, "write its ending in small letters")
+        }
+        Destination::Folder(path) if FILES.contains(&lower.as_str()) && !path.is_dir() => refuse(
+            path,
+            "such files are not written; end it in .parquet, .npy or .jsonl, or in nothing for a folder of parts",
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// Goes through the inputs once, to count and fingerprint them and to find unique file names.
@@ -472,6 +502,13 @@ fn warn(found: &Listing, metadata: Option<JoinReport>) {
             join.items_without_row,
             join.ambiguous,
             join.rows_without_item
+        );
+    }
+    if join.elsewhere > 0 {
+        tracing::warn!(
+            "of {} items the table has the file name in another folder: a row is joined by the whole path that it \
+             names, or by a file name alone",
+            join.elsewhere
         );
     }
 }

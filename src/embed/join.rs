@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::input::Item;
+use super::input::{Item, Source};
+use super::skipped::SkipKind;
 pub(crate) use crate::metadata::read::names::Match;
 use crate::metadata::read::names::Names;
 use crate::metadata::{FieldSet, Metadata};
@@ -17,6 +18,9 @@ pub struct JoinReport {
     /// Of the items that have a row: those whose row states no field that the model reads, nor
     /// implies one. Their metadata vector is null.
     pub without_fields: u64,
+    /// Of the items that have a row: those whose row could not be read, as it contradicts itself, another row or
+    /// a field's limits. Their metadata vector is null; `errors.jsonl` names them.
+    pub bad_rows: u64,
     /// Items that have no row.
     pub items_without_row: u64,
     /// Rows that no item belongs to.
@@ -24,6 +28,8 @@ pub struct JoinReport {
     /// Of the items without a row: those whose path or file name several rows or items have, so
     /// that only a longer path could tell which is meant.
     pub ambiguous: u64,
+    /// Of the items without a row: those whose file name a row has that names another folder.
+    pub elsewhere: u64,
     /// Lines of the table that were left out, each named in the log: they have more or fewer cells
     /// than the header, or no readable file name. They are not among the rows.
     pub unreadable_rows: u64,
@@ -82,13 +88,20 @@ impl Table {
 
     /// Notes an item, before any is joined.
     pub(crate) fn note(&mut self, item: &Item) {
-        self.names.note(&item.id);
+        if !Self::is_again(item) {
+            self.names.note(&item.id, item.place.as_deref());
+        }
     }
 
-    /// The row of an item, by the whole of its id: whether the inputs are one folder or several of
-    /// its folders makes no difference.
+    /// Whether an item is there for the second time, and embedded no more.
+    fn is_again(item: &Item) -> bool {
+        matches!(item.source, Source::Fault(SkipKind::Duplicate, _))
+    }
+
+    /// The row of an item, by its id and by its place: whether the inputs are one folder or several of its folders
+    /// makes no difference.
     pub(crate) fn find(&self, item: &Item) -> Match {
-        self.names.find(&item.id, true)
+        self.names.find(&item.id, item.place.as_deref())
     }
 
     /// What a row says.
@@ -127,16 +140,24 @@ impl Counter {
         }
     }
 
-    pub(crate) fn count(&mut self, found: Match, table: &Table) {
+    pub(crate) fn count(&mut self, item: &Item, found: Match, table: &Table) {
+        if Table::is_again(item) {
+            return;
+        }
         match found {
             Match::Row(row) => {
                 self.report.joined += 1;
                 self.report.without_fields += u64::from(table.is_without_fields(row));
+                self.report.bad_rows += u64::from(table.row(row).is_err());
                 self.used[row] = true;
             }
             Match::Ambiguous => {
                 self.report.items_without_row += 1;
                 self.report.ambiguous += 1;
+            }
+            Match::Elsewhere => {
+                self.report.items_without_row += 1;
+                self.report.elsewhere += 1;
             }
             Match::None => self.report.items_without_row += 1,
         }
@@ -182,7 +203,9 @@ mod tests {
         items.iter().for_each(|item| table.note(item));
         let mut counter = Counter::new(table);
         let found: Vec<_> = items.iter().map(|item| table.find(item)).collect();
-        found.iter().for_each(|m| counter.count(*m, table));
+        for (item, found) in items.iter().zip(&found) {
+            counter.count(item, *found, table);
+        }
         (found, counter.report())
     }
 
@@ -219,8 +242,9 @@ mod tests {
         let (found, report) = matches(&mut table(&["y.jpg"]), &["a/y.jpg", "b/y.jpg"]);
         assert_eq!(found, [Match::Ambiguous, Match::Ambiguous]);
         assert_eq!((report.ambiguous, report.rows_without_item), (2, 1));
-        let (found, _) = matches(&mut table(&["1/y.jpg", "2/y.jpg"]), &["a/y.jpg"]);
-        assert_eq!(found, [Match::Ambiguous]);
+        let (found, report) = matches(&mut table(&["1/y.jpg", "2/y.jpg"]), &["a/y.jpg"]);
+        assert_eq!(found, [Match::Elsewhere]);
+        assert_eq!((report.joined, report.elsewhere), (0, 1));
     }
 
     #[test]
@@ -236,6 +260,18 @@ mod tests {
             // Folders give their names in the order of bytes, which is the same here.
             assert_eq!((&one, report), (&two, other), "{rows:?}");
         }
+        // The row of another folder is nobody's, whether that folder is among the inputs or not.
+        for rows in [&["A/x.png"][..], &["other/x.png"], &["/nowhere/x.png"]] {
+            let (found, report) = matches_of(&mut table(rows), &files, &["B"]);
+            assert_eq!(found, [Match::None, Match::Elsewhere], "{rows:?}");
+            assert_eq!((report.joined, report.elsewhere), (0, 1));
+        }
+        let (found, _) = matches_of(&mut table(&["B/x.png"]), &files, &["B"]);
+        assert_eq!(found, [Match::None, Match::Row(0)]);
+        // A file that is given twice is one.
+        let (found, report) = matches_of(&mut table(&["only.png"]), &files, &["B", "B/only.png"]);
+        assert_eq!(found[0], Match::Row(0));
+        assert_eq!((report.joined, report.items_without_row), (1, 1));
         let (found, report) = matches_of(&mut table(&["x.png"]), &files, &["A", "B"]);
         assert_eq!(found, [Match::Ambiguous, Match::None, Match::Ambiguous]);
         assert_eq!((report.joined, report.ambiguous), (0, 2));
@@ -260,6 +296,7 @@ mod tests {
         let files = ["bad.png", "gsd.png", "place.png", "sea.png"];
         let (_, report) = matches(&mut table, &files);
         assert_eq!((report.joined, report.without_fields), (4, 2));
+        assert_eq!(report.bad_rows, 1);
         assert_eq!((report.rows, report.unreadable_rows), (4, 1));
     }
 

@@ -56,6 +56,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 #[cfg(feature = "cli")]
+pub(crate) use input::EXTENSIONS;
+#[cfg(feature = "cli")]
 pub(crate) use job::gather;
 pub use job::run;
 pub use join::JoinReport;

@@ -69,7 +69,7 @@ impl Producer<'_> {
             self.escaped += u64::from(item.escaped);
             let found = self.table.map_or(Match::None, |table| table.find(&item));
             if let (Some(counter), Some(table)) = (&mut self.counter, self.table) {
-                counter.count(found, table);
+                counter.count(&item, found, table);
             }
             if item.index < self.skip {
                 let last = item.index + 1 == self.skip;

@@ -738,6 +738,19 @@ fn a_folder_of_something_else_is_refused() {
         error.to_string().contains("is no output of a job"),
         "{error}"
     );
+    // A description of something else is not one of a job that has nothing yet.
+    let theirs = dir.path().join("theirs");
+    std::fs::create_dir(&theirs).unwrap();
+    for text in ["{\"my\": \"config\"}", "{\"format\": 2}", "", "[]"] {
+        std::fs::write(theirs.join("job.json"), text).unwrap();
+        config.destination = Destination::Folder(theirs.clone());
+        let error = embed(&config).unwrap_err();
+        assert!(error.to_string().contains("no job of satmip"), "{error}");
+        assert_eq!(
+            std::fs::read_to_string(theirs.join("job.json")).unwrap(),
+            text
+        );
+    }
     config.destination = Destination::Folder(foreign.join("thesis.png"));
     let error = embed(&config).unwrap_err();
     assert!(error.to_string().contains("is a file"), "{error}");
@@ -871,6 +884,18 @@ fn settings_that_cannot_be_are_refused_by_name() {
             .to_string()
             .contains("standard output")
     );
+    for (name, reason) in [
+        ("x.csv", "such files"),
+        ("x.tar.gz", "such files"),
+        ("x.PARQUET", "small letters"),
+    ] {
+        let mut bad = good.clone();
+        bad.destination = Destination::from_path(dir.path().join(name));
+        bad.format = Format::Parquet;
+        let error = embed(&bad).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+        assert!(!dir.path().join(name).exists());
+    }
     let mut bad = good.clone();
     bad.inputs = vec![dir.path().join("empty")];
     std::fs::create_dir(&bad.inputs[0]).unwrap();

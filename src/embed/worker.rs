@@ -5,14 +5,14 @@ use std::ops::Range;
 use ndarray::{Array2, ArrayView2, ArrayView4, Axis, concatenate};
 
 use super::Features;
-use super::input::{self, Chain, Item};
+use super::input::{self, Chain, Item, Source};
 use super::join::{Match, Table};
 use super::output::{ColumnSpec, ColumnValues, Rows};
 use super::skipped::{SkipKind, Skipped};
 use crate::arch::Preprocessing;
 use crate::error::{Error, ImageFault, Result};
 use crate::guard::guarded;
-use crate::image::{Geometry, Prepared, ReadOptions, prepare};
+use crate::image::{Geometry, Prepared, ReadOptions, mask_beside, prepare};
 use crate::metadata::{FieldSet, Metadata};
 
 /// What a tower gives, one row for each input.
@@ -158,6 +158,12 @@ impl Work<'_> {
     /// A picture fitted to the model.
     fn picture(&self, item: Item) -> Result<Prepared, Skipped> {
         let id = item.id.clone();
+        if let Source::File(path) = &item.source {
+            mask_beside(path).map_err(|fault| {
+                let item = id.clone();
+                Skipped::of(id.clone(), &Error::Image { item, fault })
+            })?;
+        }
         let bytes = input::read(item, self.reading.limits.max_bytes())?;
         // A decoder's panic on a hostile file must cost one item, not the job.
         guarded(|| prepare(&bytes, &id, &self.reading, self.model.preprocessing()))

@@ -185,7 +185,7 @@ pub(super) fn decide(bands: Bands, says: &[Color], source: &str) -> Result<Chose
 }
 
 /// What the file says of its bands, at most of eight.
-fn said(says: &[Color]) -> String {
+pub(super) fn said(says: &[Color]) -> String {
     const MOST: usize = 8;
     if says.iter().all(|color| *color == Color::Unknown) {
         return "nothing".into();

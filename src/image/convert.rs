@@ -12,6 +12,12 @@ pub(super) trait Sample: Copy + 'static {
 
     fn number(self) -> f64;
 
+    /// The nearest one to a number.
+    fn of(number: f64) -> Self;
+
+    /// As many bytes, in the machine's order.
+    fn write(self, bytes: &mut [u8]);
+
     /// Whether it is the number that a file calls nodata.
     fn is(self, nodata: f64) -> bool {
         self.number() == nodata
@@ -31,6 +37,14 @@ macro_rules! samples {
             fn number(self) -> f64 {
                 self as f64
             }
+
+            fn of(number: f64) -> Self {
+                number as $type
+            }
+
+            fn write(self, bytes: &mut [u8]) {
+                bytes.copy_from_slice(&self.to_ne_bytes());
+            }
         }
     )*};
 }
@@ -46,6 +60,14 @@ impl Sample for f32 {
 
     fn number(self) -> f64 {
         self.into()
+    }
+
+    fn of(number: f64) -> Self {
+        number as f32
+    }
+
+    fn write(self, bytes: &mut [u8]) {
+        bytes.copy_from_slice(&self.to_ne_bytes());
     }
 
     /// Files write nodata in decimal digits, of the double or of the single-precision number.
@@ -66,6 +88,14 @@ impl Sample for half::f16 {
         self.into()
     }
 
+    fn of(number: f64) -> Self {
+        half::f16::from_f64(number)
+    }
+
+    fn write(self, bytes: &mut [u8]) {
+        bytes.copy_from_slice(&self.to_ne_bytes());
+    }
+
     fn is(self, nodata: f64) -> bool {
         self.number() == nodata || self == half::f16::from_f64(nodata)
     }
@@ -80,8 +110,8 @@ pub(super) struct Rule {
     pub(super) rgb: [usize; 3],
     /// The one that may say which pixels are there.
     pub(super) alpha: Option<usize>,
-    /// The largest value of that one.
-    pub(super) opaque: f64,
+    /// Whether it says so by the format's definition, whatever its values are.
+    pub(super) alpha_defined: bool,
     /// Samples that become 0 and 255; none for bytes that stay as they are.
     pub(super) range: Option<[(f64, f64); 3]>,
     /// Samples that mark what is missing.
@@ -97,8 +127,38 @@ pub(super) struct Pixels<'a> {
     pub(super) rgb: Vec<u8>,
     /// Which pixels are there; none as long as all are.
     valid: Option<Vec<bool>>,
-    /// Which pixels the alpha band shows, as long as it has no values but none and full.
-    shown: Option<Vec<bool>>,
+    /// Which pixels the alpha band shows.
+    shown: Option<Shown>,
+}
+
+/// The values of an alpha band: where it is not 0, and how often it has its largest value.
+#[derive(Debug, Default)]
+struct Shown {
+    pixels: Vec<bool>,
+    seen: usize,
+    largest: f64,
+    full: usize,
+}
+
+impl Shown {
+    fn push(&mut self, alpha: f64) {
+        self.pixels.push(alpha != 0.0);
+        if alpha == 0.0 {
+            return;
+        }
+        self.seen += 1;
+        if alpha == self.largest {
+            self.full += 1;
+        } else if alpha > self.largest {
+            (self.largest, self.full) = (alpha, 1);
+        }
+    }
+
+    /// Whether half of what is not 0, or more, has the largest value: what lies between is a soft edge. Near
+    /// infrared has hardly two pixels in one hundred alike.
+    fn is_mask(&self) -> bool {
+        2 * self.full >= self.seen
+    }
 }
 
 impl<'a> Pixels<'a> {
@@ -108,23 +168,26 @@ impl<'a> Pixels<'a> {
             rule,
             rgb,
             valid: None,
-            shown: rule.alpha.map(|_| Vec::new()),
+            shown: rule.alpha.map(|_| Shown::default()),
         }
     }
 
-    /// Appends pixels of interleaved samples as they are stored.
-    pub(super) fn push<T: Sample>(&mut self, bytes: &[u8]) {
+    /// Appends pixels of interleaved samples as they are stored. `there` has what a mask says of them, where
+    /// there is one.
+    pub(super) fn push<T: Sample>(&mut self, bytes: &[u8], there: Option<&[bool]>) {
         let rule = self.rule;
-        for pixel in bytes.chunks_exact(rule.bands * T::BYTES) {
+        for (i, pixel) in bytes.chunks_exact(rule.bands * T::BYTES).enumerate() {
+            let masked = there.is_some_and(|there| there.get(i) != Some(&true));
             let sample = |band: usize| T::read(&pixel[band * T::BYTES..(band + 1) * T::BYTES]);
             let samples = rule.rgb.map(sample);
             let missing = samples.map(|sample| {
                 !sample.number().is_finite() || rule.nodata.iter().any(|nodata| sample.is(*nodata))
             });
-            let is_missing = match rule.missing_where_all {
-                true => missing.iter().all(|m| *m),
-                false => missing.iter().any(|m| *m),
-            };
+            let is_missing = masked
+                || match rule.missing_where_all {
+                    true => missing.iter().all(|m| *m),
+                    false => missing.iter().any(|m| *m),
+                };
             self.note(!is_missing);
             if is_missing {
                 self.rgb.extend_from_slice(&[0; 3]);
@@ -132,11 +195,7 @@ impl<'a> Pixels<'a> {
                 self.rgb.extend_from_slice(&self.color(samples));
             }
             if let (Some(band), Some(shown)) = (rule.alpha, &mut self.shown) {
-                let alpha = sample(band).number();
-                match alpha == 0.0 || alpha == rule.opaque {
-                    true => shown.push(alpha != 0.0),
-                    false => self.shown = None,
-                }
+                shown.push(sample(band).number());
             }
         }
     }
@@ -162,12 +221,15 @@ impl<'a> Pixels<'a> {
 
     /// The picture, which pixels are there (none where all are), and what became of the alpha band.
     pub(super) fn finish(self) -> Converted {
-        let alpha = match (self.rule.alpha, &self.shown) {
-            (None, _) => Alpha::None,
-            (Some(_), None) => Alpha::Data,
-            (Some(_), Some(_)) => Alpha::Mask,
+        let alpha = match &self.shown {
+            None => Alpha::None,
+            Some(shown) if self.rule.alpha_defined || shown.is_mask() => Alpha::Mask,
+            Some(_) => Alpha::Data,
         };
-        let hidden = self.shown.filter(|shown| shown.contains(&false));
+        let shown = self.shown.filter(|_| alpha == Alpha::Mask);
+        let hidden = shown
+            .map(|shown| shown.pixels)
+            .filter(|pixels| pixels.contains(&false));
         let valid = match (self.valid, hidden) {
             (Some(mut valid), Some(shown)) => {
                 for (valid, shown) in valid.iter_mut().zip(shown) {
@@ -189,9 +251,9 @@ pub(super) type Converted = (Vec<u8>, Option<Vec<bool>>, Alpha);
 pub(super) enum Alpha {
     /// There is none.
     None,
-    /// It has no values but none and full, and says which pixels are there.
+    /// It says which pixels are there: those where it is not 0.
     Mask,
-    /// It has other values, as a soft edge or a band of near infrared has: it hides nothing.
+    /// Most of its values lie between none and full, as those of near infrared do: it hides nothing.
     Data,
 }
 
@@ -204,7 +266,7 @@ mod tests {
             bands,
             rgb: [0, 1, 2],
             alpha: None,
-            opaque: 255.0,
+            alpha_defined: false,
             range: None,
             nodata: Vec::new(),
             missing_where_all: false,
@@ -213,7 +275,7 @@ mod tests {
 
     fn converted<T: Sample>(rule: &Rule, samples: &[u8]) -> (Vec<u8>, Option<Vec<bool>>, Alpha) {
         let mut pixels = Pixels::new(rule, Vec::new());
-        pixels.push::<T>(samples);
+        pixels.push::<T>(samples, None);
         pixels.finish()
     }
 
@@ -260,6 +322,14 @@ mod tests {
     }
 
     #[test]
+    fn a_mask_hides_whatever_the_samples_are() {
+        let rule = rule(3);
+        let mut pixels = Pixels::new(&rule, Vec::new());
+        pixels.push::<u8>(&[1, 2, 3, 4, 5, 6], Some(&[false, true]));
+        assert_eq!(pixels.finish().1, Some(vec![false, true]));
+    }
+
+    #[test]
     fn of_bytes_a_pixel_is_missing_where_all_three_are() {
         let samples = [0, 0, 9, 0, 0, 0];
         let all = Rule {
@@ -276,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alpha_of_two_values_hides_and_any_other_is_data() {
+    fn an_alpha_hides_unless_most_of_it_lies_between() {
         let alpha = Rule {
             alpha: Some(3),
             ..rule(4)
@@ -286,8 +356,22 @@ mod tests {
             (rgb.len(), valid, kind),
             (6, Some(vec![true, false]), Alpha::Mask)
         );
-        let (_, valid, kind) = converted::<u8>(&alpha, &[1, 2, 3, 255, 4, 5, 6, 0, 7, 8, 9, 17]);
+        let near_infrared = [1, 2, 3, 255, 4, 5, 6, 0, 7, 8, 9, 17, 7, 8, 9, 18];
+        let (_, valid, kind) = converted::<u8>(&alpha, &near_infrared);
         assert_eq!((valid, kind), (None, Alpha::Data));
+        let soft = [1, 2, 3, 255, 4, 5, 6, 0, 7, 8, 9, 255, 7, 8, 9, 18];
+        let hidden = Some(vec![true, false, true, true]);
+        let (_, valid, kind) = converted::<u8>(&alpha, &soft);
+        assert_eq!((valid, kind), (hidden.clone(), Alpha::Mask));
+        let defined = Rule {
+            alpha_defined: true,
+            ..alpha.clone()
+        };
+        let (_, valid, kind) = converted::<u8>(&defined, &near_infrared);
+        assert_eq!((valid, kind), (hidden, Alpha::Mask));
+        // 1 is full where nothing is more.
+        let ones = converted::<u8>(&alpha, &[1, 2, 3, 1, 4, 5, 6, 0]);
+        assert_eq!((ones.1, ones.2), (Some(vec![true, false]), Alpha::Mask));
         let opaque = converted::<u8>(&alpha, &[1, 2, 3, 255]);
         assert_eq!((opaque.1, opaque.2), (None, Alpha::Mask));
     }

@@ -19,9 +19,9 @@ pub(super) const MOST_SIDE: u32 = 1 << 20;
 
 /// What a picture may cost at most.
 ///
-/// Decoding needs up to about 9 bytes per pixel at its peak (3 for the result, the rest for
-/// progressive JPEG or 16-bit samples), more only for TIFFs of many bands, which are bounded by
-/// the same sum.
+/// Decoding needs up to about 9 bytes per pixel at its peak beside the file (3 for the result, the rest for
+/// progressive JPEG or 16-bit samples). TIFFs whose strips or tiles would need more than that sum of the largest
+/// picture are refused beforehand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DecodeLimits {
@@ -66,6 +66,11 @@ impl DecodeLimits {
         Ok(())
     }
 
+    /// Bytes that a TIFF may need while it is decoded, its file apart.
+    pub(super) fn peak_bytes(&self) -> u64 {
+        self.max_pixels.saturating_mul(9).saturating_add(64 << 20)
+    }
+
     /// Bytes that a decoder may allocate, and that a file may have: four 16-bit samples for each
     /// pixel and 64 MiB for tables, profiles and strips.
     pub(crate) fn max_bytes(&self) -> u64 {
@@ -93,7 +98,8 @@ pub fn decode(bytes: &[u8], item: &str, options: &ReadOptions) -> Result<Picture
 /// [`Error::Image`] names the file and what is wrong with it, a file that is missing or cannot be
 /// read included.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<Picture> {
-    read_bytes(path, &options.limits)
+    mask_beside(path)
+        .and_then(|()| read_bytes(path, &options.limits))
         .and_then(|bytes| decode_any(&bytes, options))
         .map_err(|fault| Error::Image {
             item: path.display().to_string(),
@@ -151,6 +157,20 @@ pub(crate) fn prepare_picture(
     })
 }
 
+/// Refuses a file beside which GDAL keeps a mask: nothing in the file itself tells of it.
+pub(crate) fn mask_beside(path: &Path) -> Result<(), ImageFault> {
+    let mut mask = path.as_os_str().to_owned();
+    mask.push(".msk");
+    match Path::new(&mask).exists() {
+        false => Ok(()),
+        true => Err(ImageFault::Unsupported(format!(
+            "a mask in a file of its own, `{}` (take it in: `gdal_translate --config GDAL_TIFF_INTERNAL_MASK YES \
+             IN.tif OUT.tif`)",
+            Path::new(&mask).display()
+        ))),
+    }
+}
+
 fn read_bytes(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, ImageFault> {
     let unreadable = |error: std::io::Error| ImageFault::Unreadable(error.to_string());
     // Asked before it is opened: opening a pipe that nobody writes to would wait for ever.
@@ -204,6 +224,8 @@ fn of_jpeg(
             stated: [&Stated::default(); 3],
             grey: chosen.is_grey(),
             by_format: None,
+            colors: false,
+            nameless: false,
         },
     )?;
     let reading = Reading {

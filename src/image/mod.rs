@@ -10,18 +10,22 @@
 //! | in the file | what becomes of it |
 //! |---|---|
 //! | grey | the same value in R, G and B |
-//! | palette (PNG) | looked up |
+//! | palette | looked up; a TIFF's nodata is an index, and no colour |
 //! | 8 bits per sample | as they are |
-//! | 1, 2 or 4 bits per sample | scaled to the full range |
+//! | fewer bits per sample | scaled to the full range |
 //! | 16 bits in a PNG | the full range, as the format defines it: `v * 255 / 65535`, rounded |
 //! | any other samples of a TIFF | by the [`Scale`] that the caller gives or the file states, else refused ([`radiometry`]) |
 //! | bands of a TIFF | red, green and blue by GDAL's ColorInterp, else PhotometricInterpretation, or as the caller says ([`Bands`]); one band is grey, three that say nothing are R, G, B, others are refused |
-//! | alpha | R, G and B as they are stored, as Pillow's `convert("RGB")` does; where it has no values but none and full, it says which pixels are there |
+//! | alpha | R, G and B as they are stored, as Pillow's `convert("RGB")` does; pixels are there where it is not 0, unless it is a TIFF's and most of its values lie between none and full, as those of near infrared |
+//! | mask (a page of a TIFF) | says which pixels are there; one in a file `.msk` of its own is refused |
+//! | least sample is white (MinIsWhite) | scale and nodata are of what is stored; then black and white change places |
+//! | strips and tiles that a TIFF leaves out | nodata, or 0 where there is none, as for GDAL |
 //! | nodata, NaN, infinite | missing: they get the mean of the valid pixels; too few valid ones are an error ([`ReadOptions`]) |
 //! | CMYK, YCCK | to RGB by Pillow's formula; a JPEG's inks are taken as inverted (Adobe's habit) |
 //! | EXIF or TIFF orientation | applied, so that the picture stands upright |
 //! | rows that run north, or columns that run west (GeoTIFF) | turned, so that north is up; askew of north by more than 0.06 degrees is refused |
-//! | pages, animation frames | the first |
+//! | pages of a TIFF | a mask and smaller copies belong to the first; several pictures are refused |
+//! | animation frames | the first |
 //! | colour profiles, gamma | ignored |
 //! | 12-bit JPEG, complex samples, compressions that are not known | refused by name |
 //!
@@ -37,6 +41,7 @@ mod decode;
 mod geometry;
 mod jpeg;
 mod picture;
+mod products;
 pub mod radiometry;
 mod raster;
 mod resample;
@@ -44,6 +49,7 @@ mod resize;
 mod tiff;
 
 pub use bands::Bands;
+pub(crate) use decode::mask_beside;
 #[cfg_attr(
     not(feature = "serve"),
     allow(unused_imports, reason = "for embedders")
@@ -54,6 +60,8 @@ pub use geometry::Geometry;
 pub use picture::{Picture, ReadOptions, Reading};
 pub use radiometry::{Product, Scale};
 pub use resize::{Region, fit, fit_with_geometry, fitted_geometry, resize};
+#[cfg(feature = "cli")]
+pub(crate) use tiff::facts as tiff_facts;
 
 use crate::error::{Error, Result};
 

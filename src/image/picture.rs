@@ -87,6 +87,9 @@ pub struct Reading {
     pub range_why: String,
     /// The samples that mark missing pixels.
     pub nodata: Vec<f64>,
+    /// Whether the file has a mask of its own, which says which pixels are there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub mask: bool,
     /// What became of a band called alpha.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alpha: Option<&'static str>,
@@ -118,6 +121,7 @@ impl Reading {
             range: radiometry.range,
             range_why: radiometry.why.clone(),
             nodata: radiometry.nodata.into_iter().collect(),
+            mask: false,
             alpha: None,
             turned: None,
         }
@@ -134,9 +138,9 @@ impl Reading {
         match alpha {
             Alpha::None => None,
             Alpha::Mask => Some("it says which pixels are there"),
-            Alpha::Data => {
-                Some("it has values between none and full, so that it is taken for no mask")
-            }
+            Alpha::Data => Some(
+                "most of its values lie between none and full, so that it is taken for no mask",
+            ),
         }
     }
 }
@@ -271,6 +275,7 @@ mod tests {
             range: Some([(0.0, 3000.0); 3]),
             range_why: "as asked for".into(),
             nodata: vec![0.0],
+            mask: false,
             alpha: None,
             turned: None,
         };

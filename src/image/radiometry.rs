@@ -10,13 +10,7 @@
 //! `low` and `high` follow from a [`Scale`] that the caller gives, or from the scale and offset that a
 //! file states of its bands (GDAL's tags). Where neither is there, nothing is guessed: that is an error.
 //!
-//! | name | reflectance of a sample DN | nodata | source |
-//! |---|---|---|---|
-//! | `s2` | DN / 10000, at the surface | 0 | Sentinel-2 Level-2A, before processing baseline 04.00 or harmonised (ESA's products specification, `BOA_QUANTIFICATION_VALUE`) |
-//! | `s2-offset` | (DN - 1000) / 10000, at the surface | 0 | Sentinel-2 Level-2A from baseline 04.00 on, as ESA delivers it (`BOA_ADD_OFFSET`) |
-//! | `s2-l1c`, `s2-l1c-offset` | the same, above the atmosphere | 0 | Sentinel-2 Level-1C (`QUANTIFICATION_VALUE`, `RADIO_ADD_OFFSET`) |
-//! | `landsat-c2` | 0.0000275 DN - 0.2, at the surface | 0 | Landsat Collection 2 Level-2 (USGS, LSDS-1619) |
-//! | `planet-sr` | DN / 10000, at the surface | 0 | PlanetScope surface reflectance (Planet's imagery product specification) |
+//! The products are listed at [`Product`].
 //!
 //! Reflectances of [`SURFACE`] or [`ABOVE_ATMOSPHERE`] become 0 to 255, unless a range is given with the
 //! name, as in `s2:0,0.3`.
@@ -28,17 +22,7 @@ use serde::{Serialize, Serializer};
 
 use crate::error::{Error, ImageFault};
 
-/// The reflectances at the surface that become 0 and 255, for red, green and blue.
-///
-/// They make Sentinel-2's Level 2A look as EuroSAT's RGB pictures, on which the zoo's models were
-/// trained: those are of Level 1C, whose blue has the light of the atmosphere in it, so that 0 is less
-/// than none. Measured on one site (`benches/radiometry.py`, benches/RADIOMETRY.md): within 0.01 for
-/// red and green, 0.02 for blue. A missing pixel is never what 0 would be.
-pub const SURFACE: [(f64, f64); 3] = [(-0.02, 0.255), (-0.025, 0.25), (-0.06, 0.215)];
-
-/// The reflectances above the atmosphere that become 0 and 255: EuroSAT's own rule
-/// (`gdal_translate -scale 0 2750`, by its maintainer).
-pub const ABOVE_ATMOSPHERE: [(f64, f64); 3] = [(0.0, 0.275); 3];
+pub use super::products::{ABOVE_ATMOSPHERE, Product, SURFACE};
 
 /// What the caller says of samples that are not of 8 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -55,70 +39,6 @@ pub enum Scale {
     Full,
     /// These sample values become 0 and 255; the first is the smaller one.
     Range(f64, f64),
-}
-
-/// A product whose samples are reflectances by a rule that its maker publishes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Product {
-    /// `s2`: Sentinel-2 Level 2A without an offset.
-    S2,
-    /// `s2-offset`: Sentinel-2 Level 2A with the offset of processing baseline 04.00.
-    S2Offset,
-    /// `s2-l1c`: Sentinel-2 Level 1C without an offset.
-    S2L1c,
-    /// `s2-l1c-offset`: Sentinel-2 Level 1C with the offset of processing baseline 04.00.
-    S2L1cOffset,
-    /// `landsat-c2`: Landsat Collection 2, Level 2.
-    LandsatC2,
-    /// `planet-sr`: surface reflectance of PlanetScope.
-    PlanetSr,
-}
-
-impl Product {
-    /// All of them.
-    pub const ALL: [Product; 6] = [
-        Product::S2,
-        Product::S2Offset,
-        Product::S2L1c,
-        Product::S2L1cOffset,
-        Product::LandsatC2,
-        Product::PlanetSr,
-    ];
-
-    /// The name, for example `s2`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Product::S2 => "s2",
-            Product::S2Offset => "s2-offset",
-            Product::S2L1c => "s2-l1c",
-            Product::S2L1cOffset => "s2-l1c-offset",
-            Product::LandsatC2 => "landsat-c2",
-            Product::PlanetSr => "planet-sr",
-        }
-    }
-
-    /// Scale and offset: reflectance = scale * sample + offset. [The module](self) has their sources.
-    pub fn scale_and_offset(self) -> (f64, f64) {
-        match self {
-            Product::S2 | Product::S2L1c | Product::PlanetSr => (1e-4, 0.0),
-            Product::S2Offset | Product::S2L1cOffset => (1e-4, -0.1),
-            Product::LandsatC2 => (2.75e-5, -0.2),
-        }
-    }
-
-    /// The reflectances that become 0 and 255, for red, green and blue.
-    pub fn reflectances(self) -> [(f64, f64); 3] {
-        match self {
-            Product::S2L1c | Product::S2L1cOffset => ABOVE_ATMOSPHERE,
-            Product::S2 | Product::S2Offset | Product::LandsatC2 | Product::PlanetSr => SURFACE,
-        }
-    }
-
-    /// The sample that marks a missing pixel.
-    pub fn nodata(self) -> f64 {
-        0.0
-    }
 }
 
 impl FromStr for Scale {
@@ -200,7 +120,7 @@ impl Serialize for Scale {
 /// The type of a raster's samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SampleType {
-    /// Bits of a sample as it is decoded.
+    /// Bits of a sample as it is stored.
     pub(super) bits: u16,
     pub(super) kind: SampleKind,
 }
@@ -221,6 +141,11 @@ impl SampleType {
         bits: 16,
         kind: SampleKind::Unsigned,
     };
+
+    /// Whether samples are a picture's by their size: 8 bits without a sign, or fewer.
+    pub(super) fn is_picture(self) -> bool {
+        self.kind == SampleKind::Unsigned && self.bits <= 8
+    }
 
     /// The largest value, 1 for floats.
     pub(super) fn most(self) -> f64 {
@@ -260,9 +185,23 @@ pub(super) struct Stated {
 impl Stated {
     /// Scale and offset, where they say anything.
     fn line(&self) -> Option<(f64, f64)> {
-        let (scale, offset) = (self.scale.unwrap_or(1.0), self.offset.unwrap_or(0.0));
+        let (scale, offset) = self.as_stated();
         let usable = scale.is_finite() && offset.is_finite() && scale > 0.0;
         (usable && (scale, offset) != (1.0, 0.0)).then_some((scale, offset))
+    }
+
+    fn as_stated(&self) -> (f64, f64) {
+        (self.scale.unwrap_or(1.0), self.offset.unwrap_or(0.0))
+    }
+
+    fn is_silent(&self) -> bool {
+        self.as_stated() == (1.0, 0.0)
+    }
+
+    /// Whether its unit says that its values are reflectances.
+    fn is_named_reflectance(&self) -> bool {
+        let unit = self.unit.as_deref().unwrap_or_default();
+        unit.to_ascii_lowercase().contains("reflectance")
     }
 
     /// Whether the values can be reflectances: without another unit, and a type that holds no more
@@ -293,6 +232,24 @@ pub(super) struct Radiometry {
     pub(super) nodata: Option<f64>,
 }
 
+impl Radiometry {
+    /// Black and white change places in these channels, as where a file says that its least sample is white.
+    pub(super) fn exchanged(mut self, channels: [bool; 3], samples: SampleType) -> Self {
+        if channels.contains(&true) {
+            let mut ranges = self.range.unwrap_or([(0.0, samples.most()); 3]);
+            for ((low, high), exchanged) in ranges.iter_mut().zip(channels) {
+                if exchanged {
+                    std::mem::swap(low, high);
+                }
+            }
+            self.range = Some(ranges);
+            self.why
+                .push_str("; by PhotometricInterpretation the least is white");
+        }
+        self
+    }
+}
+
 /// What is known of the samples that are to become red, green and blue.
 pub(super) struct Facts<'a> {
     pub(super) samples: SampleType,
@@ -302,22 +259,30 @@ pub(super) struct Facts<'a> {
     pub(super) grey: bool,
     /// The samples that are black and white by the format's definition, as in PNG.
     pub(super) by_format: Option<(f64, f64)>,
+    /// Whether the samples were colours of another kind, as inks, and no numbers of an instrument.
+    pub(super) colors: bool,
+    /// Whether it is the file's only band and has no name: anything could be measured in it.
+    pub(super) nameless: bool,
 }
 
 /// Finds the radiometry, or says why there is none.
 pub(super) fn decide(scale: Scale, facts: &Facts<'_>) -> Result<Radiometry, ImageFault> {
     let samples = facts.samples;
-    if samples == SampleType::U8 {
-        return match scale {
-            Scale::Auto => Ok(Radiometry {
-                range: None,
-                why: "8 bits as they are".into(),
-                nodata: None,
-            }),
-            _ => Err(ImageFault::Option(format!(
-                "its samples have 8 bits, which are a picture already; `{scale}` is for others"
-            ))),
+    if (samples == SampleType::U8 || facts.colors) && scale != Scale::Auto {
+        let what = match facts.colors {
+            true => "its samples are colours".to_owned(),
+            false => "its samples have 8 bits".to_owned(),
         };
+        return Err(ImageFault::Option(format!(
+            "{what}, which are a picture already; `{scale}` is for others"
+        )));
+    }
+    if samples == SampleType::U8 {
+        return Ok(Radiometry {
+            range: None,
+            why: "8 bits as they are".into(),
+            nodata: None,
+        });
     }
     let all = |range: (f64, f64), why: String, nodata| {
         Ok(Radiometry {
@@ -352,13 +317,41 @@ pub(super) fn decide(scale: Scale, facts: &Facts<'_>) -> Result<Radiometry, Imag
             "as the format defines it".into(),
             None,
         ),
-        Scale::Auto => stated(facts, None).unwrap_or(Err(needs_scale(samples))),
-        Scale::Stated(reflectances) => stated(facts, reflectances).unwrap_or_else(|| {
-            Err(ImageFault::Option(
-                "it states no scale and offset of its bands".into(),
-            ))
-        }),
+        Scale::Auto => match stated(facts, None) {
+            Some(Ok(_)) if facts.is_of_anything() => Err(ImageFault::Option(
+                "the scale and offset that it states do not say what its only band measures; `--scale stated` \
+                 takes it for reflectance, `--scale stated:-1,1` says which values become 0 and 255"
+                    .into(),
+            )),
+            Some(found) => found,
+            None => Err(needs_scale(samples)),
+        },
+        Scale::Stated(reflectances) => {
+            stated(facts, reflectances).unwrap_or_else(|| Err(unstated(facts)))
+        }
     }
+}
+
+/// Why what a file states cannot be used: nothing, not of all bands, or a scale that turns black and white round.
+fn unstated(facts: &Facts<'_>) -> ImageFault {
+    let silent = facts.stated.iter().filter(|s| s.is_silent()).count();
+    let unusable = facts
+        .stated
+        .iter()
+        .find(|s| !s.is_silent() && s.line().is_none());
+    ImageFault::Option(match (silent, unusable) {
+        (3, _) => "it states no scale and offset of its bands".into(),
+        (_, Some(band)) => {
+            let (scale, offset) = band.as_stated();
+            format!(
+                "it states the scale {scale} and offset {offset}, of which nothing can be made; say which samples \
+                 become 0 and 255: `--scale LO,HI`"
+            )
+        }
+        _ => "it states scale and offset for some of the bands only; say which samples become 0 and 255: \
+              `--scale LO,HI`"
+            .into(),
+    })
 }
 
 /// The radiometry that the file states; none where it states nothing.
@@ -384,14 +377,16 @@ fn stated(
         ))));
     }
     let ranges = facts.reflectances(reflectances, SURFACE);
-    let [(scale, offset), ..] = lines;
     let [red, green, blue] = [0, 1, 2].map(|i| samples_of(ranges[i], lines[i]));
+    let one = lines.iter().all(|line| *line == lines[0]);
+    let by = lines.map(|(scale, offset)| format!("the scale {scale} and offset {offset}"));
+    let by = match one {
+        true => by[0].clone(),
+        false => by.join(", "),
+    };
     Some(Ok(Radiometry {
         range: Some([red, green, blue]),
-        why: format!(
-            "{} by the scale {scale} and offset {offset} that the file states",
-            said(ranges)
-        ),
+        why: format!("{} by {by} that the file states", said(ranges)),
         nodata: None,
     }))
 }
@@ -406,6 +401,11 @@ pub(super) fn said(ranges: [(f64, f64); 3]) -> String {
 }
 
 impl Facts<'_> {
+    /// Whether what is stated could be of an index or a height as well as of a reflectance.
+    fn is_of_anything(&self) -> bool {
+        self.nameless && !self.stated.iter().any(|s| s.is_named_reflectance())
+    }
+
     /// What was asked for, for all three; else the usual, of green for all three where one band is
     /// shown in grey.
     fn reflectances(&self, asked: Option<(f64, f64)>, usual: [(f64, f64); 3]) -> [(f64, f64); 3] {
@@ -446,6 +446,8 @@ mod tests {
             stated: [stated; 3],
             grey: false,
             by_format: None,
+            colors: false,
+            nameless: false,
         }
     }
 

@@ -20,7 +20,7 @@ pub(super) fn decode_png(bytes: &[u8], options: &ReadOptions) -> Result<Picture,
     if let Some((width, height)) = png_size(bytes) {
         limits.check(width, height)?;
     }
-    let decoder = PngDecoder::with_limits(Cursor::new(bytes), allocation(limits))
+    let decoder = PngDecoder::with_limits(Cursor::new(bytes), allocation(limits, png_size(bytes)))
         .map_err(|e| fault("PNG", e))?;
     decode_with("PNG", decoder, options)
 }
@@ -45,7 +45,7 @@ fn decode_with(
     let (width, height) = decoder.dimensions();
     limits.check(width, height)?;
     decoder
-        .set_limits(allocation(limits))
+        .set_limits(allocation(limits, Some((width, height))))
         .map_err(|e| fault(format, e))?;
     // A broken EXIF block does not spoil the pixels.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
@@ -73,6 +73,8 @@ fn decode_with(
             stated: [&Stated::default(); 3],
             grey: chosen.is_grey(),
             by_format: Some((0.0, samples.most())),
+            colors: false,
+            nameless: false,
         },
     )?;
     let mut stored = buffer(decoder.total_bytes())?;
@@ -83,7 +85,7 @@ fn decode_with(
         bands: colors.len(),
         rgb: chosen.rgb,
         alpha: chosen.alpha,
-        opaque: samples.most(),
+        alpha_defined: true,
         range: radiometry.range,
         nodata: radiometry.nodata.into_iter().collect(),
         missing_where_all: samples == SampleType::U8,
@@ -95,8 +97,8 @@ fn decode_with(
         let rgb = buffer_for(u64::from(width) * u64::from(height) * 3)?;
         let mut pixels = Pixels::new(&rule, rgb);
         match samples == SampleType::U8 {
-            true => pixels.push::<u8>(&stored),
-            false => pixels.push::<u16>(&stored),
+            true => pixels.push::<u8>(&stored, None),
+            false => pixels.push::<u16>(&stored, None),
         }
         pixels.finish()
     };
@@ -126,9 +128,14 @@ fn webp_is_cut_off(bytes: &[u8]) -> bool {
     size.is_none_or(|size| bytes.len() as u64 + 1 < u64::from(u32::from_le_bytes(size)) + 8)
 }
 
-fn allocation(limits: &DecodeLimits) -> Limits {
+/// What a picture of this size may need: tables and profiles have no size of their own to be bounded by.
+fn allocation(limits: &DecodeLimits, size: Option<(u32, u32)>) -> Limits {
+    let own = size.map(|(width, height)| {
+        let pixels = u64::from(width) * u64::from(height);
+        DecodeLimits::of_pixels(pixels.min(limits.max_pixels)).max_bytes()
+    });
     let mut allocation = Limits::no_limits();
-    allocation.max_alloc = Some(limits.max_bytes());
+    allocation.max_alloc = Some(own.unwrap_or(limits.max_bytes()));
     allocation
 }
 

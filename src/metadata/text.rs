@@ -50,8 +50,8 @@ impl Metadata {
 
     /// A field as text in full precision; [`set_text`](Metadata::set_text) gives the same value.
     ///
-    /// Two whole numbers for the axes have brackets, `(10,20)`: without them a reader of tables
-    /// could take the comma for a decimal one.
+    /// Two numbers for the axes of which one is whole have brackets, `(10,20)`: without them a reader of
+    /// tables could take the comma for a decimal one, or one of thousands.
     pub fn text(&self, field: Field) -> Option<String> {
         match field {
             Field::Gsd => self.gsd.map(axes),
@@ -84,10 +84,10 @@ fn axes(v: PerAxis) -> String {
     if v.x == v.y {
         return v.x.to_string();
     }
-    let text = format!("{},{}", v.x, v.y);
-    match text.contains('.') {
-        true => text,
-        false => format!("({text})"),
+    let (x, y) = (v.x.to_string(), v.y.to_string());
+    match x.contains('.') && y.contains('.') {
+        true => format!("{x},{y}"),
+        false => format!("({x},{y})"),
     }
 }
 

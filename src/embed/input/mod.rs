@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -40,6 +40,8 @@ pub(crate) struct Item {
     pub(crate) escaped: bool,
     /// Where the picture's bytes are.
     pub(crate) source: Source,
+    /// Its whole path on this machine, where it has one: tables are made for other folders than those that are given.
+    pub(crate) place: Option<String>,
     /// Fingerprint of the input up to and including this item.
     pub(crate) chain: Chain,
 }
@@ -131,7 +133,25 @@ pub(crate) struct Inputs {
 #[derive(Debug)]
 struct Root {
     label: Vec<u8>,
+    /// The folder that the entries' names are relative to, where they have a place.
+    place: Option<PathBuf>,
     kind: Kind,
+}
+
+impl Root {
+    fn place(path: &Path, kind: &Kind) -> Option<PathBuf> {
+        let whole = |path: &Path| match path.components().any(|c| c == Component::ParentDir) {
+            true => std::fs::canonicalize(path).ok(),
+            false => std::path::absolute(path).ok(),
+        };
+        match kind {
+            Kind::Folder(_) => whole(path),
+            // A folder's archive has the folder's name.
+            Kind::Archive(_) => whole(path).map(|path| path.with_extension("")),
+            Kind::Single(_) | Kind::List(_) => std::env::current_dir().ok(),
+            Kind::Stream(_) => None,
+        }
+    }
 }
 
 enum Kind {
@@ -202,7 +222,8 @@ impl Inputs {
                 }
                 label.push(b'/');
             }
-            Ok(Root { label, kind })
+            let place = Root::place(path, &kind);
+            Ok(Root { label, place, kind })
         });
         Ok(Inputs {
             roots: roots.collect::<Result<_>>()?,
@@ -220,7 +241,11 @@ impl Inputs {
     pub(super) fn of_stream(reader: Box<dyn Read + Send>, stop: &Stop) -> Result<Self> {
         let (label, kind) = (Vec::new(), from_stream(reader, "-", stop)?);
         Ok(Inputs {
-            roots: vec![Root { label, kind }],
+            roots: vec![Root {
+                label,
+                place: None,
+                kind,
+            }],
         })
     }
 
@@ -253,12 +278,17 @@ impl Inputs {
                         "an earlier item has the same name".into(),
                     );
                 }
+                let place = root.place.as_ref().map(|place| {
+                    let place = place.join(bytes_path(&entry.name));
+                    readable(&path_bytes(&place)).0
+                });
                 let chain = listing.chain.next(&id, &source);
                 let item = Item {
                     index: listing.items,
                     id,
                     escaped,
                     source,
+                    place,
                     chain,
                 };
                 listing.items += 1;
@@ -485,6 +515,7 @@ mod tests {
         let list = |text: &str| Inputs {
             roots: vec![Root {
                 label: Vec::new(),
+                place: None,
                 kind: Kind::List(List::memory("-", text.as_bytes().to_vec())),
             }],
         };

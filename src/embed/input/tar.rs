@@ -195,6 +195,7 @@ mod tests {
         let stream = Inputs {
             roots: vec![super::super::Root {
                 label: Vec::new(),
+                place: None,
                 kind: super::super::from_stream(
                     Box::new(io::Cursor::new(bytes)),
                     "-",

@@ -315,9 +315,17 @@ fn look(path: &Path, record: &JobRecord, overwrite: bool) -> Result<Found> {
     }
     let job = path.join(JOB);
     let text = std::fs::read(&job).map_err(|e| failed(&job, e))?;
-    let differences = match serde_json::from_slice(&text) {
-        Ok(earlier) => record.differences(&earlier)?,
-        Err(error) => vec![format!("`{JOB}` cannot be read ({error})")],
+    let earlier = serde_json::from_slice(&text).ok();
+    let differences = match earlier.filter(is_job) {
+        Some(earlier) => record.differences(&earlier)?,
+        None if overwrite => vec![format!("`{JOB}` is of no job")],
+        None => {
+            return refuse(
+                &job,
+                "describes no job of satmip; choose another folder, move it away, or `--overwrite` to replace it"
+                    .into(),
+            );
+        }
     };
     if differences.is_empty() {
         // The same job goes on even with `--overwrite`, as the same command is run after a kill.
@@ -336,6 +344,11 @@ fn look(path: &Path, record: &JobRecord, overwrite: bool) -> Result<Found> {
         );
     }
     Ok(Found::Nothing)
+}
+
+/// Whether a `job.json` is one that a job wrote, of this version or an earlier one.
+fn is_job(description: &serde_json::Value) -> bool {
+    description["format"].is_u64() && description["satmip"].is_string()
 }
 
 /// A file of a job that holds something of its result: not what a process leaves that was killed before it had

@@ -46,7 +46,7 @@ impl Gathered {
         for (id, (found, geometry)) in self.ids.iter().zip(found) {
             let metadata = match found {
                 Match::Row(row) => table.row(*row),
-                Match::Ambiguous | Match::None => {
+                Match::Ambiguous | Match::Elsewhere | Match::None => {
                     self.metadata.push(None);
                     continue;
                 }

@@ -3,9 +3,13 @@
 //! GDAL keeps what TIFF has no tag for in an XML text (tag 42112) and the nodata value as text (tag
 //! 42113); <https://gdal.org/en/stable/drivers/raster/gtiff.html>.
 
+use std::collections::BTreeMap;
+
 use roxmltree::{Document, ParsingOptions};
 use tiff_reader::{ColorModel, ExtraSample, Ifd};
 
+#[cfg(feature = "cli")]
+use super::super::bands;
 use super::super::bands::Color;
 use super::super::radiometry::Stated;
 use crate::error::ImageFault;
@@ -15,44 +19,36 @@ const GDAL_NODATA: u16 = 42113;
 /// The most elements of GDAL's text that are read.
 const MOST_ELEMENTS: u32 = 100_000;
 
-/// What is said of each band.
-#[derive(Debug)]
-pub(super) struct Facts {
-    pub(super) colors: Vec<Color>,
-    /// Where the colours are from, for people.
-    pub(super) colors_source: &'static str,
-    stated: Vec<Stated>,
+/// What is said of the samples of a pixel as they are stored.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    colors: BTreeMap<usize, Color>,
+    stated: BTreeMap<usize, Stated>,
     pub(super) nodata: Option<f64>,
 }
 
-impl Facts {
-    pub(super) fn of(page: &Ifd, model: &ColorModel) -> Result<Self, ImageFault> {
-        let colors = by_photometric(model);
-        let mut facts = Facts {
-            stated: vec![Stated::default(); colors.len()],
-            colors,
-            colors_source: "its PhotometricInterpretation",
-            nodata: None,
-        };
+impl Said {
+    pub(super) fn of(page: &Ifd) -> Result<Self, ImageFault> {
+        let mut said = Said::default();
         let text = |code| page.tag(code).and_then(|tag| tag.value.as_str());
         if let Some(xml) = text(GDAL_METADATA) {
-            facts.take(plain(xml))?;
+            said.take(plain(xml))?;
         }
         if let Some(nodata) = text(GDAL_NODATA) {
             let nodata = plain(nodata);
-            facts.nodata = Some(nodata.parse().map_err(|_| {
+            said.nodata = Some(nodata.parse().map_err(|_| {
                 ImageFault::Damaged(format!("its nodata value `{}` is no number", short(nodata)))
             })?);
         }
-        Ok(facts)
+        Ok(said)
     }
 
-    /// What is stated of the scale of a band, counted from 0.
-    pub(super) fn stated(&self, band: usize) -> &Stated {
-        &self.stated[band]
+    /// Whether the first sample is called an index of a table of colours.
+    pub(super) fn is_palette(&self) -> bool {
+        self.colors.get(&0) == Some(&Color::Other("Palette".into()))
     }
 
-    /// Takes what GDAL's text says of bands that there are.
+    /// Takes what GDAL's text says of bands.
     fn take(&mut self, xml: &str) -> Result<(), ImageFault> {
         let options = ParsingOptions {
             nodes_limit: MOST_ELEMENTS,
@@ -68,11 +64,6 @@ impl Facts {
             let (Some(band), Some(role)) = (band, item.attribute("role")) else {
                 continue;
             };
-            let (Some(color), Some(stated)) =
-                (self.colors.get_mut(band), self.stated.get_mut(band))
-            else {
-                continue;
-            };
             let value = item.text().unwrap_or_default().trim();
             let number = || {
                 value.parse().map(Some).map_err(|_| {
@@ -85,41 +76,117 @@ impl Facts {
             };
             match role {
                 "colorinterp" => {
-                    *color = Color::of_gdal(value);
-                    self.colors_source = "its ColorInterp";
+                    self.colors.insert(band, Color::of_gdal(value));
                 }
-                "scale" => stated.scale = number()?,
-                "offset" => stated.offset = number()?,
-                "unittype" => stated.unit = Some(short(value).to_owned()),
+                "scale" => self.stated(band).scale = number()?,
+                "offset" => self.stated(band).offset = number()?,
+                "unittype" => self.stated(band).unit = Some(short(value).to_owned()),
                 _ => {}
             }
         }
         Ok(())
     }
+
+    fn stated(&mut self, band: usize) -> &mut Stated {
+        self.stated.entry(band).or_default()
+    }
 }
 
-/// The colours of the bands as they are decoded.
-fn by_photometric(model: &ColorModel) -> Vec<Color> {
-    let (mut colors, extra) = match model {
-        ColorModel::Grayscale { extra_samples, .. } => {
-            (vec![Color::Grey], extra_samples.as_slice())
+/// What is said of each band as it is decoded.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) colors: Vec<Color>,
+    /// Where the colours are from, for people.
+    pub(super) colors_source: &'static str,
+    stated: Vec<Stated>,
+}
+
+impl Facts {
+    pub(super) fn of(said: Said, model: &ColorModel, palette: bool) -> Self {
+        let (base, extra) = match model {
+            ColorModel::Grayscale { extra_samples, .. } => (1, extra_samples.as_slice()),
+            ColorModel::TransparencyMask => (1, &[][..]),
+            ColorModel::Palette { extra_samples, .. } => (1, extra_samples.as_slice()),
+            ColorModel::Cmyk { extra_samples } => (4, extra_samples.as_slice()),
+            ColorModel::Rgb { extra_samples }
+            | ColorModel::YCbCr { extra_samples, .. }
+            | ColorModel::CieLab { extra_samples }
+            | ColorModel::Separated { extra_samples, .. } => (3, extra_samples.as_slice()),
+        };
+        let mut colors = match base == 1 && !palette {
+            true => vec![Color::Grey],
+            false => vec![Color::Red, Color::Green, Color::Blue],
+        };
+        let shown = colors.len();
+        colors.extend(extra.iter().map(|extra| match extra {
+            ExtraSample::AssociatedAlpha | ExtraSample::UnassociatedAlpha => Color::Alpha,
+            _ => Color::Unknown,
+        }));
+        // What is said of an index or of inks is not said of the colours that become of them.
+        let decoded = |sample: usize| match sample.checked_sub(base) {
+            Some(extra) => Some(extra + shown),
+            None => Some(sample).filter(|_| base == shown),
+        };
+        let mut facts = Facts {
+            stated: vec![Stated::default(); colors.len()],
+            colors_source: match palette {
+                true => "its table of colours",
+                false => "its PhotometricInterpretation",
+            },
+            colors,
+        };
+        for (sample, color) in said.colors {
+            if let Some(band) = decoded(sample).filter(|band| *band < facts.colors.len()) {
+                facts.colors[band] = color;
+                if band < shown {
+                    facts.colors_source = "its ColorInterp";
+                }
+            }
         }
-        ColorModel::TransparencyMask => (vec![Color::Grey], &[][..]),
-        ColorModel::Rgb { extra_samples }
-        | ColorModel::Palette { extra_samples, .. }
-        | ColorModel::Cmyk { extra_samples }
-        | ColorModel::YCbCr { extra_samples, .. }
-        | ColorModel::CieLab { extra_samples }
-        | ColorModel::Separated { extra_samples, .. } => (
-            vec![Color::Red, Color::Green, Color::Blue],
-            extra_samples.as_slice(),
-        ),
-    };
-    colors.extend(extra.iter().map(|extra| match extra {
-        ExtraSample::AssociatedAlpha | ExtraSample::UnassociatedAlpha => Color::Alpha,
-        _ => Color::Unknown,
-    }));
-    colors
+        for (sample, stated) in said.stated {
+            if let Some(band) = decoded(sample).filter(|band| *band < facts.stated.len()) {
+                facts.stated[band] = stated;
+            }
+        }
+        facts
+    }
+
+    /// What is stated of the scale of a band, counted from 0.
+    pub(super) fn stated(&self, band: usize) -> &Stated {
+        &self.stated[band]
+    }
+
+    /// Whether there is one band beside alpha, and nothing says which.
+    pub(super) fn is_nameless(&self) -> bool {
+        let mut shown = self.colors.iter().filter(|color| **color != Color::Alpha);
+        matches!(
+            (shown.next(), shown.next()),
+            (Some(Color::Grey | Color::Unknown), None)
+        )
+    }
+}
+
+impl Facts {
+    /// What is said, for people who have to say the rest.
+    #[cfg(feature = "cli")]
+    pub(super) fn rows(&self) -> Vec<(&'static str, String)> {
+        let mut rows = vec![(
+            "bands",
+            format!("{}: {}", self.colors.len(), bands::said(&self.colors)),
+        )];
+        let of = |stated: &Stated| {
+            let (scale, offset) = (stated.scale.unwrap_or(1.0), stated.offset.unwrap_or(0.0));
+            let unit = stated.unit.as_deref().map(|unit| format!(" {unit}"));
+            format!("scale {scale}, offset {offset}{}", unit.unwrap_or_default())
+        };
+        let mut stated: Vec<String> = self.stated.iter().map(of).collect();
+        if self.stated.iter().any(|s| *s != Stated::default()) {
+            stated.dedup();
+            stated.truncate(8);
+            rows.push(("states", stated.join("; ")));
+        }
+        rows
+    }
 }
 
 /// A tag's text without the zero that ends it.

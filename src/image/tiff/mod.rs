@@ -1,69 +1,115 @@
-//! TIFF and BigTIFF, GeoTIFF among them: the first page, any type of samples, any number of bands.
+//! TIFF and BigTIFF, GeoTIFF among them: one picture, any type of samples, any number of bands.
 //!
 //! Strips or tiles are decoded a few rows of them at a time and converted at once, so that a file of
 //! many bands needs no more memory than its picture and one such row.
 
 mod facts;
+mod layers;
 mod north;
+mod pages;
+mod palette;
+mod sparse;
 
 use ::image::metadata::Orientation;
-use tiff_reader::{ColorModel, Ifd, OpenOptions, RasterLayout, TiffError, TiffFile};
+use tiff_reader::{Ifd, OpenOptions, TiffError, TiffFile};
 
 use super::bands;
-use super::convert::{Converted, Pixels, Rule, Sample};
-use super::decode::{DecodeLimits, buffer_for, upright};
+use super::convert::Rule;
+use super::decode::{DecodeLimits, upright};
 use super::picture::{Picture, ReadOptions, Reading};
-use super::radiometry::{self, SampleKind, SampleType};
+use super::radiometry::{self, SampleType};
 use crate::error::ImageFault;
-use facts::Facts;
-
-/// Bytes that are decoded at a time, unless a single row of strips or tiles has more.
-const PIECE: usize = 4 << 20;
+use facts::{Facts, Said};
+use layers::{Kind, Layers};
+use pages::Pages;
 
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Picture, ImageFault> {
     let file = open(bytes, &options.limits)?;
-    let page = file.ifd(0).map_err(fault)?;
+    let pages = Pages::of(&file)?;
+    let page = pages.picture;
     options.limits.check(page.width(), page.height())?;
-    let layers = Layers::of(page)?;
-    let facts = Facts::of(page, &layers.model)?;
+    let said = Said::of(page)?;
+    let file_nodata = said.nodata;
+    let layers = Layers::of(page, &said)?;
+    let is_palette = matches!(layers.kind, Kind::Palette(_));
+    let facts = Facts::of(said, &layers.model, is_palette);
     let chosen = bands::decide(options.bands, &facts.colors, facts.colors_source)?;
+    let few_bits = layers.samples.is_picture() && layers.samples != SampleType::U8;
+    let colors = is_palette || layers.kind == Kind::Colors;
     let radiometry = radiometry::decide(
         options.scale,
         &radiometry::Facts {
             samples: layers.samples,
             stated: chosen.rgb.map(|band| facts.stated(band)),
             grey: chosen.is_grey(),
-            // Colours of a palette have 16 bits, of which programs read the upper 8.
-            by_format: matches!(layers.model, ColorModel::Palette { .. })
-                .then_some((0.0, 65_280.0)),
+            by_format: (few_bits || colors).then_some((0.0, layers.samples.most())),
+            colors,
+            nameless: facts.is_nameless(),
         },
     )?;
-    let mut nodata: Vec<f64> = facts.nodata.into_iter().chain(radiometry.nodata).collect();
+    // The least of the first band is white; other bands have no colour.
+    let white_is_least = layers.kind == Kind::WhiteIsLeast;
+    let exchanged = chosen.rgb.map(|band| white_is_least && band == 0);
+    let radiometry = radiometry.exchanged(exchanged, layers.samples);
+    let mut nodata: Vec<f64> = file_nodata.into_iter().chain(radiometry.nodata).collect();
     nodata.dedup_by(|a, b| a.to_bits() == b.to_bits());
     let rule = Rule {
-        bands: layers.layout.samples_per_pixel,
+        bands: layers.bands,
         rgb: chosen.rgb,
         alpha: chosen.alpha,
-        opaque: layers.samples.most(),
+        alpha_defined: false,
         range: radiometry.range,
-        nodata: nodata.clone(),
-        missing_where_all: layers.samples == SampleType::U8,
+        // Of a palette the index is nodata, and no colour.
+        nodata: match is_palette {
+            true => Vec::new(),
+            false => nodata.clone(),
+        },
+        missing_where_all: layers.samples.is_picture(),
     };
-    let (rgb, valid, alpha) = layers.convert(&file, page, &rule)?;
+    let (rgb, valid, alpha) = layers.convert(&file, &pages, &rule, file_nodata, &options.limits)?;
     let (orientation, turned) = north::orientation(page)?;
-    let bands = layers.layout.samples_per_pixel;
     let reading = Reading {
         nodata,
+        mask: pages.mask.is_some(),
         alpha: Reading::alpha(alpha),
         turned,
-        ..Reading::of("TIFF", layers.samples, bands, &chosen, &radiometry)
+        ..Reading::of("TIFF", layers.stored, layers.bands, &chosen, &radiometry)
     };
     let (image, valid) = upright(page.width(), page.height(), rgb, valid, orientation)?;
     Ok(Picture::new(image, valid, reading))
 }
 
+/// What a TIFF says of itself where it says too little to be read.
+#[cfg(feature = "cli")]
+pub(crate) fn facts(
+    bytes: &[u8],
+    limits: &DecodeLimits,
+) -> Result<Vec<(&'static str, String)>, ImageFault> {
+    let file = open(bytes, limits)?;
+    let pages = Pages::of(&file)?;
+    let page = pages.picture;
+    let said = Said::of(page)?;
+    let nodata = said.nodata;
+    let layers = Layers::of(page, &said)?;
+    let is_palette = matches!(layers.kind, Kind::Palette(_));
+    let mut rows = vec![
+        (
+            "image",
+            format!("{} x {} pixels", page.width(), page.height()),
+        ),
+        ("format", "TIFF".to_owned()),
+        ("samples", layers.stored.to_string()),
+    ];
+    rows.extend(Facts::of(said, &layers.model, is_palette).rows());
+    rows.extend(nodata.map(|nodata| ("nodata", nodata.to_string())));
+    if pages.mask.is_some() {
+        rows.push(("mask", "a page of the file".to_owned()));
+    }
+    Ok(rows)
+}
+
 fn open(bytes: &[u8], limits: &DecodeLimits) -> Result<TiffFile, ImageFault> {
-    let most = usize::try_from(limits.max_bytes()).unwrap_or(usize::MAX);
+    let most = usize::try_from(limits.peak_bytes()).unwrap_or(usize::MAX);
     let options = OpenOptions {
         // Every block is read once.
         block_cache_bytes: 0,
@@ -72,95 +118,6 @@ fn open(bytes: &[u8], limits: &DecodeLimits) -> Result<TiffFile, ImageFault> {
         ..OpenOptions::default()
     };
     TiffFile::from_bytes_with_options(bytes.to_vec(), options).map_err(fault)
-}
-
-/// The samples of a page as they are decoded.
-struct Layers {
-    model: ColorModel,
-    layout: RasterLayout,
-    samples: SampleType,
-    /// Whether the reader turns colours into red, green and blue, or bits into bytes.
-    decoded: bool,
-}
-
-impl Layers {
-    fn of(page: &Ifd) -> Result<Self, ImageFault> {
-        let stored = page.raster_layout().map_err(fault)?;
-        let model = page.color_model().map_err(fault)?;
-        let plain = match &model {
-            ColorModel::Grayscale { white_is_zero, .. } => !white_is_zero,
-            ColorModel::Rgb { .. } => true,
-            ColorModel::Separated { .. } => {
-                return Err(ImageFault::Unsupported(
-                    "a TIFF of inks other than CMYK".into(),
-                ));
-            }
-            _ => false,
-        };
-        let decoded = !plain || !matches!(stored.bits_per_sample, 8 | 16 | 32 | 64);
-        let layout = match decoded {
-            true => page.decoded_raster_layout().map_err(fault)?,
-            false => stored,
-        };
-        let kind = match layout.sample_format {
-            1 => SampleKind::Unsigned,
-            2 => SampleKind::Signed,
-            _ => SampleKind::Float,
-        };
-        let samples = SampleType {
-            bits: layout.bits_per_sample,
-            kind,
-        };
-        Ok(Layers {
-            model,
-            layout,
-            samples,
-            decoded,
-        })
-    }
-
-    fn convert(&self, file: &TiffFile, page: &Ifd, rule: &Rule) -> Result<Converted, ImageFault> {
-        let push: fn(&mut Pixels<'_>, &[u8]) = match (self.samples.kind, self.samples.bits) {
-            (SampleKind::Unsigned, 8) => push::<u8>,
-            (SampleKind::Unsigned, 16) => push::<u16>,
-            (SampleKind::Unsigned, 32) => push::<u32>,
-            (SampleKind::Unsigned, 64) => push::<u64>,
-            (SampleKind::Signed, 8) => push::<i8>,
-            (SampleKind::Signed, 16) => push::<i16>,
-            (SampleKind::Signed, 32) => push::<i32>,
-            (SampleKind::Signed, 64) => push::<i64>,
-            (SampleKind::Float, 16) => push::<half::f16>,
-            (SampleKind::Float, 32) => push::<f32>,
-            (SampleKind::Float, 64) => push::<f64>,
-            _ => {
-                let samples = self.samples;
-                return Err(ImageFault::Unsupported(format!("a TIFF of {samples}")));
-            }
-        };
-        let layout = &self.layout;
-        let block = match page.tile_height() {
-            Some(rows) => rows as usize,
-            None => page.rows_per_strip() as usize,
-        };
-        let block = block.clamp(1, layout.height);
-        let row_bytes = layout.width * layout.samples_per_pixel * layout.bytes_per_sample;
-        let rows = block * (PIECE / (block * row_bytes).max(1)).max(1);
-        let rgb = buffer_for(layout.width as u64 * layout.height as u64 * 3)?;
-        let mut pixels = Pixels::new(rule, rgb);
-        for first in (0..layout.height).step_by(rows) {
-            let rows = rows.min(layout.height - first);
-            let piece = match self.decoded {
-                true => file.read_decoded_window_bytes_from_ifd(page, first, 0, rows, layout.width),
-                false => file.read_window_bytes_from_ifd(page, first, 0, rows, layout.width),
-            };
-            push(&mut pixels, &piece.map_err(fault)?);
-        }
-        Ok(pixels.finish())
-    }
-}
-
-fn push<T: Sample>(pixels: &mut Pixels<'_>, bytes: &[u8]) {
-    pixels.push::<T>(bytes);
 }
 
 fn fault(error: TiffError) -> ImageFault {
@@ -180,6 +137,12 @@ fn fault(error: TiffError) -> ImageFault {
         TiffError::DecodeOutputTooLarge { .. } | TiffError::DecodeOutputAllocationFailed { .. } => {
             ImageFault::Unsupported(
                 "a TIFF that needs more memory than its pixels account for".into(),
+            )
+        }
+        // An encoder of WebP leaves out an alpha that hides nothing.
+        TiffError::DecompressionFailed { reason, .. } if reason.contains("WebP channel count 3") => {
+            ImageFault::Unsupported(
+                "a TIFF of WebP whose alpha was left out (`gdal_translate -b 1 -b 2 -b 3 IN.tif OUT.tif`)".into(),
             )
         }
         TiffError::InvalidImageLayout(what) if what.contains("not supported") => {

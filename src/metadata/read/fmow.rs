@@ -92,6 +92,7 @@ fn fields(record: &Object) -> Result<Metadata> {
     if let Some(wavelengths) = wavelengths(record) {
         normalise::numbers(&mut metadata, Field::Wavelengths, &wavelengths, &source)?;
     }
+    normalise::settle_zone(&mut metadata)?;
     Ok(metadata)
 }
 

@@ -227,8 +227,31 @@ fn document_records(document: &Value, name: &str) -> Result<Vec<Result<Record>>,
             metadata,
         })]);
     }
+    if let Some(records) = written_records(document) {
+        return Ok(records);
+    }
     let reason = "the JSON is neither a STAC item, nor a collection of them, nor an fMoW record";
     Err(reason.to_owned())
+}
+
+/// The records that `satmip caption --json` has written: one, or a list of them. What was derived is left to be
+/// derived again.
+fn written_records(document: &Value) -> Option<Vec<Result<Record>>> {
+    let items = match document {
+        Value::Array(items) if !items.is_empty() => items.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let record = |item: &Value| {
+        let key = item.get("key")?.as_str()?.to_owned();
+        let mut metadata = item.get("metadata")?.as_object()?.clone();
+        let derived = item.get("derived").and_then(Value::as_array);
+        for field in derived.into_iter().flatten().filter_map(Value::as_str) {
+            metadata.remove(field);
+        }
+        let metadata = flat::read(&Value::Object(metadata));
+        Some(metadata.map(|metadata| Record { key, metadata }))
+    };
+    items.iter().map(record).collect()
 }
 
 fn json_records(path: &Path) -> Result<Vec<Result<Record>>> {

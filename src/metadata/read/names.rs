@@ -6,14 +6,19 @@
 //! 1. the row of the whole path;
 //! 2. the row of the path without its first folder, then without two, and so on down to the bare
 //!    name ([`endings`]): the longest that there is;
-//! 3. where the join allows it, the row of the same file name in another folder, when that is the
-//!    only row and the only file of the name.
 //!
-//! By 2 and 3 a row belongs to one file at most. Where several files could have it, none of them
+//! Before these comes the row of a longer path with which the file's place on this machine ends: a
+//! table that was made for the folder above names `B/x.png`, which is `x.png` of the input `B`.
+//!
+//! A row that names another folder is not the file's, though the file's name is the same: `A/x.png`
+//! is not `x.png` of `B`. Such files are told apart from those without any row, so that the caller
+//! can say so.
+//!
+//! By 2 a row belongs to one file at most. Where several files could have it, none of them
 //! gets it: they are ambiguous. A row that some file has by its whole path, or by a longer ending,
 //! is no other's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A path, then the path without its first folder, and so on down to the file name; without the
 /// `./` that some tools write in front.
@@ -33,6 +38,8 @@ pub(crate) fn plain(path: &str) -> &str {
 pub(crate) enum Match {
     Row(usize),
     Ambiguous,
+    /// No row, but one of the same file name in another folder.
+    Elsewhere,
     None,
 }
 
@@ -40,24 +47,15 @@ pub(crate) enum Match {
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     by_path: HashMap<String, usize>,
-    by_name: HashMap<String, Named>,
+    names: HashSet<String>,
     files: Vec<Files>,
 }
 
-/// Rows that have a file name.
-#[derive(Debug, Clone, Copy)]
-enum Named {
-    One(usize),
-    Several,
-}
-
-/// The files that could have a row: whether one by its whole path, and how many by an ending of it
-/// or by its name.
+/// The files that could have a row: whether one by its whole path, and how many by an ending of it.
 #[derive(Debug, Clone, Copy, Default)]
 struct Files {
     whole: bool,
     endings: u8,
-    names: u8,
 }
 
 impl Names {
@@ -70,47 +68,39 @@ impl Names {
         let row = self.files.len();
         self.files.push(Files::default());
         self.by_path.insert(path.to_owned(), row);
-        self.by_name
-            .entry(file_name(path).to_owned())
-            .and_modify(|named| *named = Named::Several)
-            .or_insert(Named::One(row));
+        self.names.insert(file_name(path).to_owned());
         Ok(row)
     }
 
     /// Notes a file, before any is looked for: what belongs to one alone can only be said when all
-    /// are known.
-    pub(crate) fn note(&mut self, file: &str) {
-        let more = |count: &mut u8| *count = count.saturating_add(1);
-        match (self.longest(file), self.named(file)) {
-            (Some((row, true)), _) => self.files[row].whole = true,
-            (Some((row, false)), _) => more(&mut self.files[row].endings),
-            (None, Some(Named::One(row))) => more(&mut self.files[row].names),
-            (None, _) => {}
+    /// are known. `place` is the whole path on this machine, where the file has one.
+    pub(crate) fn note(&mut self, file: &str, place: Option<&str>) {
+        match self.longest(file, place) {
+            Some((row, true)) => self.files[row].whole = true,
+            Some((row, false)) => {
+                let endings = &mut self.files[row].endings;
+                *endings = endings.saturating_add(1);
+            }
+            None => {}
         }
     }
 
-    /// The row of a file; `by_name` allows rows of another folder.
+    /// The row of a file.
     ///
     /// Where files were not noted, as those of a stream cannot be, what is not the whole path is
     /// ambiguous.
-    pub(crate) fn find(&self, file: &str, by_name: bool) -> Match {
-        if let Some((row, whole)) = self.longest(file) {
-            let files = self.files[row];
-            return match (whole, files.whole, files.endings) {
-                (true, ..) | (false, false, 1) => Match::Row(row),
-                (false, true, _) => Match::None,
-                (false, false, _) => Match::Ambiguous,
+    pub(crate) fn find(&self, file: &str, place: Option<&str>) -> Match {
+        let Some((row, whole)) = self.longest(file, place) else {
+            return match self.names.contains(file_name(file)) {
+                true => Match::Elsewhere,
+                false => Match::None,
             };
-        }
-        match self.named(file).filter(|_| by_name) {
-            None => Match::None,
-            Some(Named::Several) => Match::Ambiguous,
-            Some(Named::One(row)) => match self.files[row] {
-                Files { whole: true, .. } => Match::None,
-                Files { endings, .. } if endings > 0 => Match::None,
-                Files { names: 1, .. } => Match::Row(row),
-                Files { .. } => Match::Ambiguous,
-            },
+        };
+        let files = self.files[row];
+        match (whole, files.whole, files.endings) {
+            (true, ..) | (false, false, 1) => Match::Row(row),
+            (false, true, _) => Match::None,
+            (false, false, _) => Match::Ambiguous,
         }
     }
 
@@ -129,17 +119,17 @@ impl Names {
         allow(dead_code, reason = "for sources of chips")
     )]
     pub(crate) fn nearest(&self, file: &str) -> Option<usize> {
-        self.longest(file).map(|(row, _)| row)
+        self.longest(file, None).map(|(row, _)| row)
     }
 
-    /// The row of the longest ending of a path, and whether that is the whole path.
-    fn longest(&self, file: &str) -> Option<(usize, bool)> {
-        let mut rows = endings(file).enumerate();
-        rows.find_map(|(cut, ending)| Some((*self.by_path.get(ending)?, cut == 0)))
-    }
-
-    fn named(&self, file: &str) -> Option<Named> {
-        self.by_name.get(file_name(file)).copied()
+    /// The row of the longest ending of a path, and whether that is the whole path, or more of the
+    /// file's place.
+    fn longest(&self, file: &str, place: Option<&str>) -> Option<(usize, bool)> {
+        let whole = plain(file).len();
+        let longer = place.into_iter().flat_map(endings);
+        let longer = longer.take_while(|ending| ending.len() > whole);
+        let mut paths = longer.chain(endings(file));
+        paths.find_map(|path| Some((*self.by_path.get(path)?, path.len() >= whole)))
     }
 }
 
@@ -156,8 +146,24 @@ mod tests {
         for row in rows {
             let _ = names.add(row);
         }
-        files.iter().for_each(|file| names.note(file));
-        files.iter().map(|file| names.find(file, true)).collect()
+        files.iter().for_each(|file| names.note(file, None));
+        files.iter().map(|file| names.find(file, None)).collect()
+    }
+
+    #[test]
+    fn a_row_of_the_folder_above_joins_where_the_place_agrees() {
+        let mut names = Names::default();
+        for row in ["A/x", "B/x", "B/sub/y", "C/z", "w"] {
+            names.add(row).unwrap();
+        }
+        let place = |file: &str| format!("/data/B/{file}");
+        let files = ["x", "sub/y", "z", "w", "v"];
+        for file in files {
+            names.note(file, Some(&place(file)));
+        }
+        let found = files.map(|file| names.find(file, Some(&place(file))));
+        use Match::*;
+        assert_eq!(found, [Row(1), Row(2), Elsewhere, Row(4), None]);
     }
 
     #[test]
@@ -176,11 +182,11 @@ mod tests {
             (&["a/x", "x"], &["b/a/x", "c/x"], &[Row(0), Row(1)]),
             (&["x"], &["A/x", "B/x"], &[Ambiguous, Ambiguous]),
             (&["x"], &["A/x", "B/sub/x"], &[Ambiguous, Ambiguous]),
-            (&["sub/x"], &["A/x", "B/sub/x"], &[None, Row(0)]),
+            (&["sub/x"], &["A/x", "B/sub/x"], &[Elsewhere, Row(0)]),
             (&["A/x", "B/x"], &["t/A/x", "t/B/x"], &[Row(0), Row(1)]),
-            (&["1/y"], &["a/y"], &[Row(0)]),
-            (&["1/y"], &["a/y", "b/y"], &[Ambiguous, Ambiguous]),
-            (&["1/y", "2/y"], &["a/y"], &[Ambiguous]),
+            (&["1/y"], &["a/y"], &[Elsewhere]),
+            (&["1/y"], &["y"], &[Elsewhere]),
+            (&["1/y", "2/y"], &["a/y"], &[Elsewhere]),
             (&["./x"], &["./x"], &[Row(0)]),
             (&["y"], &["x"], &[None]),
         ] {
@@ -192,10 +198,9 @@ mod tests {
     fn files_that_nobody_counted_have_their_whole_path_alone() {
         let mut names = Names::default();
         assert_eq!((names.add("x"), names.add("./x")), (Ok(0), Err(0)));
-        assert_eq!(names.find("x", true), Match::Row(0));
-        assert_eq!(names.find("a/x", true), Match::Ambiguous);
+        assert_eq!(names.find("x", None), Match::Row(0));
+        assert_eq!(names.find("a/x", None), Match::Ambiguous);
         assert_eq!(names.add("b/y"), Ok(1));
-        assert_eq!(names.find("a/y", true), Match::Ambiguous);
-        assert_eq!(names.find("a/y", false), Match::None);
+        assert_eq!(names.find("a/y", None), Match::Elsewhere);
     }
 }

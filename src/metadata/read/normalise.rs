@@ -10,7 +10,7 @@
 //! | cloud_cover | a negative number means "not known"; above 100 is an error, unless the table's map says that it is rounding ([`ColumnMap::clamp_cloud_cover`](super::ColumnMap::clamp_cloud_cover)) |
 //! | wavelengths | below 100 they are micrometres, else nanometres; kept to the thousandth |
 //! | timestamp | spellings of [`super::time_text`]; a time without an offset is UTC |
-//! | utm_zone | `31U`, or the name of a tile of the military grid: `MGRS-31UDQ`, `T31UDQ` |
+//! | utm_zone | `31U`, or the name of a tile of the military grid: `MGRS-31UDQ`, `T31UDQ`; tiles of other grids (`WRS2-123045`) are none; [`settle_zone`] holds it against the location |
 //! | sensor_platform | spelled by [`platform::canonical_of`] |
 //!
 //! Numbers in texts have a decimal point. A decimal comma is understood in tables whose delimiter
@@ -21,6 +21,7 @@
 
 use super::{platform, short, time_text};
 use crate::error::{Error, Result};
+use crate::metadata::crs::utm_zone;
 use crate::metadata::{Field, Metadata};
 
 /// What else is known of the source when a value of it is read.
@@ -114,6 +115,7 @@ pub(super) fn text(
         }
         Field::UtmZone => match grid_zone(text) {
             Some(zone) => metadata.set_utm_zone(&zone),
+            None if is_other_grid(text) => Ok(()),
             None => metadata.set_utm_zone(text),
         },
         Field::CountryCode => metadata.set_country_code(text),
@@ -151,6 +153,74 @@ pub(super) fn grid_zone(tile: &str) -> Option<String> {
     let digits = square.get(2..)?.bytes().all(|b| b.is_ascii_digit());
     let whole = (1..=2).contains(&end) && letters && digits;
     tile.get(..=end).filter(|_| whole).map(str::to_owned)
+}
+
+/// Whether it is the code of a tile of another grid than the military one, as `WRS2-123045`.
+fn is_other_grid(code: &str) -> bool {
+    code.split_once('-').is_some_and(|(grid, tile)| {
+        let letters = grid
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+        letters
+            && grid.starts_with(|c: char| c.is_ascii_uppercase())
+            && grid != "MGRS"
+            && !tile.is_empty()
+    })
+}
+
+/// Holds the zone against the location, once both are known.
+///
+/// Many write `31N` for zone 31 in the northern half, where the grid has the latitude band N (0 to 8
+/// degrees north). The letters N and S are the half where the location is of another band, and the
+/// zone is then that of the location's band. Any other zone that the location contradicts is an
+/// error. A picture may reach into the next zone or band, and stand in the grid of its neighbour.
+///
+/// # Errors
+/// [`Error::Field`] where zone and location are far apart.
+pub(super) fn settle_zone(metadata: &mut Metadata) -> Result<()> {
+    let (Some(zone), Some(place)) = (metadata.utm_zone(), metadata.location()) else {
+        return Ok(());
+    };
+    let (number, band) = (zone.number(), zone.band());
+    let wrong = |reason: String| Err(Error::field(Field::UtmZone.name(), zone, reason));
+    // Zones are 6 degrees, and narrow towards the poles.
+    let apart = (place.lon - (6.0 * f64::from(number) - 183.0)).rem_euclid(360.0);
+    let apart = apart.min(360.0 - apart);
+    let most = if place.lat.abs() < 72.0 { 9.0 } else { 21.0 };
+    if apart > most && place.lat.abs() < 80.0 {
+        return wrong(format!("contradicts the longitude {}", place.lon));
+    }
+    let fits = |slack: f64| {
+        let lowest = f64::from(band_index(band)) * 8.0 - 80.0;
+        let highest = if band == 'X' { 84.0 } else { lowest + 8.0 };
+        (lowest - slack..=highest + slack).contains(&place.lat)
+    };
+    if fits(1.5) {
+        return Ok(());
+    }
+    let half = match band {
+        'N' => place.lat >= 0.0,
+        'S' => place.lat <= 0.0,
+        _ => false,
+    };
+    match utm_zone(number, place.lat).filter(|_| half) {
+        Some(zone) => metadata.set_utm_zone(&zone),
+        None => wrong(format!("contradicts the latitude {}", place.lat)),
+    }
+}
+
+/// The place of a latitude band among all, from the south.
+fn band_index(band: char) -> u8 {
+    let index = (band as u8).saturating_sub(b'C');
+    // The grid has neither I nor O.
+    index - u8::from(band > 'I') - u8::from(band > 'O')
+}
+
+/// Whether a zone's letter could be a half of the earth as well as a band.
+pub(super) fn is_half_or_band(metadata: &Metadata) -> bool {
+    metadata
+        .utm_zone()
+        .is_some_and(|zone| matches!(zone.band(), 'N' | 'S'))
 }
 
 /// An azimuth counted from -180 to 180 as one from 0 to 360.
@@ -192,6 +262,9 @@ fn parse(field: Field, text: &str, decimal_comma: bool) -> Result<Vec<f64>, Stri
                 (_, true) => list(&text.replacen(',', ".", 1), MOST),
             };
         }
+        _ if is_grouped(text) && !matches!(field, Field::Location | Field::Wavelengths) => {
+            return Err(COMMA.to_owned());
+        }
         _ => Some(text),
     };
     list(inner.ok_or("a bracket is not closed")?, MOST)
@@ -217,6 +290,24 @@ fn is_comma_number(text: &str) -> bool {
         _ => rest,
     };
     digits(whole.trim_start_matches(['+', '-'])) && digits(rest.trim())
+}
+
+/// Whether a text could be one number whose thousands are marked: `1.234,5`, `1,234.5`.
+fn is_grouped(text: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let head = |part: &str| digits(part) && part.len() <= 3 && !part.starts_with('0');
+    let group = |part: &str| digits(part) && part.len() == 3;
+    let text = text.trim_start_matches(['+', '-']);
+    let Some((left, right)) = text.split_once(',') else {
+        return false;
+    };
+    let mut points = left.split('.');
+    let points = points.next().is_some_and(head) && left.contains('.') && points.all(group);
+    let comma = head(left)
+        && right
+            .split_once('.')
+            .is_some_and(|(thousand, rest)| group(thousand) && digits(rest));
+    (points && digits(right.trim())) || comma
 }
 
 #[cfg(test)]
@@ -248,6 +339,7 @@ mod tests {
             (Field::UtmZone, "MGRS-05QKB", Some("5Q")),
             (Field::UtmZone, "T32TMT", Some("32T")),
             (Field::UtmZone, "18M", Some("18M")),
+            (Field::UtmZone, "WRS2-123045", None),
             (Field::SensorPlatform, "Sentinel 2A", Some("SENTINEL-2A")),
             (
                 Field::Timestamp,
@@ -269,6 +361,7 @@ mod tests {
             (Field::CloudCover, "NaN"),
             (Field::CloudCover, "cloudy"),
             (Field::UtmZone, "18"),
+            (Field::UtmZone, "MGRS-1"),
         ] {
             assert!(read(field, value, false).is_err(), "{value}");
         }
@@ -290,6 +383,22 @@ mod tests {
                 Some("11.4546,9.1344"),
                 Some("11.4546,9.1344"),
             ),
+            (Field::Gsd, "1.234,5", None, None),
+            (Field::Gsd, "1,234.5", None, None),
+            (
+                Field::Gsd,
+                "(1.234,5)",
+                Some("(1.234,5)"),
+                Some("(1.234,5)"),
+            ),
+            (Field::Gsd, "0.234,5", Some("(0.234,5)"), Some("(0.234,5)")),
+            (
+                Field::Gsd,
+                "1.234,5.5",
+                Some("1.234,5.5"),
+                Some("1.234,5.5"),
+            ),
+            (Field::Location, "1.234,5", Some("1.234,5"), Some("1.234,5")),
             (Field::Gsd, "1,5e1", None, Some("15")),
             (Field::Gsd, "1.5", Some("1.5"), Some("1.5")),
             (Field::CloudCover, "12,75", None, Some("12.75")),
@@ -313,6 +422,43 @@ mod tests {
         }
         let refused = read(Field::Gsd, "1,5", false).unwrap_err().to_string();
         assert!(refused.contains("`(1, 5)`"), "{refused}");
+    }
+
+    #[test]
+    fn a_zone_is_held_against_the_location() {
+        let settled = |zone: &str, lon: f64, lat: f64| {
+            let record = Metadata::new().with_location(lon, lat).unwrap();
+            let mut record = record.with_utm_zone(zone).unwrap();
+            settle_zone(&mut record).map(|()| record.text(Field::UtmZone).unwrap())
+        };
+        for (zone, lon, lat, expected) in [
+            ("31U", 3.0, 48.75, "31U"),
+            ("31N", 3.0, 48.75, "31U"),
+            ("31N", 3.0, 5.0, "31N"),
+            ("33S", 15.0, 37.0, "33S"),
+            ("33S", 15.0, -37.0, "33H"),
+            ("1N", 179.5, 20.0, "1Q"),
+            // Next to the zone, and to the band.
+            ("32U", 5.0, 50.0, "32U"),
+            ("31U", 3.0, 47.5, "31U"),
+            ("33X", 8.0, 78.0, "33X"),
+            ("60X", 40.0, 83.0, "60X"),
+        ] {
+            assert_eq!(settled(zone, lon, lat).unwrap(), expected, "{zone}");
+        }
+        for (zone, lon, lat, part) in [
+            ("31U", 103.0, 48.75, "longitude 103"),
+            ("31U", 3.0, -48.75, "latitude -48.75"),
+            ("31S", 3.0, 48.75, "latitude"),
+            ("31N", 3.0, -20.0, "latitude"),
+            ("31N", 33.0, 48.75, "longitude"),
+        ] {
+            let error = settled(zone, lon, lat).unwrap_err().to_string();
+            assert!(error.contains(part), "{zone}: {error}");
+        }
+        for (i, band) in "CDEFGHJKLMNPQRSTUVWX".chars().enumerate() {
+            assert_eq!(usize::from(band_index(band)), i);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::footprint::{self, Frame};
 use super::grid::{self, Grid};
 use super::normalise::{self, Source};
 use super::{short, time_text};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metadata::crs::{Crs, utm_zone};
 use crate::metadata::geotransform::GeoTransform;
 use crate::metadata::{Field, Metadata, Timestamp};
@@ -30,6 +30,8 @@ pub(super) struct Parts<'a> {
     pixel_size: (Option<f64>, Option<f64>),
     location: (Option<f64>, Option<f64>),
     zone: Option<u8>,
+    /// Whether the zone is of a tile's name, so that its letter is a band.
+    tile: bool,
     epsg: Option<u32>,
     transform: Option<GeoTransform>,
     size: Option<(f64, f64)>,
@@ -47,6 +49,7 @@ impl<'a> Parts<'a> {
             pixel_size: (None, None),
             location: (None, None),
             zone: None,
+            tile: false,
             epsg: None,
             transform: None,
             size: None,
@@ -107,7 +110,10 @@ impl<'a> Parts<'a> {
                 self.zone = Some(zone as u8);
                 Ok(())
             }
-            _ => normalise::text(metadata, field, text, &source),
+            _ => {
+                self.tile |= field == Field::UtmZone && normalise::grid_zone(text.trim()).is_some();
+                normalise::text(metadata, field, text, &source)
+            }
         }
     }
 
@@ -215,7 +221,16 @@ impl<'a> Parts<'a> {
                 (None, _) => {}
             }
         }
-        Ok(())
+        if metadata.location().is_none() && !self.tile && normalise::is_half_or_band(metadata) {
+            let zone = metadata.text(Field::UtmZone).unwrap_or_default();
+            return Err(Error::field(
+                Field::UtmZone.name(),
+                zone,
+                "could be a latitude band or a half of the earth; without a location write the name of a tile, \
+                 as `T31NAA`, or leave it out",
+            ));
+        }
+        normalise::settle_zone(metadata)
     }
 }
 

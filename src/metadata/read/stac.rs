@@ -147,6 +147,7 @@ fn fields(item: &Value, properties: &Object) -> Result<Metadata> {
     } else if let Some(crs) = &crs.one {
         grid::set_zone(&mut metadata, crs)?;
     }
+    normalise::settle_zone(&mut metadata)?;
     for (field, keys) in NUMBERS {
         if let Some(value) = first(properties, field, keys)? {
             normalise::number(&mut metadata, field, value, &source)?;

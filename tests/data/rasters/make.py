@@ -28,11 +28,17 @@ def picture():
 def write(name, bands, interp=None, transform=Affine(10, 0, 500000, 0, -10, 5400000), **options):
     """bands: [count, height, width]."""
     extra = {key: options.pop(key) for key in ("scales", "offsets", "units") if key in options}
+    mask, colors = options.pop("mask", None), options.pop("colors", None)
     profile = dict(driver="GTiff", count=bands.shape[0], height=bands.shape[1], width=bands.shape[2],
                    dtype=bands.dtype, crs="EPSG:32631", transform=transform)
     profile.update(options)
-    with rasterio.open(HERE / f"{name}.tif", "w", **profile) as d:
+    inside = rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True)
+    with inside, rasterio.open(HERE / f"{name}.tif", "w", **profile) as d:
         d.write(bands)
+        if mask is not None:
+            d.write_mask(mask)
+        if colors:
+            d.write_colormap(1, colors)
         if interp:
             d.colorinterp = interp
         for key, value in extra.items():
@@ -78,6 +84,71 @@ if __name__ == "__main__":
     black = rgb.copy()
     black[:, :3], black[0, 10] = 0, 0
     write("nodata_u8", black, nodata=0)
+
+    # Bits that fill no bytes: 12 of them hold ten times the picture, 4 a sixteenth of its green band.
+    write("nbits12", ten, nbits=12)
+    write("nbits12_nodata", half, nbits=12, nodata=0, tiled=True, blockxsize=16, blockysize=16, compress="deflate")
+    write("nbits12_stated", (rgb / 255 * 3000).round().astype(np.uint16), nbits=12, scales=[1e-4] * 3)
+    few = rgb[1:2] // 17
+    few[:, :, 20:] = 15
+    write("nbits4_nodata", few, nbits=4, nodata=15)
+
+    # Masks that GDAL keeps as pages, of the picture and of one that has smaller copies as well.
+    hidden = np.full((HEIGHT, WIDTH), 255, np.uint8)
+    hidden[:, :10] = 0
+    write("mask", rgb, mask=hidden)
+    write("mask_u16", ten, mask=hidden, compress="deflate")
+    write("mask_jpeg", rgb, mask=hidden, compress="jpeg", photometric="ycbcr", interleave="pixel", jpeg_quality=100)
+    write("mask_all", rgb, mask=hidden * 0)
+    write("mask_copies", rgb, mask=hidden, compress="deflate")
+    inside = rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True, GDAL_TIFF_OVR_BLOCKSIZE=64)
+    with inside, rasterio.open(HERE / "mask_copies.tif", "r+") as d:
+        d.build_overviews([2])
+    # Bands as pages, which GDAL calls subdatasets.
+    write("pages", rgb[:1])
+    write("pages", rgb[1:2], APPEND_SUBDATASET=True)
+
+    # Tables of colours, which GDAL writes beside PhotometricInterpretation 1.
+    index = np.where(rgb[:1] % 2 == 0, 2, 3).astype(np.uint8)
+    index[:, :, :10] = 1
+    table = {0: (0, 0, 0, 255), 1: (250, 0, 250, 255), 2: (10, 200, 30, 255), 3: (0, 0, 0, 255)}
+    write("palette_by_interp", index, colors=table)
+    write("palette_nodata", index, colors=table, nodata=1)
+    write("palette_unused_nodata", index, colors=table, nodata=0)
+    write("palette_without_table", rgb[:1], [C.palette])
+
+    # The least is white.
+    left = ten[:1].copy()
+    left[:, :, :10] = 0
+    white = dict(photometric="miniswhite")
+    write("white_u8", rgb[:1], **white)
+    write("white_u16_nodata", left, nodata=0, **white)
+    write("white_i16", ten[:1].astype(np.int16), **white)
+    write("white_f32", rgb[:1].astype(np.float32) / 255, **white)
+
+    # Alpha that is full at 1 or 255 of 16 bits, and a soft edge.
+    rgba = [C.red, C.green, C.blue, C.alpha]
+    write("alpha_of_one", np.concatenate([rgb, mask // 255]), rgba)
+    write("alpha_255_of_u16", np.concatenate([ten, mask.astype(np.uint16)]), rgba)
+    soft = mask.copy()
+    soft[:, :, 10] = 99
+    write("alpha_soft", np.concatenate([rgb, soft]), rgba)
+
+    # Blocks that are not there, of a file with a nodata value and of one without.
+    for name, nodata in (("sparse_nodata", 251), ("sparse", None)):
+        profile = dict(driver="GTiff", count=3, height=HEIGHT, width=WIDTH, dtype="uint8", sparse_ok=True,
+                       tiled=True, blockxsize=16, blockysize=16, nodata=nodata)
+        with rasterio.open(HERE / f"{name}.tif", "w", **profile) as d:
+            d.write(rgb[:, :, 16:], window=((0, HEIGHT), (16, WIDTH)))
+
+    # One band of which nothing says what it measures.
+    write("index_i16", ten[:1].astype(np.int16), scales=[1e-4])
+    # Not of all bands, none that can be used, and another for each.
+    write("stated_partly", ten, scales=[1e-4, 1, 1])
+    write("stated_negative", ten, scales=[-1e-4] * 3, offsets=[0.3] * 3)
+    write("stated_three", ten, scales=[1e-4, 2e-4, 1e-4])
+    opaque = np.concatenate([rgb, mask * 0 + 255])
+    write("webp_opaque", opaque, rgba, compress="webp", WEBP_LOSSLESS=True, interleave="pixel")
 
     # Layouts and compressions.
     tiled = dict(tiled=True, blockxsize=16, blockysize=16)

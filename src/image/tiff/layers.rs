@@ -1,0 +1,243 @@
+//! The samples of a page: what they are, and how they become a picture.
+
+use tiff_reader::{ColorModel, Ifd, RasterLayout, TiffFile};
+
+use super::super::convert::{Converted, Pixels, Rule, Sample};
+use super::super::decode::{DecodeLimits, buffer_for};
+use super::super::radiometry::{SampleKind, SampleType};
+use super::facts::Said;
+use super::fault;
+use super::pages::Pages;
+use super::palette::Palette;
+use super::sparse::Sparse;
+use crate::error::ImageFault;
+
+/// Bytes that are decoded at a time, unless a single row of strips or tiles has more.
+const PIECE: usize = 4 << 20;
+
+/// The samples of a page.
+pub(super) struct Layers {
+    pub(super) model: ColorModel,
+    pub(super) kind: Kind,
+    /// As they are stored.
+    pub(super) stored: SampleType,
+    /// As they become a picture.
+    pub(super) samples: SampleType,
+    /// Bands of a pixel as it becomes a picture.
+    pub(super) bands: usize,
+    /// The pixels as they are read.
+    layout: RasterLayout,
+}
+
+/// What samples are.
+#[derive(Debug, PartialEq)]
+pub(super) enum Kind {
+    /// Values of bands.
+    Values,
+    /// Values of which the least of the first band is white.
+    WhiteIsLeast,
+    /// Indices of a table of colours.
+    Palette(Palette),
+    /// Inks, or brightness and two differences, which the reader turns into red, green and blue.
+    Colors,
+}
+
+impl Layers {
+    pub(super) fn of(page: &Ifd, said: &Said) -> Result<Self, ImageFault> {
+        let layout = page.raster_layout().map_err(fault)?;
+        let model = page.color_model().map_err(fault)?;
+        let kind = kind(page, &model, &layout, said)?;
+        let stored = sample_type(&layout);
+        let (layout, samples, bands) = match &kind {
+            Kind::Values | Kind::WhiteIsLeast => (layout, stored, layout.samples_per_pixel),
+            Kind::Palette(_) => (layout, SampleType::U8, layout.samples_per_pixel + 2),
+            Kind::Colors => {
+                let decoded = page.decoded_raster_layout().map_err(fault)?;
+                (decoded, sample_type(&decoded), decoded.samples_per_pixel)
+            }
+        };
+        if kind == Kind::Colors && said.nodata.is_some() {
+            return Err(ImageFault::Unsupported(
+                "a TIFF of inks or YCbCr with a nodata value, which could be meant of these or of red, green and \
+                 blue,"
+                    .into(),
+            ));
+        }
+        Ok(Layers {
+            model,
+            kind,
+            stored,
+            samples,
+            bands,
+            layout,
+        })
+    }
+
+    pub(super) fn convert(
+        &self,
+        file: &TiffFile,
+        pages: &Pages<'_>,
+        rule: &Rule,
+        nodata: Option<f64>,
+        limits: &DecodeLimits,
+    ) -> Result<Converted, ImageFault> {
+        let unsupported =
+            || ImageFault::Unsupported(format!("a TIFF of {}", sample_type(&self.layout)));
+        let SampleType { bits, kind } = sample_type(&self.layout);
+        let run = match (kind, bits) {
+            (SampleKind::Unsigned, 1..=8) => Self::run::<u8>,
+            (SampleKind::Unsigned, 9..=16) => Self::run::<u16>,
+            (SampleKind::Unsigned, 32) => Self::run::<u32>,
+            (SampleKind::Unsigned, 64) => Self::run::<u64>,
+            (SampleKind::Signed, 8) => Self::run::<i8>,
+            (SampleKind::Signed, 16) => Self::run::<i16>,
+            (SampleKind::Signed, 32) => Self::run::<i32>,
+            (SampleKind::Signed, 64) => Self::run::<i64>,
+            (SampleKind::Float, 16) => Self::run::<half::f16>,
+            (SampleKind::Float, 32) => Self::run::<f32>,
+            (SampleKind::Float, 64) => Self::run::<f64>,
+            _ => return Err(unsupported()),
+        };
+        run(self, file, pages, rule, nodata, limits)
+    }
+
+    fn run<T: Sample>(
+        &self,
+        file: &TiffFile,
+        pages: &Pages<'_>,
+        rule: &Rule,
+        nodata: Option<f64>,
+        limits: &DecodeLimits,
+    ) -> Result<Converted, ImageFault> {
+        let (layout, page) = (&self.layout, pages.picture);
+        let block = match page.tile_height() {
+            Some(rows) => rows as usize,
+            None => page.rows_per_strip() as usize,
+        };
+        let block = block.clamp(1, layout.height);
+        let row_bytes = layout.width * layout.samples_per_pixel * layout.bytes_per_sample;
+        let rows = block * (PIECE / (block * row_bytes).max(1)).max(1);
+        let rows = rows.min(layout.height);
+        self.check(
+            page,
+            (rows * row_bytes) as u64,
+            pages.mask.is_some(),
+            limits,
+        )?;
+        let mask = pages.there(file)?;
+        let sparse = nodata.zip(Sparse::of(page, layout));
+        let rgb = buffer_for(layout.width as u64 * layout.height as u64 * 3)?;
+        let mut pixels = Pixels::new(rule, rgb);
+        for first in (0..layout.height).step_by(rows) {
+            let rows = rows.min(layout.height - first);
+            let mut piece = match self.kind {
+                Kind::Colors => {
+                    file.read_decoded_window_bytes_from_ifd(page, first, 0, rows, layout.width)
+                }
+                _ => file.read_window_bytes_from_ifd(page, first, 0, rows, layout.width),
+            }
+            .map_err(fault)?;
+            if let Some((nodata, sparse)) = &sparse {
+                sparse.fill::<T>(&mut piece, first, layout, *nodata);
+            }
+            let there = mask
+                .as_deref()
+                .and_then(|mask| mask.get(first * layout.width..(first + rows) * layout.width));
+            match &self.kind {
+                Kind::Palette(palette) => {
+                    let bands = layout.samples_per_pixel;
+                    let (colors, there) = palette.look_up::<T>(&piece, bands, there, nodata)?;
+                    pixels.push::<u8>(&colors, Some(&there));
+                }
+                _ => pixels.push::<T>(&piece, there),
+            }
+        }
+        Ok(pixels.finish())
+    }
+
+    /// Whether the picture and the blocks that are decoded at a time stay within what a picture may cost.
+    fn check(
+        &self,
+        page: &Ifd,
+        piece: u64,
+        mask: bool,
+        limits: &DecodeLimits,
+    ) -> Result<(), ImageFault> {
+        let layout = &self.layout;
+        let pixels = layout.width as u64 * layout.height as u64;
+        let block = match (page.tile_width(), page.tile_height()) {
+            (Some(width), Some(height)) => u64::from(width).saturating_mul(height.into()),
+            _ => layout.width as u64 * u64::from(page.rows_per_strip()).min(layout.height as u64),
+        };
+        let pixel_bytes = (layout.samples_per_pixel * layout.bytes_per_sample) as u64;
+        // The block, its copy in the piece, and colours that a piece becomes; bytes, and what is there of them.
+        let pieces = match self.kind {
+            Kind::Values | Kind::WhiteIsLeast => 1,
+            Kind::Palette(_) => 5,
+            Kind::Colors => 2,
+        };
+        let cost = block
+            .saturating_mul(pixel_bytes)
+            .saturating_add(piece.saturating_mul(pieces))
+            .saturating_add(pixels.saturating_mul(5 + u64::from(mask)));
+        // Nor may it be out of proportion: a tile of a gigabyte is no small picture's.
+        let own = pixels
+            .saturating_mul(6 * pixel_bytes + 9)
+            .saturating_add(64 << 20);
+        match cost <= limits.peak_bytes().min(own) {
+            true => Ok(()),
+            false => Err(ImageFault::Unsupported(
+                "a TIFF that needs more memory than its pixels account for (its strips or tiles are large: \
+                 `gdal_translate -co TILED=YES IN.tif OUT.tif`)"
+                    .into(),
+            )),
+        }
+    }
+}
+
+fn kind(
+    page: &Ifd,
+    model: &ColorModel,
+    layout: &RasterLayout,
+    said: &Said,
+) -> Result<Kind, ImageFault> {
+    const JPEG: u16 = 7;
+    match model {
+        // GDAL writes the table of colours beside grey as well, and says by ColorInterp what it is.
+        ColorModel::Grayscale { .. } if said.is_palette() => {
+            match page.color_map().map_err(fault)? {
+                Some(map) => Palette::of(&map, layout).map(Kind::Palette),
+                None => Err(ImageFault::Unsupported(
+                    "a TIFF whose band is called an index of colours that it does not hold".into(),
+                )),
+            }
+        }
+        ColorModel::Palette { color_map, .. } => Palette::of(color_map, layout).map(Kind::Palette),
+        ColorModel::Grayscale {
+            white_is_zero: true,
+            ..
+        } => Ok(Kind::WhiteIsLeast),
+        ColorModel::Separated { .. } => Err(ImageFault::Unsupported(
+            "a TIFF of inks other than CMYK".into(),
+        )),
+        // The decoder of JPEG has made red, green and blue of it already.
+        ColorModel::YCbCr { .. } if page.compression() == JPEG => Ok(Kind::Values),
+        ColorModel::Cmyk { .. } | ColorModel::YCbCr { .. } | ColorModel::CieLab { .. } => {
+            Ok(Kind::Colors)
+        }
+        ColorModel::Grayscale { .. } | ColorModel::Rgb { .. } | ColorModel::TransparencyMask => {
+            Ok(Kind::Values)
+        }
+    }
+}
+
+fn sample_type(layout: &RasterLayout) -> SampleType {
+    SampleType {
+        bits: layout.bits_per_sample,
+        kind: match layout.sample_format {
+            1 => SampleKind::Unsigned,
+            2 => SampleKind::Signed,
+            _ => SampleKind::Float,
+        },
+    }
+}
