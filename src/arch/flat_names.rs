@@ -106,7 +106,7 @@ impl FlatNames {
 
     /// Their name for one of timm's.
     #[cfg(feature = "train")]
-    pub(crate) fn from_timm(&self, name: &str) -> Option<String> {
+    pub(crate) fn flat_for(&self, name: &str) -> Option<String> {
         let Some(rest) = name.strip_prefix("blocks.") else {
             return replaced(name, &ENDS, true);
         };
@@ -159,7 +159,7 @@ mod tests {
             let names = names(&config);
             let theirs: Vec<(String, Vec<usize>)> = shapes(&config)
                 .into_iter()
-                .map(|(name, shape)| (names.from_timm(&name).unwrap(), shape))
+                .map(|(name, shape)| (names.flat_for(&name).unwrap(), shape))
                 .collect();
             for ((theirs, _), (timms, _)) in theirs.iter().zip(shapes(&config)) {
                 assert_eq!(names.to_timm(theirs), Some(timms));

@@ -14,14 +14,13 @@ use super::libtorch;
 /// smaller than the map. The convolution has no bias.
 pub(super) fn conv_norm(conv: &Conv2d, norm: &BatchNorm, x: Tensor<4>) -> Tensor<4> {
     let device = x.device();
-    if norm.training.is_enabled() {
-        if device.is_autodiff() {
-            return norm.forward(convolve(conv, x));
-        }
-        #[cfg(feature = "libtorch")]
-        if libtorch::is_recorded(&conv.weight.val()) {
-            return recorded(norm, convolve(conv, x));
-        }
+    let learns = norm.training.is_enabled();
+    if learns && device.is_autodiff() {
+        return norm.forward(convolve(conv, x));
+    }
+    #[cfg(feature = "libtorch")]
+    if learns && libtorch::is_recorded(&conv.weight.val()) {
+        return recorded(norm, convolve(conv, x));
     }
     let on_device = |state: &RunningState<Tensor<1>>| {
         let value = state.value();

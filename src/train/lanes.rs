@@ -37,6 +37,7 @@ pub(super) struct Lane {
 }
 
 /// A replica and its input.
+#[allow(clippy::large_enum_variant)]
 enum Tower {
     Image {
         replica: ImageEncoder,

@@ -177,7 +177,7 @@ fn load(
     let flat = foreign.flat.as_ref().map(|flat| {
         let mut places = places.clone();
         for place in &mut places {
-            let spelled = flat.from_timm(&place.name);
+            let spelled = flat.flat_for(&place.name);
             place.spelled = spelled.unwrap_or_else(|| place.name.clone());
         }
         places
