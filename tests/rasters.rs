@@ -343,7 +343,7 @@ fn masks_that_are_pages_hide() {
 }
 
 #[test]
-fn a_mask_in_a_file_of_its_own_is_refused() {
+fn what_gdal_keeps_beside_a_file_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("x.tif");
     std::fs::copy(path("zstd"), &file).unwrap();
@@ -356,6 +356,19 @@ fn a_mask_in_a_file_of_its_own_is_refused() {
         error.contains("x.tif.msk") && error.contains("GDAL_TIFF_INTERNAL_MASK"),
         "{error}"
     );
+    std::fs::remove_file(dir.path().join("x.tif.msk")).unwrap();
+    // Of GDAL's notes statistics change nothing, a nodata value does.
+    let notes = |what: &str| {
+        let band =
+            format!("<PAMDataset><PAMRasterBand band=\"1\">{what}</PAMRasterBand></PAMDataset>");
+        std::fs::write(dir.path().join("x.tif.aux.xml"), band).unwrap();
+        read(&file, &ReadOptions::default()).map_err(|error| error.to_string())
+    };
+    assert!(notes("<Metadata><MDI key=\"STATISTICS_MEAN\">9</MDI></Metadata>").is_ok());
+    for what in ["<NoDataValue>0</NoDataValue>", "<Scale>0.0001</Scale>"] {
+        let error = notes(what).unwrap_err();
+        assert!(error.contains("x.tif.aux.xml"), "{error}");
+    }
 }
 
 #[test]

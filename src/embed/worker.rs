@@ -12,7 +12,7 @@ use super::skipped::{SkipKind, Skipped};
 use crate::arch::Preprocessing;
 use crate::error::{Error, ImageFault, Result};
 use crate::guard::guarded;
-use crate::image::{Geometry, Prepared, ReadOptions, mask_beside, prepare};
+use crate::image::{Geometry, Prepared, ReadOptions, nothing_beside, prepare};
 use crate::metadata::{FieldSet, Metadata};
 
 /// What a tower gives, one row for each input.
@@ -159,7 +159,7 @@ impl Work<'_> {
     fn picture(&self, item: Item) -> Result<Prepared, Skipped> {
         let id = item.id.clone();
         if let Source::File(path) = &item.source {
-            mask_beside(path).map_err(|fault| {
+            nothing_beside(path).map_err(|fault| {
                 let item = id.clone();
                 Skipped::of(id.clone(), &Error::Image { item, fault })
             })?;

@@ -8,6 +8,7 @@ use ::image::DynamicImage;
 use ::image::metadata::Orientation;
 
 use super::bands::{self, Color};
+use super::beside::nothing_beside;
 use super::picture::{Picture, ReadOptions, Reading};
 use super::radiometry::{self, SampleType, Stated};
 use super::{Geometry, Region, RgbImage, fit, fitted_geometry, jpeg, raster, tiff};
@@ -98,7 +99,7 @@ pub fn decode(bytes: &[u8], item: &str, options: &ReadOptions) -> Result<Picture
 /// [`Error::Image`] names the file and what is wrong with it, a file that is missing or cannot be
 /// read included.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<Picture> {
-    mask_beside(path)
+    nothing_beside(path)
         .and_then(|()| read_bytes(path, &options.limits))
         .and_then(|bytes| decode_any(&bytes, options))
         .map_err(|fault| Error::Image {
@@ -155,20 +156,6 @@ pub(crate) fn prepare_picture(
         pixels: fit(image, preprocessing)?,
         reading: picture.reading().clone(),
     })
-}
-
-/// Refuses a file beside which GDAL keeps a mask: nothing in the file itself tells of it.
-pub(crate) fn mask_beside(path: &Path) -> Result<(), ImageFault> {
-    let mut mask = path.as_os_str().to_owned();
-    mask.push(".msk");
-    match Path::new(&mask).exists() {
-        false => Ok(()),
-        true => Err(ImageFault::Unsupported(format!(
-            "a mask in a file of its own, `{}` (take it in: `gdal_translate --config GDAL_TIFF_INTERNAL_MASK YES \
-             IN.tif OUT.tif`)",
-            Path::new(&mask).display()
-        ))),
-    }
 }
 
 fn read_bytes(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, ImageFault> {

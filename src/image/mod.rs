@@ -17,7 +17,7 @@
 //! | any other samples of a TIFF | by the [`Scale`] that the caller gives or the file states, else refused ([`radiometry`]) |
 //! | bands of a TIFF | red, green and blue by GDAL's ColorInterp, else PhotometricInterpretation, or as the caller says ([`Bands`]); one band is grey, three that say nothing are R, G, B, others are refused |
 //! | alpha | R, G and B as they are stored, as Pillow's `convert("RGB")` does; pixels are there where it is not 0, unless it is a TIFF's and most of its values lie between none and full, as those of near infrared |
-//! | mask (a page of a TIFF) | says which pixels are there; one in a file `.msk` of its own is refused |
+//! | mask (a page of a TIFF) | says which pixels are there; one in a file `.msk` of its own is refused, as is a TIFF whose nodata, scale or colours stand in its `.aux.xml` |
 //! | least sample is white (MinIsWhite) | scale and nodata are of what is stored; then black and white change places |
 //! | strips and tiles that a TIFF leaves out | nodata, or 0 where there is none, as for GDAL |
 //! | nodata, NaN, infinite | missing: they get the mean of the valid pixels; too few valid ones are an error ([`ReadOptions`]) |
@@ -36,6 +36,7 @@
 //! pixels.
 
 mod bands;
+mod beside;
 mod convert;
 mod decode;
 mod geometry;
@@ -49,12 +50,6 @@ mod resize;
 mod tiff;
 
 pub use bands::Bands;
-pub(crate) use decode::mask_beside;
-#[cfg_attr(
-    not(feature = "serve"),
-    allow(unused_imports, reason = "for embedders")
-)]
-pub(crate) use decode::prepare_picture;
 pub use decode::{DecodeLimits, Prepared, decode, prepare, read};
 pub use geometry::Geometry;
 pub use picture::{Picture, ReadOptions, Reading};
@@ -62,6 +57,11 @@ pub use radiometry::{Product, Scale};
 pub use resize::{Region, fit, fit_with_geometry, fitted_geometry, resize};
 #[cfg(feature = "cli")]
 pub(crate) use tiff::facts as tiff_facts;
+#[cfg_attr(
+    not(feature = "serve"),
+    allow(unused_imports, reason = "for embedders")
+)]
+pub(crate) use {beside::nothing_beside, decode::prepare_picture};
 
 use crate::error::{Error, Result};
 

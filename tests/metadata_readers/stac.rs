@@ -228,9 +228,14 @@ fn stac_zones() {
         Some("31T")
     );
     assert_eq!(
-        zone(json!({"grid:code": "MGRS-05QKB"})).as_deref(),
-        Some("5Q")
+        zone(json!({"grid:code": "MGRS-32UMU"})).as_deref(),
+        Some("32U")
     );
+    // The zone of a grid is that of its system, whatever its place in it; one that is stated is held against the place.
+    assert_eq!(zone(json!({"proj:epsg": 26919})).as_deref(), Some("19U"));
+    let far = item(json!({"grid:code": "MGRS-05QKB"}), json!({}));
+    let error = Metadata::from_stac(&far).unwrap_err();
+    assert_source_error(&error, "it", None, "contradicts the longitude 9");
     assert_eq!(
         zone(json!({"s2:mgrs_tile": "T32TMT"})).as_deref(),
         Some("32T")

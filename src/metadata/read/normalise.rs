@@ -183,10 +183,10 @@ pub(super) fn settle_zone(metadata: &mut Metadata) -> Result<()> {
     };
     let (number, band) = (zone.number(), zone.band());
     let wrong = |reason: String| Err(Error::field(Field::UtmZone.name(), zone, reason));
-    // Zones are 6 degrees, and narrow towards the poles.
+    // Zones are 6 degrees, and narrow towards the poles; Norway has its whole mainland in zone 33.
     let apart = (place.lon - (6.0 * f64::from(number) - 183.0)).rem_euclid(360.0);
     let apart = apart.min(360.0 - apart);
-    let most = if place.lat.abs() < 72.0 { 9.0 } else { 21.0 };
+    let most = if place.lat.abs() < 56.0 { 9.0 } else { 21.0 };
     if apart > most && place.lat.abs() < 80.0 {
         return wrong(format!("contradicts the longitude {}", place.lon));
     }
@@ -443,6 +443,7 @@ mod tests {
             ("31U", 3.0, 47.5, "31U"),
             ("33X", 8.0, 78.0, "33X"),
             ("60X", 40.0, 83.0, "60X"),
+            ("33W", 30.0, 70.0, "33W"),
         ] {
             assert_eq!(settled(zone, lon, lat).unwrap(), expected, "{zone}");
         }

@@ -209,17 +209,11 @@ impl<'a> Parts<'a> {
                 grid::set_size(metadata, size)?;
             }
         }
-        if metadata.utm_zone().is_none() {
-            let latitude = metadata.location().map(|place| place.lat);
-            match (self.zone.zip(latitude), &crs) {
-                (Some((zone, latitude)), _) => {
-                    if let Some(zone) = utm_zone(zone, latitude) {
-                        metadata.set_utm_zone(&zone)?;
-                    }
-                }
-                (None, Some(crs)) if self.zone.is_none() => grid::set_zone(metadata, crs)?,
-                (None, _) => {}
-            }
+        if let (None, Some((zone, place))) =
+            (metadata.utm_zone(), self.zone.zip(metadata.location()))
+            && let Some(zone) = utm_zone(zone, place.lat)
+        {
+            metadata.set_utm_zone(&zone)?;
         }
         if metadata.location().is_none() && !self.tile && normalise::is_half_or_band(metadata) {
             let zone = metadata.text(Field::UtmZone).unwrap_or_default();
@@ -230,7 +224,14 @@ impl<'a> Parts<'a> {
                  as `T31NAA`, or leave it out",
             ));
         }
-        normalise::settle_zone(metadata)
+        normalise::settle_zone(metadata)?;
+        match &crs {
+            // The zone of the pixels' grid, wherever they lie in it.
+            Some(crs) if metadata.utm_zone().is_none() && self.zone.is_none() => {
+                grid::set_zone(metadata, crs)
+            }
+            _ => Ok(()),
+        }
     }
 }
 

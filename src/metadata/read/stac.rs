@@ -144,10 +144,10 @@ fn fields(item: &Value, properties: &Object) -> Result<Metadata> {
     }
     if let Some(zone) = zone(properties)? {
         normalise::text(&mut metadata, Field::UtmZone, &zone, &source)?;
+        normalise::settle_zone(&mut metadata)?;
     } else if let Some(crs) = &crs.one {
         grid::set_zone(&mut metadata, crs)?;
     }
-    normalise::settle_zone(&mut metadata)?;
     for (field, keys) in NUMBERS {
         if let Some(value) = first(properties, field, keys)? {
             normalise::number(&mut metadata, field, value, &source)?;
