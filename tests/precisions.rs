@@ -11,7 +11,7 @@ use satmip::arch::*;
 use satmip::export::{ExportOptions, Precision, Weights, export_image, export_metadata};
 use satmip::{Field, FieldSet};
 use satmip_export::messages::{ElementType, GraphProto, ModelProto};
-use satmip_export::passes::linear_weights;
+use satmip_export::passes::{kernel_weights, linear_weights};
 use satmip_export::{Model, check};
 
 const ROWS: usize = 5;
@@ -343,6 +343,34 @@ fn layers_that_are_to_be_kept_stay_in_f32() {
         let constants = &main_graph(&model).initializer;
         let kept = constants.iter().find(|c| c.name == *name).unwrap();
         assert_eq!(kept.data_type, ElementType::Float as i32, "{name}");
+    }
+}
+
+/// Convolutions' weights may stay in both; matrices that int8 keeps are of no matter to 8-bit weights.
+#[test]
+fn kernels_that_are_to_be_kept_stay_in_f32() {
+    let case = cases().into_iter().find(|case| case.name == "lite");
+    let case = case.unwrap();
+    let plain = Model::new(read(&in_precision(&case, Precision::F32))).unwrap();
+    let kernels: Vec<String> = kernel_weights(&plain)
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert!(kernels.len() > 3, "{kernels:?}");
+    let matrix = linear_weights(&plain).remove(0);
+    for precision in [Precision::Int8, Precision::Int8Weights] {
+        let options = ExportOptions {
+            precision,
+            keep: vec![kernels[1].clone(), matrix.clone()],
+            ..Default::default()
+        };
+        let model = read(&graph(&case, &options));
+        let there = |name: &String| {
+            let mut constants = main_graph(&model).initializer.iter();
+            constants.any(|c| c.name == *name)
+        };
+        assert!(there(&kernels[1]) && !there(&kernels[2]), "{precision}");
+        assert_eq!(there(&matrix), precision == Precision::Int8);
     }
 }
 

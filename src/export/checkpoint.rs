@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use satmip_export::passes::linear_weights;
+use satmip_export::passes::{kernel_weights, linear_weights};
 
 use super::{
     ExportOptions, Precision, Weights, export_image, export_metadata, properties, stac_mlm,
@@ -221,7 +221,8 @@ impl Checkpoint {
     }
 
     /// The graphs in these precisions and all else that makes a bundle. The first precision has the
-    /// plain names; `keep` names weights that [`Precision::Int8`] leaves in f32.
+    /// plain names; `keep` names weights that [`Precision::Int8`] leaves in f32, and kernels that
+    /// [`Precision::Int8Weights`] does, too.
     ///
     /// # Errors
     /// [`Error::Argument`] for a model without id, version or licence and for no or a repeated
@@ -344,6 +345,16 @@ impl Checkpoint {
             names.extend(linear_weights(&metadata));
         }
         Ok(names)
+    }
+
+    /// The convolutions' weights that [`Precision::Int8Weights`] would store as 8 bits: name and number of elements.
+    ///
+    /// # Errors
+    /// As [`export_image`].
+    pub fn kernel_weights(&self) -> Result<Vec<(String, usize)>> {
+        let options = ExportOptions::default();
+        let image = super::image_model(&self.arch, &self.weights, &options)?;
+        Ok(kernel_weights(&image))
     }
 
     /// The weights as a safetensors file.

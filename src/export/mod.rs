@@ -52,7 +52,8 @@ pub const OPSET: i64 = 20;
 pub struct ExportOptions {
     /// How weights are stored and what is computed in.
     pub precision: Precision,
-    /// Names of weights that [`Precision::Int8`] leaves in f32.
+    /// Names of weights that [`Precision::Int8`] leaves in f32, and of kernels that
+    /// [`Precision::Int8Weights`] does, too.
     pub keep: Vec<String>,
     /// Named texts for the file's `metadata_props`; keys must be unique.
     pub properties: Vec<(String, String)>,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use satmip_export::passes::{dynamic_int8, half, weights_int8};
+use satmip_export::passes::{dynamic_int8, half, kernel_weights, weights_int8};
 use satmip_export::{Model, WeightStorage};
 
 use crate::error::{Error, Result};
@@ -61,7 +61,8 @@ impl Precision {
         }
     }
 
-    /// The graph in this precision, from one that was built with [`storage`](Self::storage).
+    /// The graph in this precision, from one that was built with [`storage`](Self::storage). Int8 leaves all that
+    /// `keep` names in f32, 8-bit weights the kernels among them: matrices cost these little.
     pub(super) fn rewrite(self, model: Model, keep: &[String]) -> satmip_export::Result<Model> {
         match self {
             Precision::F32 | Precision::F16Weights => Ok(model),
@@ -71,7 +72,11 @@ impl Precision {
                 rest.push(PATCHES.to_owned());
                 weights_int8(dynamic_int8(model, keep)?, &rest)
             }
-            Precision::Int8Weights => weights_int8(model, &[]),
+            Precision::Int8Weights => {
+                let kernels = kernel_weights(&model).into_iter().map(|(name, _)| name);
+                let kernels: Vec<String> = kernels.filter(|name| keep.contains(name)).collect();
+                weights_int8(model, &kernels)
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ mod weights;
 
 pub use dynamic::{dynamic_int8, linear_weights};
 pub use half::half;
-pub use weights::weights_int8;
+pub use weights::{kernel_weights, weights_int8};
 
 /// Weights with fewer elements than this stay as they are: their bytes do not count, and their
 /// scales would.

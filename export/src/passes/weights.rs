@@ -75,6 +75,23 @@ pub fn weights_int8(model: Model, keep: &[String]) -> Result<Model> {
     rewrite.finish()
 }
 
+/// The kernels of `Conv` that [`weights_int8`] would store as 8 bits, in the order of the graph: name and number of
+/// elements.
+pub fn kernel_weights(model: &Model) -> Vec<(String, usize)> {
+    let Some(graph) = &model.proto().graph else {
+        return Vec::new();
+    };
+    let convs = graph.node.iter().filter(|node| node.op_type == "Conv");
+    let kernels = convs.filter_map(|node| {
+        let name = node.input.get(place_of_weight(node)?)?;
+        let constant = graph.initializer.iter().find(|c| c.name == *name)?;
+        let size = dims(constant).iter().product();
+        let is_float = constant.data_type == ElementType::Float as i32;
+        (is_float && size >= SMALLEST).then(|| (name.clone(), size))
+    });
+    kernels.collect()
+}
+
 /// Which input of a node is a weight.
 fn place_of_weight(node: &NodeProto) -> Option<usize> {
     match (node.op_type.as_str(), node.domain.as_str()) {

@@ -27,10 +27,11 @@ pub(super) struct ParityArgs {
     /// Most chips of each split
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(20..=100_000))]
     parity_chips: u32,
-    /// Mean cosine with f32 that int8 must reach; layers are left in f32 until it does
+    /// Mean cosine with f32 that int8 must reach, and int8-weights of pictures; layers are left in
+    /// f32 until they do
     #[arg(long, value_name = "COSINE", default_value_t = 0.999)]
     int8_cosine: f64,
-    /// Weight that int8 leaves in f32 (may be repeated)
+    /// Weight that int8 leaves in f32, and int8-weights if it is a convolution's (may be repeated)
     #[arg(long, value_name = "NAME")]
     keep: Vec<String>,
 }
@@ -47,13 +48,24 @@ pub(super) fn export(
         None => None,
     };
     let mut keep = args.keep.clone();
-    if let Some(judge) = &judge
-        && precisions.contains(&Precision::Int8)
-    {
-        keep = judge.find_sensitive(keep, args.int8_cosine)?;
+    let small = precisions
+        .iter()
+        .filter(|p| matches!(p, Precision::Int8 | Precision::Int8Weights));
+    if let (Some(judge), Some(_)) = (&judge, small.clone().next()) {
+        // Kernels are stored alike in both, so they are judged first and once.
+        let wanted = args.int8_cosine;
+        let kernels = checkpoint.kernel_weights()?;
+        keep = judge.find_sensitive(Precision::Int8Weights, kernels, keep, wanted)?;
+        if precisions.contains(&Precision::Int8) {
+            let layers = checkpoint.linear_weights()?.into_iter();
+            let layers = layers.map(|name| (name, 1)).collect();
+            keep = judge.find_sensitive(Precision::Int8, layers, keep, wanted)?;
+        }
+        let which: Vec<&str> = small.map(|precision| precision.name()).collect();
+        let which = which.join(", ");
         terminal.say(&match keep.as_slice() {
-            [] => "int8: no layer stays in f32".to_owned(),
-            names => format!("int8: in f32 stay {}", names.join(", ")),
+            [] => format!("{which}: no layer stays in f32"),
+            names => format!("{which}: in f32 stay {}", names.join(", ")),
         });
     }
     let mut all = checkpoint.export_all(precisions, &keep)?;
@@ -125,28 +137,39 @@ impl<'a> Judge<'a> {
         Ok((sample.outputs(&model)?, model.engine()))
     }
 
-    /// The layers that int8 must leave alone to come as near to f32 as wanted, beside `keep`: those
-    /// that alone cost most, as few as will do.
-    fn find_sensitive(&self, keep: Vec<String>, wanted: f64) -> Result<Vec<String>> {
+    /// The weights that a precision must leave alone to come as near to f32 as wanted, beside `keep`: those of
+    /// `weights`, each with its size, that alone cost most for their size, as few as will do. 8-bit weights are
+    /// judged by the image side, where the convolutions are.
+    fn find_sensitive(
+        &self,
+        precision: Precision,
+        mut weights: Vec<(String, usize)>,
+        keep: Vec<String>,
+        wanted: f64,
+    ) -> Result<Vec<String>> {
+        if weights.is_empty() {
+            return Ok(keep);
+        }
         let sample = self.sample(JUDGES)?;
         let (reference, _) = self.run(Precision::F32, &[], &sample)?;
         let loss = |keep: &[String]| -> Result<f64> {
-            let (outputs, engine) = self.run(Precision::Int8, keep, &sample)?;
+            let (outputs, engine) = self.run(precision, keep, &sample)?;
             let parity = sample.parity(&reference, &outputs, engine)?;
-            let sides = [Some(parity.image), parity.metadata].into_iter().flatten();
+            let metadata = parity.metadata.filter(|_| precision == Precision::Int8);
+            let sides = [Some(parity.image), metadata].into_iter().flatten();
             Ok(1.0 - sides.map(|side| side.cosine_mean).fold(1.0, f64::min))
         };
         let enough = |keep: &[String]| Ok(loss(keep)? <= 1.0 - wanted);
         if enough(&keep)? {
             return Ok(keep);
         }
-        let mut names = self.checkpoint.linear_weights()?;
-        names.retain(|name| !keep.contains(name));
-        let mut alone = Vec::with_capacity(names.len());
-        for name in &names {
-            let others = names.iter().filter(|other| *other != name);
+        weights.retain(|(name, _)| !keep.contains(name));
+        let mut alone = Vec::with_capacity(weights.len());
+        for (name, size) in &weights {
+            let others = weights.iter().map(|(other, _)| other);
+            let others = others.filter(|other| *other != name);
             let others: Vec<String> = others.chain(&keep).cloned().collect();
-            alone.push((loss(&others)?, name.clone()));
+            alone.push((loss(&others)? / *size as f64, name.clone()));
         }
         alone.sort_by(|a, b| b.0.total_cmp(&a.0));
         let with = |count: usize| -> Vec<String> {
