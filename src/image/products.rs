@@ -61,7 +61,7 @@ impl Product {
         }
     }
 
-    /// Scale and offset: reflectance = scale * sample + offset. [The module](self) has their sources.
+    /// Scale and offset: reflectance = scale * sample + offset. The source of each stands beside it in the code.
     pub fn scale_and_offset(self) -> (f64, f64) {
         match self {
             Product::S2 | Product::S2L1c | Product::PlanetSr => (1e-4, 0.0),
