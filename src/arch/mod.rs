@@ -8,6 +8,7 @@ mod efficientnet;
 #[cfg(all(feature = "export", feature = "eval"))]
 pub(crate) mod flat_names;
 mod image;
+mod lite;
 mod metadata;
 pub mod names;
 mod preprocessing;

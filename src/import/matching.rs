@@ -1,15 +1,14 @@
 //! Which tensor of a file becomes which of ours, by the rules of a mapping.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::mapping::Mapping;
 use super::piece::{Piece, made_shape};
 use super::report::Unused;
-use super::rules::{Rule, Spelling};
+use super::rules::Rule;
 use super::source::Source;
+use super::spelling::Speller;
 use super::{pattern, some};
-use crate::arch::flat_names::FlatNames;
 use crate::error::Result;
 use crate::export::ROOTS;
 
@@ -118,27 +117,6 @@ fn score(source: &Source, names: &[String], mapping: &Mapping, prefix: &str) -> 
         // Opinions alone make no model.
         0 => (0, 0.0),
         _ => (placed, used as f64 / mapping.rule.len() as f64),
-    }
-}
-
-/// Spells names behind a prefix as the rules of a mapping have them; what they ignore or refuse they name as the
-/// file does.
-struct Speller(Option<FlatNames>);
-
-impl Speller {
-    fn new(source: &Source, mapping: &Mapping, prefix: &str) -> Self {
-        let shape = |name: &str| source.shape_of(&format!("{prefix}{name}"));
-        Speller(mapping.spelling.map(|spelling| match spelling {
-            Spelling::FlatBlocks => FlatNames::of_shapes(shape),
-        }))
-    }
-
-    /// None for a name that the spelling has not.
-    fn spell<'a>(&self, name: &'a str) -> Option<Cow<'a, str>> {
-        match &self.0 {
-            None => Some(Cow::Borrowed(name)),
-            Some(flat) => flat.to_timm(name).map(Cow::Owned),
-        }
     }
 }
 

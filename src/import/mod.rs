@@ -15,6 +15,7 @@ mod piece;
 mod report;
 mod rules;
 mod source;
+mod spelling;
 mod stated;
 mod write;
 

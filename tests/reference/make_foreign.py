@@ -1,5 +1,6 @@
 """Makes tests/data/foreign: narrow torchvision ResNets and a narrow EfficientNet-Lite of timm with random weights, an
-input and their features, and position embeddings that timm resampled. Prints the parameters of the standard towers without a classifier.
+input and their features, and position embeddings that timm resampled. Prints the parameters of the standard towers
+without a classifier.
 
     pip install torch torchvision timm safetensors numpy
     python tests/reference/make_foreign.py

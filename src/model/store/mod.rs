@@ -1,6 +1,7 @@
 //! Weights to and from files, under the names of [`crate::arch::names`].
 
 mod checkpoint;
+mod faults;
 mod positions;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use super::{ImageEncoder, SatMip};
 use crate::arch::flat_names::FlatNames;
 use crate::error::{Error, Result};
 pub(crate) use checkpoint::Checkpoint;
+use faults::{other_shape, some, too_many_blocks};
 
 /// What a file of weights gave to a model, by the names of [`crate::arch::names`] without the
 /// tower's prefix where the file holds a tower alone.
@@ -33,9 +35,6 @@ pub struct LoadReport {
     /// counters `num_batches_tracked` are not listed.
     pub unused: Vec<String>,
 }
-
-/// Most names in an error.
-const MOST_NAMED: usize = 5;
 
 /// Patterns from this crate's field names to the stored names, where these are not the same: the
 /// stages and shortcuts of a ResNet are torchvision's.
@@ -250,45 +249,6 @@ fn load(
         Some(error) => Err(file.fault("", error.to_string())),
         None => Ok(report),
     }
-}
-
-/// The error that a file has tensors of blocks that the module has not: half of a network is another network.
-fn too_many_blocks(file: &Checkpoint, prefix: &str, unused: &[String]) -> Option<Error> {
-    let of_block = |name: &&String| {
-        let rest = name.strip_prefix(prefix).unwrap_or_default();
-        rest.starts_with("blocks.") || rest.starts_with("_blocks.")
-    };
-    let extra: Vec<&String> = unused.iter().filter(of_block).collect();
-    let (first, others) = extra.split_first()?;
-    let reason = match others.len() {
-        0 => "has no place in the model: it is of another network".into(),
-        count => format!(
-            "has no place in the model, as {count} others of its blocks: {}; they are of another network",
-            some(others.iter().map(|name| (*name).clone()))
-        ),
-    };
-    Some(file.fault(first, reason))
-}
-
-fn other_shape(name: &str, found: &[usize], wanted: &[usize]) -> String {
-    match (name, found, wanted) {
-        ("patch_embed.proj.weight", [_, _, height, width], [_, _, patch, _])
-            if (height, width) != (patch, patch) =>
-        {
-            format!("has patches of {height} x {width} pixels, the model's are {patch} x {patch}")
-        }
-        _ => format!("has shape {found:?}, expected {wanted:?}"),
-    }
-}
-
-/// The first names, and how many more there are.
-fn some(names: impl ExactSizeIterator<Item = String>) -> String {
-    let more = names.len().saturating_sub(MOST_NAMED);
-    let mut text = names.take(MOST_NAMED).collect::<Vec<_>>().join(", ");
-    if more > 0 {
-        text.push_str(&format!(" and {more} more"));
-    }
-    text
 }
 
 /// A reader's result, or what it panicked with.
