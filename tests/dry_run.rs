@@ -1,7 +1,9 @@
 //! `satmip pretrain --dry-run` and `satmip curves`, as a person runs them.
 #![cfg(all(feature = "train", feature = "cli"))]
 
-use std::fs::{self, File};
+mod fixture;
+
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -32,7 +34,7 @@ heads = 2
 
 /// Ten chips of 16 x 16 pixels; four of them have a date.
 fn make_data(folder: &Path) {
-    let mut archive = tar::Builder::new(File::create(folder.join("chips.tar")).unwrap());
+    let mut chips = Vec::new();
     let mut index = String::from("file,label,split,timestamp,gsd,sensor_platform\n");
     for i in 0..10 {
         let picture = image::RgbImage::from_pixel(16, 16, image::Rgb([20 * i, 40, 90]));
@@ -40,18 +42,16 @@ fn make_data(folder: &Path) {
         picture
             .write_to(&mut bytes, image::ImageFormat::Png)
             .unwrap();
-        let bytes = bytes.into_inner();
-        let mut header = tar::Header::new_gnu();
-        header.set_size(bytes.len() as u64);
-        header.set_mode(0o644);
         let name = format!("{i}.png");
-        archive
-            .append_data(&mut header, &name, bytes.as_slice())
-            .unwrap();
+        chips.push((name.clone(), bytes.into_inner()));
         let time = if i < 4 { "2020-06-01" } else { "" };
         index += &format!("{name},a,train,{time},10,SENTINEL-2A\n");
     }
-    archive.finish().unwrap();
+    let chips: Vec<_> = chips
+        .iter()
+        .map(|(name, png): &(String, _)| (&name[..], Vec::clone(png)))
+        .collect();
+    fs::write(folder.join("chips.tar"), fixture::tar(&chips)).unwrap();
     fs::write(folder.join("chips.csv"), index).unwrap();
     fs::write(folder.join("recipe.toml"), RECIPE).unwrap();
 }

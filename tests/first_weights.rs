@@ -1,7 +1,9 @@
 //! Runs that go on from the weights of another network.
 #![cfg(all(feature = "train", feature = "cli"))]
 
-use std::fs::{self, File};
+mod fixture;
+
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::prelude::Device;
@@ -10,7 +12,7 @@ use satmip::train::{Progress, Recipe, RunOptions, pretrain, read_metrics};
 
 /// An archive of 12 chips of 16 x 16 pixels, and its index.
 fn make_data(folder: &Path) {
-    let mut archive = tar::Builder::new(File::create(folder.join("chips.tar")).unwrap());
+    let mut chips = Vec::new();
     let mut index = String::from("file,label,split,lon,lat,gsd\n");
     for i in 0..12u8 {
         let picture = image::RgbImage::from_fn(16, 16, |x, y| {
@@ -21,18 +23,15 @@ fn make_data(folder: &Path) {
         picture
             .write_to(&mut bytes, image::ImageFormat::Png)
             .unwrap();
-        let bytes = bytes.into_inner();
-        let mut header = tar::Header::new_gnu();
-        header.set_size(bytes.len() as u64);
-        header.set_mode(0o644);
-        header.set_cksum();
         let name = format!("{i}.png");
-        archive
-            .append_data(&mut header, &name, bytes.as_slice())
-            .unwrap();
+        chips.push((name.clone(), bytes.into_inner()));
         index += &format!("{name},a,train,{},{},10\n", i32::from(i) - 5, 40 + i);
     }
-    archive.finish().unwrap();
+    let chips: Vec<_> = chips
+        .iter()
+        .map(|(name, png): &(String, _)| (&name[..], Vec::clone(png)))
+        .collect();
+    fs::write(folder.join("chips.tar"), fixture::tar(&chips)).unwrap();
     fs::write(folder.join("chips.csv"), index).unwrap();
 }
 

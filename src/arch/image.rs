@@ -111,11 +111,6 @@ impl ResNetBlock {
 }
 
 impl ImageTower {
-    /// Whether it has batch norms, whose statistics are a batch's.
-    pub fn has_batch_norm(&self) -> bool {
-        self.batch_norm_eps().is_some()
-    }
-
     /// Width of `image_features`.
     pub fn features(&self) -> usize {
         match self {

@@ -143,16 +143,8 @@ pub(super) fn batch_norm(
     epsilon: f64,
 ) -> Option<(Tensor<4>, Tensor<1>, Tensor<1>)> {
     let (x, gamma, beta) = (native(x)?, native(gamma)?, native(beta)?);
-    let none = None::<tch::Tensor>;
-    let (y, mean, inverse) = x.native_batch_norm(
-        Some(gamma),
-        Some(beta),
-        none.as_ref().map(|t| t.shallow_clone()),
-        none,
-        true,
-        0.0,
-        epsilon,
-    );
+    let (y, mean, inverse) =
+        x.native_batch_norm(Some(gamma), Some(beta), None, None, true, 0.0, epsilon);
     let variance = inverse.detach().pow_tensor_scalar(-2) - epsilon;
     Some((
         from_native(y),

@@ -105,6 +105,9 @@ impl OptimizerConfig {
             None => 1.0,
         };
         let decay = self.layer_decay.unwrap_or(1.0);
+        if whole == 1.0 && decay == 1.0 {
+            return Ok(Shares(Vec::new()));
+        }
         let stages = stages(tower);
         // What stands before the first stage is one more; what comes after the last learns as the last does.
         let before = decay.powi(stages.len() as i32);
@@ -114,7 +117,6 @@ impl OptimizerConfig {
             shares.push((group(stage)?, whole * decay.powi(behind as i32)));
         }
         shares.push((group(r"^image\.(?:\w+\.)?(norm|conv_head|bn2)\.")?, whole));
-        shares.retain(|_| whole != 1.0 || decay != 1.0);
         Ok(Shares(shares))
     }
 

@@ -105,7 +105,7 @@ impl Recipe {
 
     fn check_init(&self) -> Check {
         if self.image_norms == ImageNorms::Frozen {
-            ensure(self.image.has_batch_norm(), "image_norms", || {
+            ensure(self.image.batch_norm_eps().is_some(), "image_norms", || {
                 "is `frozen`, and this image tower has no batch norm".into()
             })?;
             ensure(self.init.is_some(), "image_norms", || {
