@@ -162,6 +162,22 @@ fn distillation_keeps_features_near_the_first_ones() {
 }
 
 #[test]
+fn a_teacher_may_see_the_view_enlarged() {
+    let runs = Runs::new();
+    let first = |size: usize| {
+        let init = format!(", distill = 1.0, distill_size = {size}");
+        let recipe = runs.after(&init, &format!("image_norms = \"frozen\"\n{RATE}"));
+        runs.train(&format!("s{size}"), &recipe).unwrap()[0]
+            .distill
+            .unwrap()
+    };
+    // The pixels of the input are what the tower itself sees; enlarged, they give other features of the same chips.
+    let [same, enlarged] = [first(16), first(32)];
+    assert!(same.abs() < 1e-5, "{same}");
+    assert!((1e-3..1.0).contains(&enlarged), "{enlarged}");
+}
+
+#[test]
 fn an_export_goes_back_to_the_first_weights_by_a_share() {
     let runs = Runs::new();
     runs.train("after", &runs.after("", RATE)).unwrap();
@@ -210,6 +226,8 @@ fn wrong_first_weights_are_refused_before_anything_is_learned() {
     for (name, init, changes, part) in [
         ("hex", ", sha256 = \"abc\"", "", "64 hexadecimal"),
         ("far", ", distill = -1.0", "", "init.distill"),
+        ("less", ", distill_size = 8", "", "init.distill_size"),
+        ("more", ", distill_size = 129", "", "init.distill_size"),
         ("decay", "", "layer_decay = 0.0", "layer_decay"),
         (
             "rate",

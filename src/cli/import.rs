@@ -11,10 +11,10 @@ use super::interrupt::Interrupt;
 use super::report::Report as Output;
 use super::terminal::Terminal;
 use crate::arch::Arch;
-use crate::aside::{self, Aside};
+use crate::aside;
 use crate::bundle;
 use crate::error::{Error, Result};
-use crate::export::{Checkpoint, Precision};
+use crate::export::Precision;
 use crate::import::{ImportOptions, Mapping, Plan, Report};
 use crate::metadata::FieldSet;
 
@@ -146,13 +146,9 @@ fn card(plan: &Plan, args: &ImportArgs) -> Result<serde_json::Value> {
     )
 }
 
-/// A bundle, by way of a checkpoint beside it that does not stay.
 fn export(plan: &Plan, output: &Path, args: &ImportArgs) -> Result<()> {
     fs::create_dir_all(aside::folder_of(output)).map_err(|e| Error::io(output, e))?;
-    let made = Aside::folder(output).map_err(|e| Error::io(output, e))?;
-    let checkpoint = made.path().join("checkpoint");
-    plan.write(&checkpoint, &card(plan, args)?)?;
-    let files = Checkpoint::open(&checkpoint)?.export(Precision::F32)?;
+    let files = plan.checkpoint(card(plan, args)?)?.export(Precision::F32)?;
     let parts = files.files.iter();
     let parts: Vec<(&str, &[u8])> = parts.map(|(name, b)| (&name[..], &b[..])).collect();
     bundle::write(output, files.manifest, &parts)

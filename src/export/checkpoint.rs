@@ -92,6 +92,19 @@ impl Checkpoint {
         })
     }
 
+    /// A model of these weights, which says nothing of itself; `tokenizer` is a text tower's `tokenizer.json`.
+    #[cfg(any(feature = "eval", feature = "train"))]
+    pub(crate) fn of_parts(arch: Arch, weights: Weights, tokenizer: Option<Vec<u8>>) -> Self {
+        Self {
+            arch,
+            weights,
+            tokenizer,
+            readme: None,
+            card: Card::default(),
+            first: None,
+        }
+    }
+
     /// A bundle's model, of which the graphs hold the weights ([`Weights::of_bundle`]): to export it in other
     /// precisions, or as this version of satmip writes graphs.
     ///

@@ -1,4 +1,4 @@
-//! The folder of a checkpoint, from a plan.
+//! A checkpoint from a plan: as a folder, or in memory.
 
 use std::fs::File;
 use std::path::Path;
@@ -13,6 +13,7 @@ use super::rules::Content;
 use crate::arch::weight_shapes;
 use crate::aside;
 use crate::error::{Error, Result};
+use crate::export::{Checkpoint, Weights};
 
 impl Plan {
     /// What the model says of itself, for `card.json`: what is given, and under `training` which file
@@ -79,6 +80,29 @@ impl Plan {
         }
         let files: Vec<(&str, &[u8])> = files.iter().map(|(name, b)| (*name, &b[..])).collect();
         aside::write_folder(folder, &files)
+    }
+
+    /// Reads the numbers, and makes what [`write`](Self::write) writes and [`Checkpoint::open`] reads without
+    /// a folder in between.
+    ///
+    /// # Errors
+    /// [`Plan::refusal`]'s; [`Error::Weights`] as [`write`](Self::write), and [`Error::Export`] for a `card`
+    /// that is none.
+    pub fn checkpoint(&self, card: Value) -> Result<Checkpoint> {
+        if let Some(error) = self.refusal() {
+            return Err(error);
+        }
+        let card = serde_json::from_value(card).map_err(|e| Error::Export {
+            what: "the card".into(),
+            reason: e.to_string(),
+            source: Some(e.into()),
+        })?;
+        let tokenizer = match (&self.arch.metadata, &self.tokenizer) {
+            (Some(_), Some(tokenizer)) => Some(tokenizer.to_json().into_bytes()),
+            _ => None,
+        };
+        let weights = Weights::from_bytes(self.weights()?, self.source.path())?;
+        Ok(Checkpoint::of_parts(self.arch.clone(), weights, tokenizer).with_card(card))
     }
 
     /// All weights under our names, as a safetensors file of f32.

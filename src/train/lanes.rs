@@ -257,23 +257,6 @@ impl Lane {
     }
 }
 
-/// The features of a tower that learns nothing, `[batch, d]`, of one view, `[batch, 3, size, size]`.
-pub(super) fn plain_features(
-    tower: &ImageEncoder,
-    pixels: &[f32],
-    size: usize,
-    config: &LaneConfig,
-) -> Result<Tensor<2>> {
-    let device = config.device.clone().without_autodiff();
-    let parts = pixels.chunks(config.chunk * 3 * size * size);
-    let features = parts.map(|part| {
-        let shape = [part.len() / (3 * size * size), 3, size, size];
-        let images = TensorData::new(part.to_vec(), shape);
-        tower.forward(Tensor::from_data(images, &device))
-    });
-    Ok(Tensor::cat(features.collect(), 0))
-}
-
 /// The same weights as leaves of a new graph, in the precision of the passes. Running statistics are
 /// shared with the original, so that they go on with it.
 fn replicate<M: Module>(module: &M, precision: Precision) -> M {

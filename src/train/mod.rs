@@ -20,6 +20,7 @@ mod progress;
 mod recipe;
 mod run;
 mod step;
+mod teacher;
 mod tensorboard;
 #[cfg(test)]
 mod tests;

@@ -159,6 +159,11 @@ pub struct InitRecipe {
     /// the running statistics of their batch norms.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub distill: f64,
+    /// Pixels a side of what the first weights see of that view, at least the input size, to which it is enlarged: a
+    /// network that was trained at 224 pixels knows more of a small chip that is enlarged, and what it knows can be
+    /// taught at the input size. The input size where it is not given; for convolutional towers (our choice).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distill_size: Option<usize>,
 }
 
 fn is_zero(number: &f64) -> bool {

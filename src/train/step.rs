@@ -7,14 +7,15 @@ use burn::optim::GradientsParams;
 use burn::prelude::{Device, Tensor};
 
 use super::inputs::MetadataInput;
-use super::lanes::{Lane, LaneConfig, plain_features};
+use super::lanes::{Lane, LaneConfig};
+use super::teacher::Teacher;
 use super::workers::{Workers, side_by_side};
 use super::{Method, Recipe, reason};
 use crate::arch::ImageTower;
 use crate::data::Batch;
 use crate::error::Result;
 use crate::loss::{distillation, info_nce, nt_xent};
-use crate::model::{ImageEncoder, SatMip, unit_rows};
+use crate::model::{SatMip, unit_rows};
 
 /// What a step needs beside the model and the batch.
 #[derive(Debug)]
@@ -55,7 +56,7 @@ pub(super) struct Losses {
 /// feature, then each chunk is passed again to bring it to the weights.
 pub(super) fn step(
     model: &SatMip,
-    teacher: Option<&ImageEncoder>,
+    teacher: Option<&Teacher>,
     batch: Batch,
     context: &StepContext<'_>,
 ) -> Result<StepOutcome> {
@@ -81,7 +82,10 @@ pub(super) fn step(
     let mut lanes: Vec<Lane> = Vec::with_capacity(views * parts + 1);
     let pixels: Vec<_> = batch.views.into_iter().map(Arc::new).collect();
     let taught = match (teacher, pixels.first()) {
-        (Some(teacher), Some(first)) => Some(plain_features(teacher, first, size, &config)?),
+        (Some(teacher), Some(first)) => {
+            let (device, workers) = (context.device, context.workers);
+            Some(teacher.features(first, size, config.chunk, device, workers)?)
+        }
         _ => None,
     };
     for pixels in pixels {

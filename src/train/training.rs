@@ -12,6 +12,7 @@ use super::checkpoint::Trained;
 use super::folder::RunFolder;
 use super::optimizer::{Shares, clip_global_norm};
 use super::step::{StepContext, scalar, step};
+use super::teacher::Teacher;
 use super::{ImageNorms, InitRecipe, Method, Progress, Recipe, reason};
 use crate::arch::Arch;
 use crate::bundle::{FIRST_WEIGHTS, sha256};
@@ -19,7 +20,7 @@ use crate::chips::ChipSet;
 use crate::data::Batch;
 use crate::error::{Error, Result};
 use crate::loss::MAX_LOGIT_SCALE;
-use crate::model::{ImageEncoder, SatMip, load_image_tower, save_weights};
+use crate::model::{SatMip, load_image_tower, save_weights};
 
 /// Everything that a step changes.
 pub(super) struct Training {
@@ -31,7 +32,7 @@ pub(super) struct Training {
     optimizer: ModuleOptimizer,
     shares: Shares,
     /// What the features must stay near to, without autodiff.
-    teacher: Option<ImageEncoder>,
+    teacher: Option<Teacher>,
     /// Steps done.
     pub(super) step: usize,
     /// Best kNN accuracy in percent.
@@ -63,7 +64,7 @@ impl Training {
             let report = load_image_tower(&mut model, &init.weights, &init.prefix)?;
             folder.write_json("init.json", &report)?;
             save_weights(&model, &folder.path(FIRST_WEIGHTS))?;
-            teacher = (init.distill > 0.0).then(|| model.image.valid());
+            teacher = Teacher::of(recipe, &model.image);
         }
         if recipe.image_norms == ImageNorms::Frozen {
             model = model.with_frozen_image_norms();

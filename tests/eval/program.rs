@@ -85,6 +85,32 @@ fn the_program_reports_for_people_and_machines() {
         assert_eq!(report.data.classes, ["forest", "sea", "town"]);
         fs::write(path(&format!("{encoder}.json")), stdout).unwrap();
     }
+    // The free network is not there, and what is there is another one.
+    for (weights, refused) in [
+        (None, "`python zoo/first_weights.py` fetches it"),
+        (Some("x"), "its sha256 is 2d71"),
+    ] {
+        if let Some(weights) = weights {
+            fs::create_dir(path("first-weights")).unwrap();
+            fs::write(
+                path("first-weights/efficientnet-lite0-57934424.pth"),
+                weights,
+            )
+            .unwrap();
+        }
+        let (code, stdout, said) = run(satmip().current_dir(root.path()).args([
+            "eval",
+            "knn",
+            "--encoder",
+            "imagenet-lite0",
+            "--data",
+            "drawn.toml",
+            "-m",
+            "checkpoint",
+        ]));
+        assert_eq!((code, stdout.as_str()), (1, ""), "{said}");
+        assert!(said.contains(refused), "{said}");
+    }
     // Both reports in a card.
     let (code, stdout, said) = run(satmip()
         .args(["eval", "summary", "--card"])

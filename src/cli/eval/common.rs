@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use super::imagenet;
 use crate::aside::{self, Existing};
-use crate::bundle;
+use crate::bundle::{self, Bundle};
 use crate::cli::Exit;
 use crate::cli::model::ModelArgs;
 use crate::cli::report::Report as Output;
@@ -90,6 +91,9 @@ pub(super) enum EncoderArg {
     Untrained,
     /// No model: colour means of pictures, metadata as they are
     Raw,
+    /// A free network, at the model's input size: EfficientNet-Lite0 with the ImageNet weights that
+    /// `python zoo/first_weights.py` fetches into `first-weights`
+    ImagenetLite0,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -173,32 +177,34 @@ impl CommonArgs {
         Ok((description, self.root.clone().unwrap_or(folder)))
     }
 
-    /// The model: a bundle, or a checkpoint that is exported in memory.
+    /// The model, or what stands for it.
     pub(super) fn load(&self, encoder: EncoderArg, terminal: &Terminal) -> Result<Embedder> {
-        let path = Path::new(&self.model.model);
-        let checkpoint = match Checkpoint::is_at(path) {
-            true => Some(Checkpoint::open(path)?),
-            false => None,
-        };
-        let bundle = match checkpoint {
-            Some(checkpoint) => {
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                let files = checkpoint.named(&name).export(Precision::F32)?;
-                files.in_memory(&self.model.model)?
-            }
-            None => {
-                let zoo = self.model.zoo.open(terminal);
-                zoo.open(&self.model.model, self.model.precision.as_deref())?
-            }
-        };
+        let bundle = self.bundle(terminal)?;
         let bundle = match encoder {
             EncoderArg::Untrained => {
                 let untrained = Checkpoint::untrained(&bundle, self.seed)?;
                 untrained.export(Precision::F32)?.in_memory("untrained")?
             }
+            EncoderArg::ImagenetLite0 => {
+                imagenet::lite0(bundle.manifest().arch.preprocessing.size)?
+            }
             EncoderArg::Trained | EncoderArg::Raw => bundle,
         };
         self.model.load_bundle(bundle)
+    }
+
+    /// The model that is asked about: a bundle, or a checkpoint that is exported in memory.
+    fn bundle(&self, terminal: &Terminal) -> Result<Bundle> {
+        let path = Path::new(&self.model.model);
+        if Checkpoint::is_at(path) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let files = Checkpoint::open(path)?
+                .named(&name)
+                .export(Precision::F32)?;
+            return files.in_memory(&self.model.model);
+        }
+        let zoo = self.model.zoo.open(terminal);
+        zoo.open(&self.model.model, self.model.precision.as_deref())
     }
 
     /// The folder of the bundle that is asked about; none where the model is no folder that has one.

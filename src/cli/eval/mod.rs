@@ -2,6 +2,7 @@
 
 mod audit;
 mod common;
+mod imagenet;
 mod summary;
 
 use std::ops::ControlFlow;
@@ -346,6 +347,7 @@ fn about(encoder: EncoderArg, model: &str) -> FeatureSummary {
         EncoderArg::Trained => "trained",
         EncoderArg::Untrained => "untrained",
         EncoderArg::Raw => "raw",
+        EncoderArg::ImagenetLite0 => "imagenet-lite0",
     };
     FeatureSummary {
         kind: String::new(),

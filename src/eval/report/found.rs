@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The metric of a question about metadata: how many are right who always give the most frequent answer.
+pub(in crate::eval) const MOST_FREQUENT: &str = "most frequent";
+
 /// Result of one task on one data set with one kind of features.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {

@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::found::{Metric, Report, Score, Task};
+use super::found::{MOST_FREQUENT, Metric, Report, Score, Task};
 use super::words::{self, refused};
 use crate::error::Result;
 
 /// Decimals of a value without seeds.
 const DECIMALS: usize = 1;
+/// Characters of a line of text.
+const WIDTH: usize = 120;
 
 /// A table of the reports and their notes below it, in Markdown. Each score has a row with its
 /// headline metric; of kNN, the headline alone. A note that every report shares
@@ -69,7 +71,7 @@ fn card_rows(report: &Report, models: bool) -> Result<Vec<[String; 6]>> {
             escape(&format!("{}, {} wide", features.kind, features.dim)),
             escape(&encoder),
             escape(&format!("{task}, {} = {}", score.setting, score.value)),
-            result(headline),
+            result(headline) + &beside(score),
         ])
     };
     scores.iter().map(row).collect()
@@ -93,6 +95,13 @@ fn result(metric: &Metric) -> String {
     format!("{} **{value}{share}**{bounds}{seeds}", escape(&metric.name))
 }
 
+/// What a question about metadata is held against: `; most frequent 11.2 %`.
+fn beside(score: &Score) -> String {
+    let frequent = score.metrics.iter().find(|m| m.name == MOST_FREQUENT);
+    let text = frequent.map(|m| format!("; {} {} %", m.name, words::value(m, DECIMALS)));
+    text.unwrap_or_default()
+}
+
 fn notes(reports: &[Report]) -> String {
     let shared = |note: &String| reports.iter().all(|r| r.notes.contains(note));
     let mut lines: Vec<String> = Vec::new();
@@ -110,7 +119,27 @@ fn notes(reports: &[Report]) -> String {
             }
         }
     }
-    lines.iter().map(|line| format!("- {line}\n")).collect()
+    lines.iter().map(|line| item(line)).collect()
+}
+
+/// An item of a list in lines of at most [`WIDTH`] characters, where its words allow. A line begins with a letter or
+/// a backslash, so that none is an item, a heading or a quotation of its own.
+fn item(text: &str) -> String {
+    let (mut item, mut width) = (String::from("-"), 1);
+    for word in text.split(' ') {
+        let letters = word.chars().count();
+        let plain = word.starts_with(|c: char| c.is_alphabetic() || c == '\\');
+        if width + 1 + letters > WIDTH && plain {
+            item.push_str("\n  ");
+            width = 2 + letters;
+        } else {
+            item.push(' ');
+            width += 1 + letters;
+        }
+        item.push_str(word);
+    }
+    item.push('\n');
+    item
 }
 
 /// Text that stays text wherever Markdown puts it: one line, no pipe that ends a cell, no tag or
@@ -173,6 +202,19 @@ mod tests {
     }
 
     #[test]
+    fn a_question_about_metadata_is_beside_the_most_frequent_answer() {
+        let mut report = samples::knn();
+        report.scores[2]
+            .metrics
+            .push(Metric::plain(MOST_FREQUENT, 20.04));
+        let block = card_block(&[report]).unwrap();
+        assert!(
+            block.contains("(74.2 to 77.9); most frequent 20.0 % |"),
+            "{block}"
+        );
+    }
+
+    #[test]
     fn names_cannot_break_the_block() {
         let mut report = samples::knn();
         report.data.name = "a|b\nc\\|<!-- eval:end -->".into();
@@ -191,6 +233,19 @@ mod tests {
         assert_eq!(pipes, 7);
         assert!(block.contains("- \\# heading - item \\| \\`\n- 1\\. one\n- eurosat_rgb\n"));
         super::super::replace_block("<!-- eval:start --><!-- eval:end -->", &block).unwrap();
+    }
+
+    #[test]
+    fn long_notes_are_lines_of_one_item() {
+        let note = format!("{} 1. - # two", ["word"; 40].join(" "));
+        let text = item(&escape(&note));
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert!(lines[0].starts_with("- word") && lines[1].starts_with("  word"));
+        assert!(lines.iter().all(|line| line.len() <= WIDTH), "{text}");
+        // What could begin something of its own stays behind a word.
+        let text = item(&format!("{} - 1. # end", "x".repeat(117)));
+        assert_eq!(text, format!("- {} - 1. #\n  end\n", "x".repeat(117)));
     }
 
     #[test]

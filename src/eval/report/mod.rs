@@ -16,6 +16,7 @@ mod words;
 
 pub use card::replace_block;
 pub use confusion::confusion_svg;
+pub(in crate::eval) use found::MOST_FREQUENT;
 pub use found::{Confusion, DataSummary, FeatureSummary, Metric, Report, Score, Task};
 pub use markdown::card_block;
 pub use over_time::{TimeCurve, TimePoint, over_time_svg};

@@ -9,7 +9,7 @@ use ndarray::Axis;
 use super::{measures, places, summary};
 use crate::embedder::{Embedder, Embeddings};
 use crate::error::{Error, Result};
-use crate::eval::report::{FeatureSummary, Metric, Report, Score, Task};
+use crate::eval::report::{FeatureSummary, MOST_FREQUENT, Metric, Report, Score, Task};
 use crate::eval::{DataSet, Extracted, Split};
 use crate::metadata::{Field, Metadata};
 
@@ -144,7 +144,7 @@ pub fn zero_shot(
         truth.iter().for_each(|at| counts[*at] += 1);
         // The first is the most frequent one of the training chips.
         let most = counts[0] as f64 / truth.len() as f64;
-        metrics.push(Metric::plain("most frequent", 100.0 * most));
+        metrics.push(Metric::plain(MOST_FREQUENT, 100.0 * most));
         metrics.push(Metric::plain("chance", 100.0 / values.len() as f64));
         let left = of(asked).len() - places.len();
         if left > 0 {

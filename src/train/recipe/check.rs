@@ -118,6 +118,17 @@ impl Recipe {
             return Ok(());
         };
         real("init.distill", init.distill, 0.0..=1e6)?;
+        if let Some(size) = init.distill_size {
+            let own = self.preprocessing.size;
+            ensure((own..=8 * own).contains(&size), "init.distill_size", || {
+                format!("must be from the input size, {own}, to 8 times that, not {size}")
+            })?;
+            ensure(
+                size == own || self.image.batch_norm_eps().is_some(),
+                "init.distill_size",
+                || "is another than the input size, which a ViT's places do not allow".into(),
+            )?;
+        }
         let hex = |text: &String| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
         ensure(init.sha256.as_ref().is_none_or(hex), "init.sha256", || {
             "is not 64 hexadecimal digits".into()
