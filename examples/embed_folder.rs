@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .map(|path| (path.clone(), record(&path)))
         .collect();
 
-    let model = Embedder::builder("satmip-nano")
+    let model = Embedder::builder("satmip-lite")
         .device(Device::Auto)
         .load()?;
     // The table's gsd is that of the files; here it follows each picture to the model's 64 pixels.

@@ -7,7 +7,7 @@
 use satmip::{Embedder, Metadata};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let model = Embedder::builder("satmip-nano").load()?;
+    let model = Embedder::builder("satmip-lite").load()?;
 
     // Any subset of the 15 fields; what follows from others (country, UTM zone) is derived.
     let files = [

@@ -8,7 +8,7 @@ use satmip::{Embedder, Field};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files: Vec<String> = std::env::args().skip(1).collect();
-    let model = Embedder::builder("satmip-nano").load()?;
+    let model = Embedder::builder("satmip-lite").load()?;
     let images = model.embed_images(&files)?;
     let countries = ["ESP", "FIN", "GBR", "GRC", "USA"];
     let guess = model.query(&images, Field::CountryCode, countries)?;

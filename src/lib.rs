@@ -5,7 +5,7 @@
 //! use satmip::{Device, Embedder, Field, Metadata};
 //!
 //! # fn main() -> satmip::Result<()> {
-//! let model = Embedder::builder("satmip-nano").device(Device::Auto).load()?;
+//! let model = Embedder::builder("satmip-lite").device(Device::Auto).load()?;
 //! let record = Metadata::new().with_gsd(10.0)?.with_location(2.35, 48.85)?; // any subset of 15 fields, of the file
 //! let pairs = model.embed_pairs(&[("a.jpg", record), ("b.tif", Metadata::new())])?; // its gsd follows the resize
 //! let cosines = pairs.images().similarity(pairs.metadata())?; // of n pictures with m records
@@ -26,7 +26,7 @@
 //! |---|---|
 //! | `serve` (default) | engines, bundles, [`Embedder`], the batch job |
 //! | `zoo` (default) | models by name, downloaded from registries |
-//! | `builtin-model` | `satmip-nano` inside the program, 3.7 MB |
+//! | `builtin-model` | `satmip-lite` inside the program, 4.6 MB |
 //! | `parquet`, `geotiff` | Parquet tables; metadata of GeoTIFFs |
 //! | `export` | architectures and weights to ONNX |
 //! | `cli` | the program `satmip` |

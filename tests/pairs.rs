@@ -259,7 +259,7 @@ fn the_python_example_sees_what_satmip_sees() {
         "rgba16.png",
         "planes16.tif",
     ];
-    let bundle = root.join("zoo/satmip-nano");
+    let bundle = root.join("zoo/satmip-lite");
     let given = serde_json::json!({
         "bundle": bundle,
         "files": files,
@@ -282,7 +282,7 @@ fn the_python_example_sees_what_satmip_sees() {
     assert_eq!(refused.len(), bad.len(), "{refused:?}");
 
     // The model inside the program is that of the folder.
-    let model = load(Path::new("satmip-nano"));
+    let model = load(Path::new("satmip-lite"));
     let given: Vec<_> = files.iter().zip(&records).collect();
     let pairs = model.embed_pairs(&given).unwrap();
     let captions: Vec<String> = pairs

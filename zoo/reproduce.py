@@ -2,6 +2,15 @@
 
     cargo build --release --features cli,builtin-model,train --bin satmip
     python zoo/reproduce.py DATA OUT [--scale 1.0] [--seeds 1,2,3] [--only NAME,..] [--jobs 1] [--stage train|cost|memory|figures] [--satmip PROGRAM]
+                                     [--device DEVICE]
+
+Runs named `lite-..` are EfficientNet-Lite0 on libtorch, from ImageNet's weights or from fresh ones; they are not among those that run when
+nothing is named:
+
+    python zoo/first_weights.py
+    zoo/with-libtorch cargo build --release --features cli,builtin-model,train,libtorch --bin satmip
+    zoo/with-libtorch python zoo/reproduce.py DATA OUT --satmip target/libtorch/release/satmip --device libtorch --only \
+        lite-imagenet-satmips,lite-imagenet-simclr,lite-satmips,lite-simclr
 
 DATA holds eurosat_rgb, planesnet, shipsnet and sen2ports (.tar and .csv). Runs train a small network on the train
 split of eurosat_rgb, or on those of all four sets. A budget is the time of so many steps of SimCLR (STEPS): other methods get as many steps as their
@@ -53,6 +62,14 @@ COLOURS = ["views.saturation=0.4", "views.hue=0.1", "views.grey=0.2"]
 COARSE = 'data=[{archive="eurosat_rgb.tar",index="OUT/eurosat_rgb-coarse.csv"}]'
 FOUR = ["field_dropout=0.1"]
 
+# Hierarchical pretraining: the zoo's recipe on EuroSAT's places, with its teacher, and the same tower with fresh weights.
+LITE = ['image={kind="efficientnet-lite0"}', "preprocessing.mean=[0.498039,0.498039,0.498039]", "preprocessing.std=[0.501961,0.501961,0.501961]"]
+IMAGENET = [
+    'init={weights="first-weights/efficientnet-lite0-57934424.pth",sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",distill=10.0}',
+    'image_norms="frozen"',
+    "optimizer.tower_learning_rate=3e-4",
+]
+
 # Steps of SimCLR whose time is the budget: of runs on EuroSAT, and of runs on all four sets.
 STEPS = {"eurosat": 300, "four": 400}
 
@@ -89,9 +106,19 @@ RUNS = {
     "four-time": ("nano-satmips-tabular", "satmips", "four", [*TABULAR, *FOUR, 'fields=["timestamp"]']),
     "four-location": ("nano-satmips-tabular", "satmips", "four", [*TABULAR, *FOUR, 'fields=["location"]']),
 }
+LITE_RUNS = {
+    "lite-imagenet-satmips": ("nano-satmips", "lite-imagenet-satmips", "lite", [*LITE, *PLACE, *IMAGENET]),
+    "lite-imagenet-simclr": ("nano-simclr", "lite-imagenet-simclr", "lite", [*LITE, *EUROSAT, *IMAGENET]),
+    "lite-satmips": ("nano-satmips", "lite-satmips", "lite", [*LITE, *PLACE]),
+    "lite-simclr": ("nano-simclr", "lite-simclr", "lite", [*LITE, *EUROSAT]),
+}
+SMALL_RUNS = ",".join(RUNS)
+RUNS |= LITE_RUNS
 
 # Random weights: the towers of which runs.
-UNTRAINED = {"untrained-tabular": "satmips-tabular", "untrained-text": "satmips-text"}
+UNTRAINED = {"untrained-tabular": "satmips-tabular", "untrained-text": "satmips-text", "lite-untrained": "lite-satmips"}
+# ImageNet's weights as they are, at the input size of which run.
+FROZEN = {"imagenet-lite0": "lite-imagenet-satmips"}
 
 # Data set, its options, features, tasks. The probe chooses its C on `val`, so that it has nothing to say there.
 BOTH = ("knn", "probe")
@@ -105,9 +132,20 @@ QUESTIONS = [
     ("shipsnet", [], "image", BOTH),
     ("planesnet", [], "image", BOTH),
 ]
+# Of runs named `lite-..`: whether what ImageNet taught is kept on pictures that no run was shown.
+LITE_QUESTIONS = [
+    ("eurosat-rgb", [], "image", (*BOTH, "fewshot")),
+    ("eurosat-rgb", ["--on", "val"], "image", ("knn",)),
+    ("eurosat-rgb", ["--split", "random"], "image", BOTH),
+    ("shipsnet", [], "image", (*BOTH, "fewshot")),
+    ("planesnet", [], "image", (*BOTH, "fewshot")),
+    ("sen2ports", ["--split", "random"], "image", ("knn",)),
+    ("nrt-romania-s2", [], "image", ("knn",)),
+]
 TASKS = {
     "knn": ["knn", "-k", "20"],
     "probe": ["linear", "--grid", "0.003,0.01,0.03,0.1,0.3,1"],
+    "fewshot": ["fewshot", "--shots", "5", "--seeds", "20"],
     "retrieval": ["retrieval"],
 }
 # What a report is about, if not the accuracy: where a chip's own place comes among those of all test chips.
@@ -132,6 +170,7 @@ def pretrain(options, name, out, changes):
     own = [change.replace("OUT/", f"{options.out.resolve()}/") for change in own]
     command = [options.satmip, "pretrain", "-q", "-c", f"zoo/recipes/{recipe}.toml", "--data", options.data, "-o", out]
     command += [word for change in [*own, *changes] for word in ("--set", change)]
+    command += ["--device", options.device] if options.device else []
     return list(map(str, command))
 
 
@@ -147,11 +186,13 @@ def train(options, name, seed, cores=None):
     if (out / "weights.safetensors").exists():
         return
     out.parent.mkdir(parents=True, exist_ok=True)
+    # The large tower is looked at once, at the end: that takes as long as some ten of its steps.
+    watched = steps if name in LITE_RUNS else max(1, steps // 10)
     changes = [
         f"seed={seed}",
         f"steps={steps}",
         f"optimizer.warmup_steps={steps // 10}",
-        f"validation.every={max(1, steps // 10)}",
+        f"validation.every={watched}",
         f"checkpoint.every={max(1, steps // 5)}",
     ]
     command = pretrain(options, name, out, changes) + (["--resume"] if out.exists() else [])
@@ -274,8 +315,9 @@ def main():
     parser.add_argument("out", type=Path)
     parser.add_argument("--scale", type=float, default=1.0, help="of all budgets")
     parser.add_argument("--seeds", default="1,2,3")
-    parser.add_argument("--only", default=",".join(RUNS))
+    parser.add_argument("--only", default=SMALL_RUNS)
     parser.add_argument("--satmip", default="target/release/satmip")
+    parser.add_argument("--device", help="of training")
     parser.add_argument("--tasks", default=",".join(TASKS))
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, each on its share of the cores; a budget is then of so many cores")
     stages = ["train", "cost", "memory", "figures", "all"]
@@ -305,7 +347,8 @@ def main():
             print(f"{name}: {peak:.0f} MB, {peak / peaks[names[0]]:.2f} of {names[0]}")
         return
 
-    asked = [(question, task) for question in QUESTIONS for task in question[3] if task in tasks]
+    questions = LITE_QUESTIONS if set(names) <= set(LITE_RUNS) else QUESTIONS
+    asked = [(question, task) for question in questions for task in question[3] if task in tasks]
 
     def column(question, task):
         return (question[0], *question[1], question[2], task)
@@ -316,9 +359,11 @@ def main():
     train_all(options, names, seeds)
     runs = [paced(options, name, seed) for seed in seeds for name in names]
     random = {label: (name, ["--encoder", "untrained"]) for label, name in UNTRAINED.items() if name in names}
-    for label, (name, arguments) in {**random, **{name: (name, []) for name in names}}.items():
+    frozen = {label: (name, ["--encoder", label]) for label, name in FROZEN.items() if name in names}
+    for label, (name, arguments) in {**random, **frozen, **{name: (name, []) for name in names}}.items():
         row = rows[label] = {}
-        for seed in seeds:
+        # There is one ImageNet network.
+        for seed in seeds[:1] if label in FROZEN else seeds:
             model = ["-m", run_folder(options, name, seed), "--seed", seed, *arguments]
             for pair in untrained if arguments else asked:
                 if pair[0][2] == "image" or "simclr" not in name:

@@ -13,11 +13,12 @@ use crate::embedder::{Embedder, EmbedderBuilder};
 use crate::engine::Device;
 use crate::error::Result;
 use crate::image::ReadOptions;
+use crate::zoo::DEFAULT_MODEL;
 
 #[derive(Debug, Args)]
 pub(super) struct ModelArgs {
     /// Name of a model, or folder of a bundle
-    #[arg(short, long, default_value = "satmip-nano", value_name = "MODEL")]
+    #[arg(short, long, default_value = DEFAULT_MODEL, value_name = "MODEL")]
     pub(super) model: String,
     /// Precision of its graphs, of those that the bundle has: f32, f16, f16-weights, int8, int8-weights
     #[arg(long, value_name = "NAME")]

@@ -3,7 +3,7 @@
 //! ```no_run
 //! use satmip::embed::{Destination, JobConfig, run};
 //!
-//! let model = satmip::Embedder::builder("satmip-nano").load()?;
+//! let model = satmip::Embedder::builder("satmip-lite").load()?;
 //! let config = JobConfig::new(["archive.tar"], Destination::Folder("embeddings".into()));
 //! let report = run(&config, &model, &mut |progress| {
 //!     tracing::info!(items = progress.items, "embedded");

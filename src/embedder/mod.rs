@@ -45,7 +45,7 @@ use tower::{ImageTower, MetadataTower};
 /// ```no_run
 /// # fn main() -> satmip::Result<()> {
 /// use satmip::{Device, Embedder, Field};
-/// let model = Embedder::builder("satmip-nano").device(Device::Auto).load()?;
+/// let model = Embedder::builder("satmip-lite").device(Device::Auto).load()?;
 /// let images = model.embed_images(&["a.jpg", "b.tif"])?;
 /// let guess = model.query(&images, Field::CountryCode, ["PER", "FRA", "KEN"])?;
 /// println!("{}", guess.best(0).map_or("", |(value, _)| value));
@@ -266,7 +266,7 @@ impl Embedder {
     /// ```no_run
     /// # fn main() -> satmip::Result<()> {
     /// use satmip::{Embedder, Metadata};
-    /// let model = Embedder::builder("satmip-nano").load()?; // 64 x 64 pixels
+    /// let model = Embedder::builder("satmip-lite").load()?; // 64 x 64 pixels
     /// let seen = model.fitted_metadata(&Metadata::new().with_gsd(0.5)?, 512, 512)?;
     /// assert_eq!(seen, Metadata::new().with_gsd(4.0)?);
     /// # Ok(())

@@ -128,7 +128,7 @@ impl Embedder {
     /// ```no_run
     /// # fn main() -> satmip::Result<()> {
     /// use satmip::{Embedder, Metadata};
-    /// let model = Embedder::builder("satmip-nano").load()?;
+    /// let model = Embedder::builder("satmip-lite").load()?;
     /// let here = Metadata::new().with_gsd(0.5)?.with_location(2.35, 48.85)?;
     /// let pairs = model.embed_pairs(&[("a.jpg", here), ("b.tif", Metadata::new())])?;
     /// assert_eq!((pairs.images().len(), pairs.metadata().len()), (2, 1));

@@ -8,19 +8,22 @@ use crate::bundle::BundleManifest;
 use crate::error::Result;
 
 #[cfg(feature = "builtin-model")]
-macro_rules! nano {
+macro_rules! part {
     ($name:literal) => {
         include_bytes!(concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/zoo/satmip-nano/",
+            "/zoo/satmip-lite/",
             $name
         ))
     };
 }
 
+/// The model of commands that name none, which the feature `builtin-model` makes a part of the program.
+pub const DEFAULT_MODEL: &str = "satmip-lite";
+
 /// Names of the models that are part of this program.
 pub(super) const NAMES: &[&str] = if cfg!(feature = "builtin-model") {
-    &["satmip-nano"]
+    &[DEFAULT_MODEL]
 } else {
     &[]
 };
@@ -28,7 +31,7 @@ pub(super) const NAMES: &[&str] = if cfg!(feature = "builtin-model") {
 /// Whether the model of this name (`id`, `id@version`) is part of this program.
 #[cfg(feature = "builtin-model")]
 pub(super) fn has(name: &str) -> bool {
-    let manifest = BundleManifest::read(nano!("bundle.json"));
+    let manifest = BundleManifest::read(part!("bundle.json"));
     manifest.is_ok_and(|manifest| means(name, &manifest.id, &manifest.version))
 }
 
@@ -45,12 +48,16 @@ pub(super) fn open(name: &str) -> Option<Result<Bundle>> {
         return None;
     }
     let files: [(&str, &'static [u8]); 3] = [
-        ("image.onnx", nano!("image.onnx")),
-        ("metadata.onnx", nano!("metadata.onnx")),
-        ("tokenizer.json", nano!("tokenizer.json")),
+        ("image.onnx", part!("image.onnx")),
+        ("metadata.onnx", part!("metadata.onnx")),
+        ("tokenizer.json", part!("tokenizer.json")),
     ];
     let files = files.map(|(name, bytes)| (name.to_owned(), bytes.into()));
-    Some(Bundle::from_parts(NAMES[0], nano!("bundle.json"), files))
+    Some(Bundle::from_parts(
+        DEFAULT_MODEL,
+        part!("bundle.json"),
+        files,
+    ))
 }
 
 /// The model of this name, where it is part of this program.

@@ -9,8 +9,8 @@
 //! # fn main() -> satmip::Result<()> {
 //! use satmip::zoo::{Selection, Zoo};
 //! let zoo = Zoo::builder().cache_dir("/models").registry("https://example.org/zoo/registry.toml").build();
-//! let folder = zoo.pull("satmip-nano", &Selection::Whole)?; // a bundle's folder
-//! let model = satmip::Embedder::builder("satmip-nano").zoo(zoo).load()?;
+//! let folder = zoo.pull("satmip-tiny", &Selection::Whole)?; // a bundle's folder
+//! let model = satmip::Embedder::builder("satmip-tiny").zoo(zoo).load()?;
 //! # Ok(())
 //! # }
 //! ```
@@ -28,6 +28,7 @@ mod sources;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use builtin::DEFAULT_MODEL;
 pub use download::Patience;
 pub use events::Event;
 pub use location::Location;

@@ -279,7 +279,7 @@ fn the_program_tells_people_machines_and_bundles() {
             "audit",
             "--write-bundle",
             "-m",
-            "satmip-nano",
+            "satmip-lite",
             "--data",
         ])
         .arg(path("drawn.toml")));

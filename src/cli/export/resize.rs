@@ -10,6 +10,7 @@ use crate::cli::terminal::Terminal;
 use crate::cli::zoo::ZooArgs;
 use crate::error::Result;
 use crate::export::{ExportOptions, export_resize};
+use crate::zoo::DEFAULT_MODEL;
 
 /// Write the graph that fits pictures of any size to a model's input
 ///
@@ -18,7 +19,7 @@ use crate::export::{ExportOptions, export_resize};
 #[derive(Debug, Args)]
 pub(super) struct ResizeArgs {
     /// Name of a model, or folder of a bundle
-    #[arg(short, long, default_value = "satmip-nano", value_name = "MODEL")]
+    #[arg(short, long, default_value = DEFAULT_MODEL, value_name = "MODEL")]
     model: String,
     /// File to write
     #[arg(short, long, value_name = "ONNX")]
