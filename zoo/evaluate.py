@@ -1,7 +1,7 @@
 """Evaluates a bundle for its card: tables between the marks of its README.md (`<!-- eval:start -->`, `<!-- audit:start -->`), and the headline and the
 figures of audits in bundle.json.
 
-    python zoo/evaluate.py DATA zoo/satmip-nano OUT [--satmip target/release/satmip] [--only TEXT]
+    python zoo/evaluate.py DATA zoo/satmip-nano OUT [--satmip target/release/satmip] [--only TEXT] [--present]
 
 DATA holds eurosat_rgb, planesnet, shipsnet, sen2ports and nrt_romania_s2 (.tar and .csv); the free network's weights are in first-weights/
 (`python zoo/first_weights.py`). OUT gets a report for each question; what is there is not asked again. All figures
@@ -121,6 +121,7 @@ def main():
     parser.add_argument("out", type=Path)
     parser.add_argument("--satmip", default="target/release/satmip")
     parser.add_argument("--only", default="", help="questions whose name has this in it; tables that lack others stay")
+    parser.add_argument("--present", action="store_true", help="ask nothing: tables of the reports that OUT has")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     reports, headline = [], {}
@@ -131,6 +132,8 @@ def main():
         if name in NEEDS_METADATA and not has_metadata:
             continue
         path = options.out / f"{name}.json"
+        if options.present and not path.exists():
+            continue
         report = ask(options, path, task, data, [*extra, *(["--features", features] if features else [])])
         reports.append(path)
         if name in HEADLINE:
@@ -139,7 +142,7 @@ def main():
     card = options.bundle / "README.md"
     audits = []
     for name, data, extra in AUDITS if has_metadata else []:
-        if options.only in name:
+        if options.only in name and not (options.present and not (options.out / f"{name}.json").exists()):
             # A report that is there already was written into the bundle when it was asked for.
             path = options.out / f"{name}.json"
             audits.append(ask(options, path, ["audit", "--chips", 1000], data, extra))
