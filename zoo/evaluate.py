@@ -142,10 +142,11 @@ def main():
     card = options.bundle / "README.md"
     audits = []
     for name, data, extra in AUDITS if has_metadata else []:
-        if options.only in name and not (options.present and not (options.out / f"{name}.json").exists()):
-            # A report that is there already was written into the bundle when it was asked for.
-            path = options.out / f"{name}.json"
-            audits.append(ask(options, path, ["audit", "--chips", 1000], data, extra))
+        path = options.out / f"{name}.json"
+        if options.only not in name or (options.present and not path.exists()):
+            continue
+        # A report that is there already was written into the bundle when it was asked for.
+        audits.append(ask(options, path, ["audit", "--chips", 1000], data, extra))
     if audits and len(audits) == len(AUDITS):
         put_between(card, AUDIT_MARKS, audit_table(audits))
     if options.only:

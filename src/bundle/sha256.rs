@@ -1,8 +1,15 @@
 //! Checksums of files.
 
+#[cfg(feature = "eval")]
+use std::fs::File;
 use std::io::{self, Read};
+#[cfg(feature = "eval")]
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
+
+#[cfg(feature = "eval")]
+use crate::error::{Error, Result};
 
 /// The sha256 of bytes, in lower-case hexadecimal.
 pub(crate) fn of_bytes(bytes: &[u8]) -> String {
@@ -24,6 +31,24 @@ pub(crate) fn of_reader(mut reader: impl Read) -> io::Result<(u64, String)> {
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Refuses a file of weights that is another than the expected one; `whose` says where that is named.
+///
+/// # Errors
+/// [`Error::Io`], and [`Error::Weights`] with both checksums.
+#[cfg(feature = "eval")]
+pub(crate) fn check_weights(path: &Path, expected: &str, whose: &str) -> Result<()> {
+    let file = File::open(path).map_err(|e| Error::io(path, e))?;
+    let (_, found) = of_reader(file).map_err(|e| Error::io(path, e))?;
+    if found.eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    Err(Error::Weights {
+        path: path.to_owned(),
+        tensor: "(file)".into(),
+        reason: format!("its sha256 is {found}, and {whose} {expected}"),
+    })
 }
 
 /// Bytes in lower-case hexadecimal.

@@ -1,6 +1,5 @@
 //! What a step changes: weights, their average, the optimizer's moments.
 
-use std::fs::File;
 use std::time::{Duration, Instant};
 
 use burn::module::Module;
@@ -18,7 +17,7 @@ use crate::arch::Arch;
 use crate::bundle::{FIRST_WEIGHTS, sha256};
 use crate::chips::ChipSet;
 use crate::data::Batch;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::loss::MAX_LOGIT_SCALE;
 use crate::model::{SatMip, load_image_tower, save_weights};
 
@@ -192,18 +191,10 @@ impl Training {
 
 /// Refuses a file of first weights that is not the one that the recipe names.
 fn check_file(init: &InitRecipe) -> Result<()> {
-    let Some(expected) = &init.sha256 else {
-        return Ok(());
-    };
-    let path = &init.weights;
-    let file = File::open(path).map_err(|e| Error::io(path, e))?;
-    let (_, actual) = sha256::of_reader(file).map_err(|e| Error::io(path, e))?;
-    if actual.eq_ignore_ascii_case(expected) {
-        return Ok(());
+    match &init.sha256 {
+        Some(expected) => {
+            sha256::check_weights(&init.weights, expected, "the recipe's `init.sha256`")
+        }
+        None => Ok(()),
     }
-    Err(Error::Weights {
-        path: path.clone(),
-        tensor: "(file)".into(),
-        reason: format!("its sha256 is {actual}, and the recipe's `init.sha256` {expected}"),
-    })
 }

@@ -1,6 +1,5 @@
 //! What a user has for free: a small network that knows the photographs of ImageNet.
 
-use std::fs::File;
 use std::path::Path;
 
 use serde_json::json;
@@ -14,43 +13,33 @@ use crate::import::{ImportOptions, Mapping, Plan};
 /// `zoo/first_weights.py` puts it.
 const WEIGHTS: &str = "first-weights/efficientnet-lite0-57934424.pth";
 const SHA256: &str = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db";
+const FETCH: &str = "python zoo/first_weights.py";
 const NAMES: &str = "efficientnet-pytorch";
 
 /// Frozen EfficientNet-Lite0 as a model without metadata, for pictures of so many pixels a side.
 ///
 /// # Errors
-/// [`Error::Io`] where the weights are not there, [`Error::Weights`] where they are others, and as
-/// [`Plan::new`].
+/// [`Error::Import`] where the weights are not there, [`Error::Weights`] where they are others, whose figures would
+/// stand under a name that is not theirs, and as [`Plan::new`].
 pub(super) fn lite0(size: usize) -> Result<Bundle> {
-    check(Path::new(WEIGHTS))?;
+    let path = Path::new(WEIGHTS);
+    if let Err(error) = path.metadata() {
+        return Err(Error::Import {
+            path: path.to_owned(),
+            reason: error.to_string(),
+            hint: Some(format!(
+                "`{FETCH}` fetches it, and evaluations look for it in the folder that they run in"
+            )),
+        });
+    }
+    sha256::check_weights(path, SHA256, &format!("that of `{FETCH}`"))?;
     let options = ImportOptions {
         mapping: Some(Mapping::named(NAMES)?),
         size: Some(size),
         ..ImportOptions::default()
     };
-    let plan = Plan::new(Path::new(WEIGHTS), &options)?;
+    let plan = Plan::new(path, &options)?;
     let card = json!({ "id": "imagenet-lite0", "version": "0.1.0", "licence": "Apache-2.0" });
     let files = plan.checkpoint(card)?.export(Precision::F32)?;
     files.in_memory("imagenet-lite0")
-}
-
-/// Refuses other weights: their figures would stand under a name that is not theirs.
-fn check(path: &Path) -> Result<()> {
-    let hint = "python zoo/first_weights.py";
-    let file = File::open(path).map_err(|error| Error::Import {
-        path: path.to_owned(),
-        reason: error.to_string(),
-        hint: Some(format!(
-            "`{hint}` fetches it, and evaluations look for it in the folder that they run in"
-        )),
-    })?;
-    let (_, found) = sha256::of_reader(file).map_err(|error| Error::io(path, error))?;
-    if found == SHA256 {
-        return Ok(());
-    }
-    Err(Error::Weights {
-        path: path.to_owned(),
-        tensor: "(file)".into(),
-        reason: format!("its sha256 is {found}, and that of `{hint}` {SHA256}"),
-    })
 }
