@@ -117,13 +117,26 @@ LITE_RUNS = {
     "lite-satmips": ("nano-satmips", "lite-satmips", "lite", [*LITE, *PLACE]),
     "lite-simclr": ("nano-simclr", "lite-simclr", "lite", [*LITE, *EUROSAT]),
 }
+# What a set of pictures keeps of what ImageNet taught when it is trained on, and when it is not: the zoo's recipe in short, on all its sets and on all
+# but one.
+SETS = ["eurosat_rgb", "planesnet", "shipsnet", "sen2ports", "nrt_romania_s2"]
+LITE_RUNS |= {
+    "lite-all-sets" if left_out is None else f"lite-without-{left_out.split('_')[0]}": (
+        "satmip-lite",
+        "lite-imagenet-satmips",
+        "lite",
+        ["data=[" + ",".join(f'{{archive="{name}.tar",index="{name}.csv",chips_per_epoch={6000 if name == "planesnet" else 0}}}'.replace(",chips_per_epoch=0", "")
+                             for name in SETS if name != left_out) + "]"],
+    )
+    for left_out in [None, *SETS[1:]]
+}
 SMALL_RUNS = ",".join(RUNS)
 RUNS |= LITE_RUNS
 
 # Random weights: the towers of which runs.
 UNTRAINED = {"untrained-tabular": "satmips-tabular", "untrained-text": "satmips-text", "lite-untrained": "lite-satmips"}
-# ImageNet's weights as they are, at the input size of which run.
-FROZEN = {"imagenet-lite0": "lite-imagenet-satmips"}
+# ImageNet's weights as they are, at the input size of the runs named `lite-..`.
+FROZEN = ["imagenet-lite0"]
 
 # Data set, its options, features, tasks. The probe chooses its C on `val`, so that it has nothing to say there.
 BOTH = ("knn", "probe")
@@ -364,7 +377,7 @@ def main():
     train_all(options, names, seeds)
     runs = [paced(options, name, seed) for seed in seeds for name in names]
     random = {label: (name, ["--encoder", "untrained"]) for label, name in UNTRAINED.items() if name in names}
-    frozen = {label: (name, ["--encoder", label]) for label, name in FROZEN.items() if name in names}
+    frozen = {label: (names[0], ["--encoder", label]) for label in FROZEN if set(names) <= set(LITE_RUNS)}
     for label, (name, arguments) in {**random, **frozen, **{name: (name, []) for name in names}}.items():
         row = rows[label] = {}
         # There is one ImageNet network.
