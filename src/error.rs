@@ -463,18 +463,16 @@ impl Error {
         }
     }
 
-    pub(crate) fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+    #[doc(hidden)]
+    pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
         Error::Io {
             path: path.as_ref().to_owned(),
             source,
         }
     }
 
-    pub(crate) fn field(
-        field: &'static str,
-        value: impl ToString,
-        reason: impl Into<String>,
-    ) -> Self {
+    #[doc(hidden)]
+    pub fn field(field: &'static str, value: impl ToString, reason: impl Into<String>) -> Self {
         Error::InvalidField {
             field,
             value: shorten(&value.to_string()),
@@ -482,7 +480,8 @@ impl Error {
         }
     }
 
-    pub(crate) fn arch(part: impl Into<String>, reason: impl Into<String>) -> Self {
+    #[doc(hidden)]
+    pub fn arch(part: impl Into<String>, reason: impl Into<String>) -> Self {
         Error::Arch {
             part: part.into(),
             reason: reason.into(),

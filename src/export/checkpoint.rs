@@ -93,8 +93,8 @@ impl Checkpoint {
     }
 
     /// A model of these weights, which says nothing of itself; `tokenizer` is a text tower's `tokenizer.json`.
-    #[cfg(any(feature = "eval", feature = "train"))]
-    pub(crate) fn of_parts(arch: Arch, weights: Weights, tokenizer: Option<Vec<u8>>) -> Self {
+    #[doc(hidden)]
+    pub fn of_parts(arch: Arch, weights: Weights, tokenizer: Option<Vec<u8>>) -> Self {
         Self {
             arch,
             weights,

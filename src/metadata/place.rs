@@ -9,10 +9,8 @@ use crate::error::{Error, Result};
 /// A place in degrees on WGS84: longitude first, as in GeoJSON.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Location {
-    /// Longitude in degrees east, -180 to 180.
-    pub lon: f64,
-    /// Latitude in degrees north, -90 to 90.
-    pub lat: f64,
+    lon: f64,
+    lat: f64,
 }
 
 impl Location {
@@ -41,6 +39,16 @@ impl Location {
             lon: lon + 0.0,
             lat: lat + 0.0,
         })
+    }
+
+    /// Longitude in degrees east, -180 to 180.
+    pub fn lon(self) -> f64 {
+        self.lon
+    }
+
+    /// Latitude in degrees north, -90 to 90.
+    pub fn lat(self) -> f64 {
+        self.lat
     }
 }
 

@@ -8,9 +8,10 @@ use semver::Version;
 
 use super::registry::{Model, Registry};
 use crate::arch::{Arch, ImageTower, MetadataTower};
-use crate::aside::{self, Existing};
-use crate::bundle::{Bundle, BundleManifest, FileEntry, MANIFEST, sha256};
+use crate::bundle::{Bundle, BundleManifest, FileEntry, MANIFEST};
 use crate::error::{Error, Result};
+use crate::parts::aside::{self, Existing};
+use crate::parts::sha256;
 
 /// The registry's name beside the files.
 const REGISTRY: &str = "registry.toml";

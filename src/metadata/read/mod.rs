@@ -40,11 +40,8 @@ pub mod geotiff;
 mod grid;
 mod json;
 mod lines;
-#[cfg_attr(
-    not(feature = "serve"),
-    allow(dead_code, reason = "for jobs and sets of chips")
-)]
-pub(crate) mod names;
+#[doc(hidden)]
+pub mod names;
 mod normalise;
 #[cfg(feature = "parquet")]
 pub mod parquet;
@@ -186,7 +183,8 @@ pub fn json_document(path: impl AsRef<Path>) -> Result<Value> {
 }
 
 /// Parses a JSON document; `origin` names it in errors.
-pub(crate) fn json_of_bytes(bytes: &[u8], origin: impl ToString) -> Result<Value> {
+#[doc(hidden)]
+pub fn json_of_bytes(bytes: &[u8], origin: impl ToString) -> Result<Value> {
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     // serde_json refuses more than 128 levels of nesting.
     serde_json::from_slice(text).map_err(|e| caused(origin, format!("not valid JSON: {e}"), e))

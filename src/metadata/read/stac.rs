@@ -137,7 +137,7 @@ fn fields(item: &Value, properties: &Object) -> Result<Metadata> {
     if let Some((lon, lat)) = centre(item, properties, &crs) {
         metadata.set_location(lon, lat)?;
     }
-    let place = metadata.location().map(|place| (place.lon, place.lat));
+    let place = metadata.location().map(|place| (place.lon(), place.lat()));
     let size = crs.pixel_size(place);
     if let Some((x, y)) = gsd(properties, &bands, size)? {
         normalise::numbers(&mut metadata, Field::Gsd, &[x, y], &source)?;
