@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn fields_that_are_not_found_and_not_measured_are_named() {
-        let bundle = Bundle::open("zoo/satmip-nano").unwrap();
+        let bundle = Bundle::open("../zoo/satmip-nano").unwrap();
         let mut manifest = bundle.manifest().clone();
         manifest.audit.clear();
         let mut add = |field: Field, data: &str, auc: f64, low: f64| {

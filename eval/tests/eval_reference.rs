@@ -1,4 +1,4 @@
-//! Measures and probes give what NumPy and scikit-learn give. `tests/reference/make_eval.py` made the data.
+//! Measures and probes give what NumPy and scikit-learn give. `eval/tests/reference/make_eval.py` made the data.
 
 use std::path::Path;
 

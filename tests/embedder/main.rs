@@ -1,6 +1,7 @@
 //! Embedders over tiny bundles of random weights, on every engine.
 #![cfg(feature = "export")]
 
+mod each;
 mod pairs;
 mod questions;
 mod refusals;

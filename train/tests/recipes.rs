@@ -1,7 +1,7 @@
 //! Recipes: those of the zoo, and what is said of wrong ones.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use satmip_train::{MetadataRecipe, Method, Recipe};
 
@@ -85,9 +85,17 @@ fn refused_with(old: &str, new: &str, key: &str, words: &[&str]) {
     refused(&text, &[&[at.as_str(), quoted.as_str()], words].concat());
 }
 
+/// The zoo's recipes. They name files from the project's root, where people run them; no other test here depends on
+/// the folder that it runs in.
+fn recipes_folder() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    std::env::set_current_dir(root).unwrap();
+    PathBuf::from("zoo/recipes")
+}
+
 #[test]
 fn the_zoos_recipes_are_sound() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../zoo/recipes");
+    let folder = recipes_folder();
     let mut seen = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -128,7 +136,7 @@ fn the_zoos_recipes_are_sound() {
 /// Recipes that are compared differ in the method and the tower of the metadata, and in nothing else.
 #[test]
 fn the_methods_of_a_series_compare() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../zoo/recipes");
+    let folder = recipes_folder();
     for (first, others) in [
         (
             "nano-satmips",

@@ -1,4 +1,4 @@
-//! timm's ViT loads by name and gives timm's numbers. `tests/reference/make_timm.py` made the data.
+//! timm's ViT loads by name and gives timm's numbers. `train/tests/reference/make_timm.py` made the data.
 
 use std::path::Path;
 

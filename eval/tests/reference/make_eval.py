@@ -1,7 +1,7 @@
-"""Makes tests/data/eval: rows of four classes and what NumPy and scikit-learn find in them.
+"""Makes eval/tests/data/eval: rows of four classes and what NumPy and scikit-learn find in them.
 
     pip install numpy scikit-learn
-    python tests/reference/make_eval.py [FOLDER]
+    python eval/tests/reference/make_eval.py [FOLDER]
 
 `rows.csv` has a row for each chip: split, class, three labels (0 or 1), and twelve features in sixteenths, so that
 they are exact. `expected.json` is what the measures must be. kNN is DINO's protocol (`eval_knn.py` of its

@@ -1,5 +1,5 @@
 //! Foreign image towers load by name, or are refused with what is wrong.
-//! `tests/reference/make_foreign.py` made the data.
+//! `train/tests/reference/make_foreign.py` made the data.
 
 mod efficientnet;
 

@@ -1,9 +1,9 @@
-"""Makes tests/data/foreign: narrow torchvision ResNets and a narrow EfficientNet-Lite of timm with random weights, an
+"""Makes train/tests/data/foreign: narrow torchvision ResNets and a narrow EfficientNet-Lite of timm with random weights, an
 input and their features, and position embeddings that timm resampled. Prints the parameters of the standard towers
 without a classifier.
 
     pip install torch torchvision timm safetensors numpy
-    python tests/reference/make_foreign.py
+    python train/tests/reference/make_foreign.py
 
 The weights are drawn from a fixed seed and exact in 16 bits, in which they are stored.
 """

@@ -1,7 +1,7 @@
-"""Makes tests/data/timm: a small timm ViT with random weights, an input and its features.
+"""Makes train/tests/data/timm: a small timm ViT with random weights, an input and its features.
 
     pip install torch timm safetensors numpy
-    python tests/reference/make_timm.py
+    python train/tests/reference/make_timm.py
 
 The weights are drawn from a fixed seed and rounded to multiples of 2^-12, so that they compress.
 """
