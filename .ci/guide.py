@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-STEP = re.compile(r"```sh\n(.*?)```\n\n?```text\n(.*?)```", re.S)
+STEP = re.compile(r"```sh\n((?:(?!```).)*)```\n\n```text\n((?:(?!```).)*)```", re.S)
 
 
 def fits(expected, found):

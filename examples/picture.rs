@@ -12,15 +12,20 @@ use std::path::{Path, PathBuf};
 use satmip::{Embedder, Embeddings, Metadata};
 
 /// Chips whose nearest are shown.
-const ASKED: [&str; 3] = ["Forest_2297.jpg", "SeaLake_527.jpg", "Residential_239.jpg"];
+const ASKED: [&str; 4] = [
+    "River_396.jpg",
+    "Residential_2381.jpg",
+    "Pasture_857.jpg",
+    "Forest_2297.jpg",
+];
 /// The country whose chips are looked for by a record that says nothing else.
 const COUNTRY: &str = "NLD";
 /// Answers in a row.
 const ANSWERS: usize = 5;
 /// Sides in pixels: a chip, and the way from one to the next.
 const SIDE: usize = 96;
-const STEP: usize = 108;
-const LEFT: usize = 250;
+const STEP: usize = 128;
+const LEFT: usize = 170;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1).map(PathBuf::from);
@@ -33,6 +38,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     files.sort();
 
     let model = Embedder::builder("satmip-lite").load()?;
+    // Pictures are compared by what the tower sees in them, a record with a picture in the space of both.
+    let features = model.image_features(&files)?;
     let images = model.embed_images(&files)?;
     let record = Metadata::new().with_country_code(COUNTRY)?;
     let records = model.embed_metadata(&[record])?;
@@ -53,8 +60,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let top = 50 + row * (STEP + 24);
         label(&mut svg, top, &["by a picture", &class(&files[own])])?;
         chip(&mut svg, 0, top, &files[own], "")?;
-        let query = Embeddings::new(images.view().select(satmip::ndarray::Axis(0), &[own]))?;
-        answers(&mut svg, top, &files, &query, &images, Some(own))?;
+        let query = Embeddings::new(features.view().select(satmip::ndarray::Axis(0), &[own]))?;
+        answers(&mut svg, top, &files, &query, &features, Some(own))?;
     }
     let top = 50 + ASKED.len() * (STEP + 24);
     label(
@@ -97,7 +104,8 @@ fn answers(
 /// What a file's name says of the ground.
 fn class(file: &Path) -> String {
     let name = file.file_stem().unwrap_or_default().to_string_lossy();
-    name.split('_').next().unwrap_or_default().to_owned()
+    let class = name.split('_').next().unwrap_or_default();
+    class.trim_end_matches("Vegetation").to_owned()
 }
 
 fn label(svg: &mut String, top: usize, lines: &[&str]) -> std::fmt::Result {

@@ -190,6 +190,9 @@ pub(super) fn run(args: EmbedArgs, terminal: &Terminal) -> Result<Exit> {
     let report = result?;
     let elapsed = meter.finish();
     terminal.say(&sentence(&report, elapsed, &config));
+    if let Some(next) = next_step(&report, &config) {
+        terminal.say(&next);
+    }
     let exit = Exit::of(report.skipped);
     if args.json {
         let mut out = Output::open();
@@ -228,6 +231,28 @@ fn broken_off(last: &embed::Progress, destination: &Destination) -> String {
         ),
         Destination::Stdout => format!("interrupted after {}{of} items; {folder}", last.items),
     }
+}
+
+/// What a person may do with what was written.
+fn next_step(report: &embed::JobReport, config: &JobConfig) -> Option<String> {
+    let Destination::Folder(folder) = &config.destination else {
+        return None;
+    };
+    if config.format != Format::Parquet || report.rows == 0 {
+        return None;
+    }
+    let columns = match config.metadata {
+        Some(_) => "`image_embedding` and `metadata_embedding` are",
+        None => "`image_embedding` is",
+    };
+    let columns = match config.features {
+        Features::Features => "features are",
+        Features::Embeds | Features::Both => columns,
+    };
+    Some(format!(
+        "next: open `{}` in DuckDB, polars or pandas;\n  {columns} beside each `id`",
+        folder.join("part-*.parquet").display()
+    ))
 }
 
 fn rate(report: &embed::JobReport, elapsed: Duration) -> f64 {
