@@ -65,6 +65,7 @@ mod error;
 #[cfg(feature = "export")]
 pub mod export;
 pub mod image;
+mod json;
 pub mod metadata;
 #[doc(hidden)]
 pub mod parts;
@@ -81,6 +82,7 @@ pub use embedder::{Embedder, Embeddings, Encoded, Pairs};
 #[cfg(feature = "serve")]
 pub use engine::Device;
 pub use error::{Cause, Error, ImageFault, Result};
+pub use json::Json;
 pub use metadata::{
     CountryCode, Field, FieldSet, Location, Metadata, PerAxis, ScanDirection, TimePrecision,
     Timestamp, UtmZone,

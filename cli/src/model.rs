@@ -9,6 +9,7 @@ use super::reading::ReadArgs;
 use super::terminal::Terminal;
 use super::zoo::ZooArgs;
 use satmip::Result;
+#[cfg(feature = "eval")]
 use satmip::bundle::Bundle;
 use satmip::embedder::{Embedder, EmbedderBuilder};
 use satmip::engine::Device;
@@ -68,6 +69,7 @@ impl ModelArgs {
     }
 
     /// How pictures are read, where something else said so before.
+    #[cfg(feature = "eval")]
     pub(super) fn reading_over(&self, options: ReadOptions) -> Result<ReadOptions> {
         self.reading.over(options)
     }
@@ -79,6 +81,7 @@ impl ModelArgs {
     }
 
     /// As [`ModelArgs::load`], of a bundle in place of the one that is named.
+    #[cfg(feature = "eval")]
     pub(super) fn load_bundle(&self, bundle: Bundle) -> Result<Embedder> {
         self.configure(EmbedderBuilder::from(bundle))?.load()
     }

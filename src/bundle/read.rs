@@ -18,6 +18,14 @@ use crate::parts::sha256;
 const LONGEST_MANIFEST: u64 = 16 << 20;
 
 /// A model on disk, or one that is part of the program; checked.
+///
+/// ```
+/// # #[cfg(feature = "builtin-model")] {
+/// let bundle = satmip::zoo::resolve("satmip-lite")?; // or Bundle::open("path/to/folder")
+/// assert_eq!(bundle.precision(), "int8-weights");
+/// # }
+/// # Ok::<(), satmip::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Bundle {
     manifest: BundleManifest,

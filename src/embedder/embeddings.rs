@@ -11,6 +11,17 @@ use crate::parts::search::{Bank, Neighbour};
 const BLOCK: usize = 256;
 
 /// A matrix of embeddings, one row for each picture or record, row by row in memory.
+///
+/// ```
+/// use satmip::Embeddings;
+/// use satmip::ndarray::array;
+/// let images = Embeddings::new(array![[1.0, 0.0], [0.6, 0.8]])?;
+/// let records = Embeddings::new(array![[0.0, 1.0]])?;
+/// assert_eq!(images.similarity(&records)?, array![[0.0], [0.8]]);
+/// let nearest = records.nearest(&images, 1)?;
+/// assert_eq!(nearest.indices, array![[1]]);
+/// # Ok::<(), satmip::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embeddings(Array2<f32>);
 

@@ -15,6 +15,19 @@ use crate::metadata::Metadata;
 ///
 /// Pair `i` is row `i` of [`Pairs::images`] and element `i` of [`Pairs::records`]. A pair of which nothing is known
 /// that the model reads has no row in [`Pairs::metadata`]: all such records would share one vector, which says nothing.
+///
+/// ```
+/// # #[cfg(feature = "builtin-model")] {
+/// use satmip::image::RgbImage;
+/// use satmip::{Embedder, Metadata};
+/// let model = Embedder::builder("satmip-lite").load()?;
+/// let picture = RgbImage::new(2, 2, vec![90; 12])?;
+/// let pairs = model.embed_pairs(&[(&picture, Metadata::new()), (&picture, Metadata::new().with_gsd(10.0)?)])?;
+/// assert_eq!((pairs.len(), pairs.rows()), (2, &[1][..]));
+/// assert!(pairs.similarities()[0].is_none() && pairs.similarities()[1].is_some());
+/// # }
+/// # Ok::<(), satmip::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pairs {
     images: Embeddings,

@@ -13,6 +13,13 @@ const EXPECTED: &str = "expected `YYYY-MM-DD` or RFC 3339, for example `2015-09-
 const YEARS: std::ops::RangeInclusive<i16> = 1940..=2100;
 
 /// How finely a [`Timestamp`] is known.
+///
+/// ```
+/// use satmip::{TimePrecision, Timestamp};
+/// let day: Timestamp = "2015-09-21".parse()?;
+/// assert_eq!(day.precision(), TimePrecision::Day);
+/// # Ok::<(), satmip::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TimePrecision {
     /// The day alone: `2015-09-21`.
