@@ -1,6 +1,6 @@
 """Embeds an archive with 1 and 2 workers and with both engines, in turn: speed, memory, equality.
 
-    cargo build --release --features cli,builtin-model --bin satmip
+    cargo build --release -p satmip-cli
     python benches/embed_archive.py target/release/satmip chips.tar
 
 Each of the four runs ROUNDS times, in turn. Prints the median images per second and the peak memory, whether 1 and 2 workers wrote the same bytes, and

@@ -1,6 +1,6 @@
 """`satmip eval` against NumPy and scikit-learn, on the same stored features of real chips.
 
-    cargo build --release --features cli,builtin-model --bin satmip
+    cargo build --release -p satmip-cli --features eval
     python benches/eval_reference.py DATA [-m MODEL] [--set eurosat_rgb] [--satmip target/release/satmip]
 
 DATA holds the set's .tar and .csv (columns file, label, split). Needs numpy and scikit-learn. kNN is DINO's in float64, the lower row first of equal

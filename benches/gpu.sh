@@ -10,8 +10,8 @@ set -euo pipefail
 OUT=${1:?usage: benches/gpu.sh OUT [satmip binary] [step_cost binary]}
 DEVICE=${DEVICE:-cuda}
 case $DEVICE in
-    cuda) FEATURES=cli,builtin-model,train,cuda WITH=() TARGET=$PWD/target ;;
-    libtorch-cuda) FEATURES=cli,builtin-model,train,libtorch WITH=(zoo/with-libtorch) TARGET=$PWD/target/libtorch ;;
+    cuda) FEATURE=cuda WITH=() TARGET=$PWD/target ;;
+    libtorch-cuda) FEATURE=libtorch WITH=(zoo/with-libtorch) TARGET=$PWD/target/libtorch ;;
     *) echo "DEVICE is \`$DEVICE\`: cuda or libtorch-cuda" >&2; exit 2 ;;
 esac
 mkdir -p "$OUT"
@@ -19,9 +19,9 @@ mkdir -p "$OUT"
 if [ $# -ge 3 ]; then
     SATMIP=$(realpath "$2") BENCH=$(realpath "$3")
 else
-    "${WITH[@]}" cargo build --release --features "$FEATURES" --bin satmip
+    "${WITH[@]}" cargo build --release -p satmip-cli --features "$FEATURE"
     SATMIP=$TARGET/release/satmip
-    BENCH=$("${WITH[@]}" cargo bench --features "$FEATURES" --bench step_cost --no-run --message-format=json |
+    BENCH=$("${WITH[@]}" cargo bench -p satmip-train --features "$FEATURE" --bench step_cost --no-run --message-format=json |
         sed -n 's/.*"name":"step_cost".*"executable":"\([^"]*\)".*/\1/p')
 fi
 

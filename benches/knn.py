@@ -2,7 +2,7 @@
 
     python benches/knn.py 27000 27000 192 [--satmip BENCH] [--rounds 3]
 
-BENCH is the binary that `cargo bench --features eval --bench knn --no-run` names; with it both run in turn, in one sitting, and the
+BENCH is the binary that `cargo bench -p satmip-eval --bench knn --no-run` names; with it both run in turn, in one sitting, and the
 last column is NumPy's time over satmip's. NumPy multiplies float32 in chunks, takes the largest 200 with argpartition
 and votes for k 10, 20, 100 and 200. Features are drawn around one centre for each class. Time is the median of the
 rounds, memory the process's peak. Set OPENBLAS_NUM_THREADS to compare on fewer cores.

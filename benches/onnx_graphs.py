@@ -1,6 +1,6 @@
 """Our graphs of a ViT against PyTorch's export of the same weights, in ONNX Runtime on the CPU.
 
-    cargo build --release --features cli,builtin-model,train --bin satmip
+    cargo build --release -p satmip-cli --features train
     python benches/onnx_graphs.py [--satmip PROGRAM] [--model vit_small_patch16_224] [--batches 1,8,32] [--rounds 5] [--threads 2] [--only TEXT]
 
 Needs torch, timm, onnx, onnxscript, onnxruntime, safetensors, sympy. Weights are timm's random ones, made less regular. Rivals: torch.onnx's

@@ -2,7 +2,7 @@
 
     python benches/parity.py STEP_COST DEVICE [DEVICE ..] [--steps 20] [--towers resnet,vit] [--batch 32]
 
-STEP_COST is the benchmark's binary, built with the devices' features (`cargo bench --bench step_cost --no-run` prints where it is; for
+STEP_COST is the benchmark's binary, built with the devices' features (`cargo bench -p satmip-train --bench step_cost --no-run` prints where it is; for
 libtorch through zoo/with-libtorch, for wgpu in a target folder of its own). Each device is compared with `cpu`, which is asked by the same
 binary. First weights, views and dropout are drawn on the CPU, so that only rounding differs: the first loss may differ by 1e-4, the others
 by 1e-3. Beyond that it exits with 1. Software adapters of wgpu need SATMIP_ALLOW_SOFTWARE_GPU=1, and take a minute a step.

@@ -2,7 +2,7 @@
 
     python benches/step_cost.py zoo/recipes/nano-satmips.toml [--satmip BENCH] [--device cuda] [--bf16] [--compile]
 
-BENCH is the binary that `cargo bench --bench step_cost --no-run ..` names; with it each variant runs in turn in
+BENCH is the binary that `cargo bench -p satmip-train --bench step_cost --no-run ..` names; with it each variant runs in turn in
 both, in one sitting, and the last column is PyTorch's time over satmip's. Pixels are noise. Time is the median step,
 memory the process's peak (on a GPU the allocator's). Needs torch and timm.
 """

@@ -1,7 +1,7 @@
 """Embeds pictures and what is known of them with the exported graphs alone: no code of satmip is used.
 
     pip install onnxruntime tokenizers numpy pillow
-    python examples/embed_onnx.py zoo/satmip-lite examples/chips/records.jsonl examples/chips/*.png
+    python examples/embed_onnx.py zoo/satmip-lite examples/chips/records.jsonl examples/chips/*.jpg
 
 bundle.json says what the graphs expect: the input size, how a picture is fitted, the fields. A line of the records is
 {"key": name of the picture, "metadata": {..}}, as `satmip caption --derive --json TABLE` writes it. There, gsd, pixel size and

@@ -1,7 +1,7 @@
 //! Which of several countries fits a picture: image and metadata in one space.
 //!
 //! ```text
-//! cargo run --release --features builtin-model --example similarity -- examples/chips/*.png
+//! cargo run --release --features builtin-model --example similarity -- examples/chips/*.jpg
 //! ```
 
 use satmip::{Embedder, Field};

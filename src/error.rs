@@ -12,6 +12,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// Variants carry the path, field, item or device concerned and, where there is one, the cause
 /// ([`std::error::Error::source`]). [`Error::hint`] says what a person can do about it.
+///
+/// ```
+/// let error = satmip::Embedder::builder("satmip-enormous").load().unwrap_err();
+/// assert!(matches!(error, satmip::Error::UnknownModel { .. }));
+/// println!("{error}\nhint: {}", error.hint().unwrap_or_default());
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -312,6 +318,13 @@ pub enum Error {
 }
 
 /// What is wrong with an image.
+///
+/// ```
+/// use satmip::image::{ReadOptions, decode};
+/// let error = decode(b"no picture", "a.png", &ReadOptions::default()).unwrap_err();
+/// let satmip::Error::Image { item, fault } = error else { panic!("{error}") };
+/// assert_eq!((item.as_str(), fault), ("a.png", satmip::ImageFault::UnknownFormat));
+/// ```
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImageFault {
@@ -463,18 +476,16 @@ impl Error {
         }
     }
 
-    pub(crate) fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+    #[doc(hidden)]
+    pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
         Error::Io {
             path: path.as_ref().to_owned(),
             source,
         }
     }
 
-    pub(crate) fn field(
-        field: &'static str,
-        value: impl ToString,
-        reason: impl Into<String>,
-    ) -> Self {
+    #[doc(hidden)]
+    pub fn field(field: &'static str, value: impl ToString, reason: impl Into<String>) -> Self {
         Error::InvalidField {
             field,
             value: shorten(&value.to_string()),
@@ -482,7 +493,8 @@ impl Error {
         }
     }
 
-    pub(crate) fn arch(part: impl Into<String>, reason: impl Into<String>) -> Self {
+    #[doc(hidden)]
+    pub fn arch(part: impl Into<String>, reason: impl Into<String>) -> Self {
         Error::Arch {
             part: part.into(),
             reason: reason.into(),

@@ -18,21 +18,26 @@
 //! The way of a picture: [`image`] decodes and fits it, an [`engine`] runs the graph of a
 //! [`bundle`], and an [`Embedder`] does all of that for many at a time. The way of metadata: a
 //! reader of [`metadata::read`] or the setters of [`Metadata`] make a record, whose caption or
-//! columns the other graph reads. [`embed`] is the job over an archive of millions.
+//! columns the other graph reads.
+//!
+//! Around this crate: `satmip-archive` is the job over an archive of millions, `satmip-eval` says what vectors are
+//! worth, `satmip-train` trains models with burn, `satmip-cli` is the program `satmip`.
 //!
 //! # Features
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `serve` (default) | engines, bundles, [`Embedder`], the batch job |
+//! | `serve` (default) | engines, bundles, [`Embedder`] |
 //! | `zoo` (default) | models by name, downloaded from registries |
-//! | `builtin-model` | `satmip-lite` inside the program, 4.6 MB |
-//! | `parquet`, `geotiff` | Parquet tables; metadata of GeoTIFFs |
-//! | `export` | architectures and weights to ONNX |
-//! | `cli` | the program `satmip` |
-//! | `train` | pretraining with burn, on the CPU |
-//! | `wgpu`, `vulkan`, `cuda` | pretraining on a GPU |
+//! | `model-lite` | `satmip-lite` as a part of the program, 4.6 MB |
+//! | `model-lite-128`, `model-nano`, `model-nano-simclr`, `model-nano-tabular`, `model-tiny` | other models likewise |
+//! | `builtin-model` | the default model, which is `model-lite` |
+//! | `parquet` | metadata from Parquet and GeoParquet tables |
+//! | `geotiff` | metadata from GeoTIFFs; all coordinate systems of EPSG |
+//! | `dynamic-image` | pictures of the crate `image` |
+//! | `export` | architectures and weights to ONNX graphs |
 //! | `onnxruntime-cuda`, `onnxruntime-tensorrt` | GPUs through ONNX Runtime |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(
     missing_docs,
     missing_debug_implementations,
@@ -51,53 +56,33 @@ pub struct Readme;
 
 pub mod arch;
 #[cfg(feature = "serve")]
-mod aside;
-#[cfg(feature = "serve")]
 pub mod bundle;
-#[cfg(feature = "eval")]
-pub mod chips;
-#[cfg(feature = "cli")]
-pub mod cli;
-#[cfg(feature = "train")]
-pub mod data;
-#[cfg(feature = "serve")]
-pub mod embed;
 #[cfg(feature = "serve")]
 pub mod embedder;
 #[cfg(feature = "serve")]
 pub mod engine;
 mod error;
-#[cfg(feature = "eval")]
-pub mod eval;
 #[cfg(feature = "export")]
 pub mod export;
-#[cfg(feature = "eval")]
-mod figure;
-#[cfg_attr(
-    not(feature = "serve"),
-    allow(dead_code, reason = "for engines, jobs and readers")
-)]
-mod guard;
 pub mod image;
-#[cfg(all(feature = "export", feature = "eval"))]
-pub mod import;
-#[cfg(feature = "train")]
-pub mod loss;
+mod json;
 pub mod metadata;
-#[cfg(feature = "train")]
-pub mod model;
-#[cfg(feature = "train")]
-pub mod train;
+#[doc(hidden)]
+pub mod parts;
 #[cfg(feature = "zoo")]
 pub mod zoo;
+
+/// Arrays of this version are in the public interface.
+pub use ndarray;
 
 #[cfg(feature = "serve")]
 pub use bundle::{Bundle, BundleManifest};
 #[cfg(feature = "serve")]
-pub use embedder::{Embedder, Embeddings, Pairs};
+pub use embedder::{Embedder, Embeddings, Encoded, Pairs};
 #[cfg(feature = "serve")]
 pub use engine::Device;
 pub use error::{Cause, Error, ImageFault, Result};
+pub use json::Json;
 pub use metadata::{
     CountryCode, Field, FieldSet, Location, Metadata, PerAxis, ScanDirection, TimePrecision,
     Timestamp, UtmZone,

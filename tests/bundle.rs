@@ -54,8 +54,8 @@ fn manifest() -> BundleManifest {
         precision: "f32".into(),
         variants: Default::default(),
         parity: Default::default(),
-        training: serde_json::json!({"data": "none"}),
-        metrics: serde_json::Value::Null,
+        training: r#"{"data": "none"}"#.parse().unwrap(),
+        metrics: satmip::Json::default(),
         audit: Default::default(),
         files: Default::default(),
     }

@@ -119,7 +119,9 @@ fn captions_of_documents_are_the_programs() {
                 .map_or_else(|e| e.to_string(), |r| r.caption(FieldSet::ALL));
             wrong.push(format!("{}: `{caption}`: {rendered}", below.display()));
         }
-        for caption in bare(&text) {
+        // The guide shows output as it is, some of it cut; .ci/guide.py holds that against the program.
+        let shown = below != Path::new("GUIDE.md");
+        for caption in bare(&text).into_iter().filter(|_| shown) {
             let below = below.display();
             wrong.push(format!("{below}: `{caption}`: is not in quotes"));
         }

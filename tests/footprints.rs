@@ -14,15 +14,15 @@ fn metadata(name: &str) -> Metadata {
 fn place_and_gsd_are_those_of_the_picture_north_up() {
     let north_up = metadata("zstd");
     let place = north_up.location().unwrap();
-    assert!((place.lon - 3.0).abs() < 0.01 && (place.lat - 48.75).abs() < 0.01);
+    assert!((place.lon() - 3.0).abs() < 0.01 && (place.lat() - 48.75).abs() < 0.01);
     for name in ["south_up", "west_up", "turned"] {
         let stored = metadata(name);
         assert_eq!(stored.gsd(), north_up.gsd(), "{name}");
         assert_eq!(stored.utm_zone(), north_up.utm_zone(), "{name}");
         let found = stored.location().unwrap();
-        let apart = (found.lon - place.lon)
+        let apart = (found.lon() - place.lon())
             .abs()
-            .max((found.lat - place.lat).abs());
+            .max((found.lat() - place.lat()).abs());
         assert!(apart < 1e-9, "{name}: {apart}");
     }
 }

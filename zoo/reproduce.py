@@ -1,6 +1,6 @@
 """Trains and evaluates everything that zoo/REPORT.md tells of, and writes its tables.
 
-    cargo build --release --features cli,builtin-model,train --bin satmip
+    cargo build --release -p satmip-cli --features train
     python zoo/reproduce.py DATA OUT [--scale 1.0] [--seeds 1,2,3] [--only NAME,..] [--jobs 1] [--stage train|cost|memory|figures] [--satmip PROGRAM]
                                      [--device DEVICE]
 
@@ -8,7 +8,7 @@ Runs named `lite-..` are EfficientNet-Lite0 on libtorch, from ImageNet's weights
 nothing is named:
 
     python zoo/first_weights.py
-    zoo/with-libtorch cargo build --release --features cli,builtin-model,train,libtorch --bin satmip
+    zoo/with-libtorch cargo build --release -p satmip-cli --features libtorch
     zoo/with-libtorch python zoo/reproduce.py DATA OUT --satmip target/libtorch/release/satmip --device libtorch --only \
         lite-imagenet-satmips,lite-imagenet-simclr,lite-satmips,lite-simclr
 

@@ -135,7 +135,8 @@ impl EfficientNetLiteConfig {
     }
 
     /// Every convolution with its name and its norm's, both after the tower's.
-    pub(crate) fn convs(&self) -> Vec<(String, String, LiteConv)> {
+    #[doc(hidden)]
+    pub fn convs(&self) -> Vec<(String, String, LiteConv)> {
         let single = |conv: LiteConv| (conv.name.to_owned(), conv.norm.to_owned(), conv);
         let inner = self.blocks().into_iter().flat_map(|block| {
             let named = move |conv: LiteConv| {

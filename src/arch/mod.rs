@@ -5,8 +5,6 @@
 //! inputs after it. Weights are found by the names that [`names`] documents.
 
 mod efficientnet;
-#[cfg(all(feature = "export", feature = "eval"))]
-pub(crate) mod flat_names;
 mod image;
 mod lite;
 mod metadata;

@@ -49,7 +49,8 @@ pub enum ResizeFilter {
 }
 
 impl Preprocessing {
-    pub(crate) fn validate(&self) -> Result<()> {
+    #[doc(hidden)]
+    pub fn validate(&self) -> Result<()> {
         positive("preprocessing.size", self.size)?;
         if self.size > 8192 {
             return Err(Error::arch("preprocessing.size", "is above 8192"));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{AuditFigure, IMAGE_GRAPH, MANIFEST, METADATA_GRAPH, Parity, TOKENIZER};
+use crate::json::Json;
 use crate::arch::{Arch, MetadataTower};
 
 /// The version of the format that this crate writes and reads.
@@ -21,6 +22,15 @@ const LONGEST_NAME: usize = 100;
 const LARGEST_LOGIT_SCALE: f64 = 1e4;
 
 /// What a bundle says of itself, `bundle.json`.
+///
+/// ```
+/// # #[cfg(feature = "builtin-model")] {
+/// let bundle = satmip::zoo::resolve("satmip-lite")?;
+/// let manifest = bundle.manifest();
+/// assert_eq!((manifest.id.as_str(), manifest.licence.as_str()), ("satmip-lite", "CC-BY-SA-4.0"));
+/// # }
+/// # Ok::<(), satmip::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BundleManifest {
     /// Version of the format, [`FORMAT`].
@@ -45,10 +55,10 @@ pub struct BundleManifest {
     pub parity: BTreeMap<String, Parity>,
     /// Training data and recipe.
     #[serde(default)]
-    pub training: serde_json::Value,
+    pub training: Json,
     /// Figures of the evaluation.
     #[serde(default)]
-    pub metrics: serde_json::Value,
+    pub metrics: Json,
     /// How well audits find false values, by the name of the field ([`WHOLE_RECORD`](super::WHOLE_RECORD) for whole
     /// records), on each set that was asked about; see [`BundleManifest::audit_evidence`]. A field that is not there
     /// was not measured. `satmip eval audit --write-bundle` writes it.

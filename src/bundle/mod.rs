@@ -18,7 +18,6 @@ mod audited;
 mod manifest;
 mod parity;
 mod read;
-pub(crate) mod sha256;
 mod write;
 
 pub use audited::{AuditEvidence, AuditFigure, WHOLE_RECORD};

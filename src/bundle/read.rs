@@ -10,13 +10,22 @@ use std::path::{Path, PathBuf};
 use super::manifest::{BundleManifest, FileEntry, Graphs};
 #[cfg(feature = "export")]
 use super::write::complete;
-use super::{IMAGE_GRAPH, MANIFEST, sha256};
+use super::{IMAGE_GRAPH, MANIFEST};
 use crate::error::{Cause, Error, Result};
+use crate::parts::sha256;
 
 /// Longest `bundle.json` that is read.
 const LONGEST_MANIFEST: u64 = 16 << 20;
 
 /// A model on disk, or one that is part of the program; checked.
+///
+/// ```
+/// # #[cfg(feature = "builtin-model")] {
+/// let bundle = satmip::zoo::resolve("satmip-lite")?; // or Bundle::open("path/to/folder")
+/// assert_eq!(bundle.precision(), "int8-weights");
+/// # }
+/// # Ok::<(), satmip::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Bundle {
     manifest: BundleManifest,
@@ -123,7 +132,8 @@ impl Bundle {
     /// # Errors
     /// As [`write`](super::write()).
     #[cfg(feature = "export")]
-    pub(crate) fn in_memory(
+    #[doc(hidden)]
+    pub fn in_memory(
         label: &str,
         manifest: BundleManifest,
         files: Vec<(String, Vec<u8>)>,
@@ -176,6 +186,15 @@ impl Bundle {
     /// The folder, or the label of a bundle in memory.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether a bundle in memory has this file; a folder has what was there when it was opened.
+    #[cfg(feature = "zoo")]
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        match &self.files {
+            Files::Folder => self.path.join(name).is_file(),
+            Files::Parts(parts) => parts.contains_key(name),
+        }
     }
 
     /// A file of the bundle, checked against the manifest once more: it may have changed since the

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use super::MANIFEST;
 use super::manifest::{BundleManifest, FORMAT, FileEntry, check_name};
-use super::{MANIFEST, sha256};
-use crate::aside;
 use crate::error::{Error, Result};
+use crate::parts::aside;
+use crate::parts::sha256;
 
 /// Writes a bundle into a new folder.
 ///

@@ -86,14 +86,15 @@ impl Embedder {
     }
 
     /// The rows of records as they are: nothing is derived, as [`Embedder::prepare_metadata`] has done that.
-    #[cfg(feature = "eval")]
-    pub(crate) fn embed_prepared_metadata(&self, records: &[Metadata]) -> Result<Embeddings> {
+    #[doc(hidden)]
+    pub fn embed_prepared_metadata(&self, records: &[Metadata]) -> Result<Embeddings> {
         self.run_metadata(records, Wanted::Embeds)
     }
 
     /// Of the prepared records that have the field, their place, and the cosine of the picture there with the
     /// record without the field.
-    pub(crate) fn cosines_without(
+    #[doc(hidden)]
+    pub fn cosines_without(
         &self,
         images: &Embeddings,
         records: &[impl Borrow<Metadata>],

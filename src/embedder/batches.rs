@@ -1,13 +1,12 @@
 //! Batches in parallel, with one result whatever the number of threads.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use ndarray::{Array2, Axis};
 
 use crate::error::{Error, Result};
-use crate::guard::safely;
+use crate::parts::threads;
 
 /// How rows are cut into batches and run.
 #[derive(Debug, Clone, Copy)]
@@ -30,39 +29,20 @@ impl Batches {
         work: impl Fn(Range<usize>) -> Result<Array2<f32>> + Sync,
     ) -> Result<Array2<f32>> {
         let mut result = Array2::zeros((count, width));
-        let threads = self.threads.min(count.div_ceil(self.size)).max(1);
-        let (failed, failure) = (AtomicBool::new(false), Mutex::new(None));
-        let jobs = Mutex::new(result.axis_chunks_iter_mut(Axis(0), self.size).enumerate());
-        let worker = || {
-            while !failed.load(Ordering::Relaxed) {
-                let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
-                let Some((i, mut rows)) = job else { break };
-                let start = i * self.size;
-                let range = start..start + rows.nrows();
-                let made = safely("embedding a batch", || work(range));
-                match made.and_then(|made| fits(made, rows.dim())) {
-                    Ok(made) => rows.assign(&made),
-                    Err(error) => {
-                        failed.store(true, Ordering::Relaxed);
-                        let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
-                        // Jobs are handed out in order, so every earlier one gets its say.
-                        if failure.as_ref().is_none_or(|(first, _)| i < *first) {
-                            *failure = Some((i, error));
-                        }
-                    }
-                }
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 1..threads {
-                scope.spawn(worker);
-            }
-            worker();
-        });
-        match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some((_, error)) => Err(error),
-            None => Ok(result),
-        }
+        let batches = result.axis_chunks_iter_mut(Axis(0), self.size);
+        let batches: Vec<_> = batches.map(Mutex::new).collect();
+        threads::map("embedding a batch", batches.len(), self.threads, |batch| {
+            let mut rows = batches[batch]
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let start = batch * self.size;
+            let made = work(start..start + rows.nrows())?;
+            let made = fits(made, rows.dim())?;
+            rows.assign(&made);
+            Ok(())
+        })?;
+        drop(batches);
+        Ok(result)
     }
 }
 
@@ -118,29 +98,6 @@ mod tests {
             };
             let error = batches.run(50, 2, work).unwrap_err();
             assert_eq!(error.to_string(), "embedding a batch panicked: no memory");
-        }
-    }
-
-    #[test]
-    fn the_first_failure_is_the_one_that_is_told() {
-        for threads in [1, 4] {
-            let batches = Batches { size: 1, threads };
-            let error = batches
-                .run(50, 2, |rows| match rows.start {
-                    n if n >= 20 => {
-                        // Later ones fail at once, the first one takes its time.
-                        if n == 20 {
-                            std::thread::sleep(std::time::Duration::from_millis(30));
-                        }
-                        Err(Error::Argument {
-                            what: "row",
-                            reason: n.to_string(),
-                        })
-                    }
-                    _ => numbered(rows),
-                })
-                .unwrap_err();
-            assert_eq!(error.to_string(), "row: 20");
         }
     }
 }

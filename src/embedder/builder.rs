@@ -20,7 +20,7 @@ const LARGEST_BATCH: usize = 1 << 16;
 /// How a model is loaded; see [`Embedder::builder`].
 #[derive(Debug, Clone)]
 pub struct EmbedderBuilder {
-    source: Source,
+    source: ModelSource,
     precision: Option<String>,
     options: EngineOptions,
     batch_size: usize,
@@ -30,23 +30,23 @@ pub struct EmbedderBuilder {
 }
 
 #[derive(Debug, Clone)]
-enum Source {
+enum ModelSource {
     Name(String),
     Bundle(Box<Bundle>),
 }
 
 impl From<Bundle> for EmbedderBuilder {
     fn from(bundle: Bundle) -> Self {
-        EmbedderBuilder::of(Source::Bundle(Box::new(bundle)))
+        EmbedderBuilder::of(ModelSource::Bundle(Box::new(bundle)))
     }
 }
 
 impl EmbedderBuilder {
     pub(super) fn named(model: String) -> Self {
-        EmbedderBuilder::of(Source::Name(model))
+        EmbedderBuilder::of(ModelSource::Name(model))
     }
 
-    fn of(source: Source) -> Self {
+    fn of(source: ModelSource) -> Self {
         EmbedderBuilder {
             source,
             precision: None,
@@ -142,13 +142,13 @@ impl EmbedderBuilder {
         }
         let bundle = match self.source {
             #[cfg(feature = "zoo")]
-            Source::Name(model) => {
+            ModelSource::Name(model) => {
                 let zoo = self.zoo.unwrap_or_else(Zoo::from_env);
                 zoo.open(&model, self.precision.as_deref())?
             }
             #[cfg(not(feature = "zoo"))]
-            Source::Name(model) => Bundle::open(model)?,
-            Source::Bundle(bundle) => *bundle,
+            ModelSource::Name(model) => Bundle::open(model)?,
+            ModelSource::Bundle(bundle) => *bundle,
         };
         let bundle = match &self.precision {
             Some(precision) => bundle.in_precision(precision)?,

@@ -1,15 +1,91 @@
 //! Vectors, and what they say about each other.
 
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2, Axis};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, Result};
+use crate::parts::search::{Bank, Neighbour};
 
 /// Rows whose similarities are worked out at a time where not all are kept.
 const BLOCK: usize = 256;
 
 /// A matrix of embeddings, one row for each picture or record, row by row in memory.
+///
+/// ```
+/// use satmip::Embeddings;
+/// use satmip::ndarray::array;
+/// let images = Embeddings::new(array![[1.0, 0.0], [0.6, 0.8]])?;
+/// let records = Embeddings::new(array![[0.0, 1.0]])?;
+/// assert_eq!(images.similarity(&records)?, array![[0.0], [0.8]]);
+/// let nearest = records.nearest(&images, 1)?;
+/// assert_eq!(nearest.indices, array![[1]]);
+/// # Ok::<(), satmip::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embeddings(Array2<f32>);
+
+/// The rows of [`Embeddings`], from [`Embeddings::iter`].
+#[derive(Debug, Clone)]
+pub struct Rows<'a> {
+    rest: &'a [f32],
+    dim: usize,
+    left: usize,
+}
+
+impl<'a> Iterator for Rows<'a> {
+    type Item = &'a [f32];
+
+    fn next(&mut self) -> Option<&'a [f32]> {
+        self.left = self.left.checked_sub(1)?;
+        let (row, rest) = self.rest.split_at(self.dim);
+        self.rest = rest;
+        Some(row)
+    }
+
+    fn nth(&mut self, n: usize) -> Option<&'a [f32]> {
+        let skipped = n.min(self.left);
+        self.left -= skipped;
+        self.rest = &self.rest[skipped * self.dim..];
+        self.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for Rows<'_> {}
+
+impl<'a> IntoIterator for &'a Embeddings {
+    type Item = &'a [f32];
+    type IntoIter = Rows<'a>;
+
+    fn into_iter(self) -> Rows<'a> {
+        self.iter()
+    }
+}
+
+/// A sequence of rows, each a sequence of numbers.
+impl Serialize for Embeddings {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self)
+    }
+}
+
+/// Takes rows of equal length with finite numbers.
+impl<'de> Deserialize<'de> for Embeddings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let rows = Vec::<Vec<f32>>::deserialize(deserializer)?;
+        let dim = rows.first().map_or(0, Vec::len);
+        if let Some(other) = rows.iter().find(|row| row.len() != dim) {
+            let said = format!("rows have {dim} and {} numbers", other.len());
+            return Err(D::Error::custom(said));
+        }
+        let array = Array2::from_shape_vec((rows.len(), dim), rows.concat());
+        Embeddings::new(array.map_err(D::Error::custom)?).map_err(D::Error::custom)
+    }
+}
 
 /// The nearest rows of one set of embeddings for each row of another.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,8 +135,32 @@ impl Embeddings {
     }
 
     /// A row, none beyond the last.
-    pub fn row(&self, index: usize) -> Option<ArrayView1<'_, f32>> {
-        (index < self.len()).then(|| self.0.row(index))
+    pub fn row(&self, index: usize) -> Option<&[f32]> {
+        self.iter().nth(index)
+    }
+
+    /// The rows, each of [`Embeddings::dim`] numbers.
+    ///
+    /// ```
+    /// use satmip::Embeddings;
+    /// use satmip::ndarray::array;
+    /// let embeddings = Embeddings::new(array![[1.0, 0.0], [0.0, 1.0]])?;
+    /// let rows: Vec<&[f32]> = embeddings.iter().collect();
+    /// assert_eq!(rows, [[1.0, 0.0], [0.0, 1.0]]);
+    /// # Ok::<(), satmip::Error>(())
+    /// ```
+    pub fn iter(&self) -> Rows<'_> {
+        Rows {
+            rest: self.as_slice(),
+            dim: self.dim(),
+            left: self.len(),
+        }
+    }
+
+    /// All numbers, row by row: `len * dim` of them.
+    pub fn as_slice(&self) -> &[f32] {
+        // Both constructors bring rows into this order.
+        self.0.as_slice().unwrap_or_default()
     }
 
     /// All rows, `[len, dim]`.
@@ -95,27 +195,16 @@ impl Embeddings {
             indices: Array2::zeros((self.len(), k)),
             similarities: Array2::zeros((self.len(), k)),
         };
-        if k == 0 {
+        if k == 0 || self.is_empty() || self.dim() == 0 {
             return Ok(found);
         }
-        let (mine, others) = (self.unit(), other.unit());
-        for (block, rows) in mine.axis_chunks_iter(Axis(0), BLOCK).enumerate() {
-            for (i, cosines) in cosines(&rows, &others).outer_iter().enumerate() {
-                let mut order: Vec<usize> = (0..other.len()).collect();
-                let nearer = |a: &usize, b: &usize| {
-                    let by_cosine = cosines[*b].total_cmp(&cosines[*a]);
-                    by_cosine.then(a.cmp(b))
-                };
-                if k < order.len() {
-                    order.select_nth_unstable_by(k - 1, nearer);
-                    order.truncate(k);
-                }
-                order.sort_unstable_by(nearer);
-                let row = block * BLOCK + i;
-                for (j, index) in order.into_iter().enumerate() {
-                    found.indices[[row, j]] = index;
-                    found.similarities[[row, j]] = cosines[index];
-                }
+        let nearest = Bank::new(other.view())?.nearest(self.view(), k, <[Neighbour]>::to_vec)?;
+        for (row, nearest) in nearest.iter().enumerate() {
+            for (column, neighbour) in nearest.iter().enumerate() {
+                found.indices[[row, column]] = neighbour.row as usize;
+                // Rounding goes beyond 1 by some 1e-7.
+                let cosine = neighbour.similarity.clamp(-1.0, 1.0);
+                found.similarities[[row, column]] = cosine as f32;
             }
         }
         Ok(found)
@@ -137,12 +226,14 @@ impl Embeddings {
     }
 
     /// Some of the rows.
-    pub(crate) fn select(&self, rows: &[usize]) -> Embeddings {
+    #[doc(hidden)]
+    pub fn select(&self, rows: &[usize]) -> Embeddings {
         Embeddings(self.0.select(Axis(0), rows))
     }
 
     /// The cosine of each row with the row of the other at the same place.
-    pub(crate) fn pair_cosines(&self, other: &Embeddings) -> Vec<f32> {
+    #[doc(hidden)]
+    pub fn pair_cosines(&self, other: &Embeddings) -> Vec<f32> {
         let (mine, others) = (self.unit(), other.unit());
         let rows = mine.outer_iter().zip(others.outer_iter());
         rows.map(|(a, b)| a.dot(&b).clamp(-1.0, 1.0)).collect()
@@ -225,6 +316,31 @@ mod tests {
             assert!(own > 0.999_999 && better <= 3, "row {i}: {own}, {better}");
         }
         assert_eq!(a.pair_cosines(&a).len(), rows);
+    }
+
+    #[test]
+    fn rows_are_slices_in_order() {
+        let three = embeddings(array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]);
+        assert_eq!(three.iter().len(), 3);
+        assert_eq!(three.row(2), Some(&[5.0, 6.0][..]));
+        assert_eq!((three.row(3), three.row(usize::MAX)), (None, None));
+        assert_eq!(three.as_slice(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        // Rows that lie apart in memory, and rows without numbers.
+        let turned = embeddings(array![[1.0, 2.0], [3.0, 4.0]].reversed_axes());
+        assert_eq!(turned.row(0), Some(&[1.0, 3.0][..]));
+        assert_eq!(embeddings(Array2::zeros((2, 0))).iter().count(), 2);
+    }
+
+    #[test]
+    fn json_keeps_them_and_refuses_what_they_cannot_be() {
+        let two = embeddings(array![[1.0, 2.0], [0.25, -4.0]]);
+        let text = serde_json::to_string(&two).unwrap();
+        assert_eq!(text, "[[1.0,2.0],[0.25,-4.0]]");
+        assert_eq!(serde_json::from_str::<Embeddings>(&text).unwrap(), two);
+        assert!(serde_json::from_str::<Embeddings>("[]").unwrap().is_empty());
+        for bad in ["[[1.0], [1.0, 2.0]]", "[[1e39]]", "[1.0]", "{}"] {
+            assert!(serde_json::from_str::<Embeddings>(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -3,19 +3,21 @@
 mod audit;
 mod batches;
 mod builder;
+mod each;
 mod embeddings;
 mod pairs;
+mod picture;
 mod query;
 mod tower;
-
-use std::path::Path;
 
 use ndarray::{Array2, Array4, ArrayView4, Axis, s};
 
 pub use audit::{AuditRow, FieldFit};
 pub use builder::EmbedderBuilder;
-pub use embeddings::{Embeddings, Neighbours};
-pub use pairs::{Pairs, PictureInput};
+pub use each::EmbedEach;
+pub use embeddings::{Embeddings, Neighbours, Rows};
+pub use pairs::Pairs;
+pub use picture::{Encoded, PictureInput};
 pub use query::Query;
 pub use tower::TowerOutput;
 
@@ -24,7 +26,9 @@ use crate::engine::{Device, EngineOptions};
 use crate::error::{Error, Result};
 #[cfg(doc)]
 use crate::image::Geometry;
-use crate::image::{self, Prepared, ReadOptions, RgbImage};
+#[cfg(doc)]
+use crate::image::RgbImage;
+use crate::image::{self, ReadOptions};
 use crate::metadata::{FieldSet, Metadata};
 use batches::Batches;
 use tower::{ImageTower, MetadataTower};
@@ -138,37 +142,32 @@ impl Embedder {
         &self.reading
     }
 
-    /// Reads and embeds pictures: `paths x dim`, unit rows.
+    /// Embeds pictures of any sizes: `pictures x dim`, unit rows. They are paths of files, bytes of files
+    /// ([`Encoded`]) or decoded ([`RgbImage`]); [`Embedder::embed_each`] takes any number and gives each its own result.
+    ///
+    /// ```no_run
+    /// # fn main() -> satmip::Result<()> {
+    /// use satmip::Embedder;
+    /// let model = Embedder::builder("satmip-lite").load()?;
+    /// let images = model.embed_images(&["a.jpg", "b.tif"])?;
+    /// assert_eq!((images.len(), images.dim()), (2, model.dim()));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`Error::Image`] names the first file that cannot be read; [`Error::Engine`].
-    pub fn embed_images<P: AsRef<Path>>(&self, paths: &[P]) -> Result<Embeddings> {
-        self.read_images(paths, Wanted::Embeds)
+    /// [`Error::Image`] names the first picture that cannot be used; [`Error::Engine`].
+    pub fn embed_images<P: PictureInput>(&self, pictures: &[P]) -> Result<Embeddings> {
+        self.fitted_images(pictures, Wanted::Embeds)
     }
 
-    /// Reads pictures and gives what the image tower sees in them, before the projector: the
-    /// representation that probes and classifiers use. Rows are not of unit length.
+    /// What the image tower sees in pictures, before the projector: the representation that probes and classifiers
+    /// use. Rows are not of unit length.
     ///
     /// # Errors
     /// As [`Embedder::embed_images`].
-    pub fn image_features<P: AsRef<Path>>(&self, paths: &[P]) -> Result<Embeddings> {
-        self.read_images(paths, Wanted::Features)
-    }
-
-    /// Embeds decoded pictures of any size: `pictures x dim`, unit rows.
-    ///
-    /// # Errors
-    /// [`Error::Image`], [`Error::Engine`].
-    pub fn embed_rgb(&self, pictures: &[RgbImage]) -> Result<Embeddings> {
-        self.fit_images(pictures, Wanted::Embeds)
-    }
-
-    /// As [`Embedder::image_features`], of decoded pictures.
-    ///
-    /// # Errors
-    /// As [`Embedder::embed_rgb`].
-    pub fn rgb_features(&self, pictures: &[RgbImage]) -> Result<Embeddings> {
-        self.fit_images(pictures, Wanted::Features)
+    pub fn image_features<P: PictureInput>(&self, pictures: &[P]) -> Result<Embeddings> {
+        self.fitted_images(pictures, Wanted::Features)
     }
 
     /// Both outputs of the image tower for pictures that [`image::fit`] has brought to the input
@@ -236,7 +235,8 @@ impl Embedder {
     }
 
     /// As [`Embedder::metadata_output`], of records as the model sees them: nothing is filled in or left out.
-    pub(crate) fn seen_output(&self, records: &[Metadata]) -> Result<TowerOutput> {
+    #[doc(hidden)]
+    pub fn seen_output(&self, records: &[Metadata]) -> Result<TowerOutput> {
         let tower = self.metadata_tower("embed metadata")?;
         let mut output = TowerOutput::zeros(records.len(), tower.features(), self.dim());
         for (i, batch) in records.chunks(self.batches.size).enumerate() {
@@ -281,25 +281,8 @@ impl Embedder {
         Ok(geometry.record_for(record, self.fields()))
     }
 
-    fn read_images<P: AsRef<Path>>(&self, paths: &[P], wanted: Wanted) -> Result<Embeddings> {
-        let paths: Vec<&Path> = paths.iter().map(AsRef::as_ref).collect();
-        self.run_images(paths.len(), wanted, |i| {
-            Ok(self.prepare_file(paths[i])?.pixels)
-        })
-    }
-
-    /// Reads a picture as the builder was told to, and fits it.
-    fn prepare_file(&self, path: &Path) -> Result<Prepared> {
-        let picture = image::read(path, &self.reading)?;
-        let name = path.display().to_string();
-        let preprocessing = &self.manifest.arch.preprocessing;
-        image::prepare_picture(picture, &name, &self.reading, preprocessing)
-    }
-
-    fn fit_images(&self, pictures: &[RgbImage], wanted: Wanted) -> Result<Embeddings> {
-        self.run_images(pictures.len(), wanted, |i| {
-            image::fit(&pictures[i], &self.manifest.arch.preprocessing)
-        })
+    fn fitted_images<P: PictureInput>(&self, pictures: &[P], wanted: Wanted) -> Result<Embeddings> {
+        self.run_images(pictures.len(), wanted, |i| Ok(pictures[i].fitted(self)?.0))
     }
 
     fn run_images(
@@ -308,12 +291,23 @@ impl Embedder {
         wanted: Wanted,
         prepared: impl Fn(usize) -> Result<Vec<u8>> + Sync,
     ) -> Result<Embeddings> {
+        Ok(Embeddings::from_tower(
+            self.run_rows(count, wanted, prepared)?,
+        ))
+    }
+
+    fn run_rows(
+        &self,
+        count: usize,
+        wanted: Wanted,
+        prepared: impl Fn(usize) -> Result<Vec<u8>> + Sync,
+    ) -> Result<Array2<f32>> {
         let (size, arch) = (self.input_size(), &self.manifest.arch);
         let width = match wanted {
             Wanted::Features => arch.image.features(),
             Wanted::Embeds => arch.embed_dim,
         };
-        let rows = self.batches.run(count, width, |rows| {
+        self.batches.run(count, width, |rows| {
             let mut pixels = Vec::with_capacity(rows.len() * size * size * 3);
             let shape = (rows.len(), size, size, 3);
             for i in rows {
@@ -324,8 +318,7 @@ impl Embedder {
                 reason: error.to_string(),
             })?;
             Ok(wanted.of(self.image.run(batch.view())?))
-        })?;
-        Ok(Embeddings::from_tower(rows))
+        })
     }
 
     /// Runs records as they are, without what other fields imply.

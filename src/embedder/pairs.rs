@@ -1,59 +1,33 @@
 //! Pictures with what is known of them: both sides at once, the metadata following what the fit does to the picture.
 
 use std::borrow::Borrow;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use super::picture::PictureInput;
 use super::{Embedder, Embeddings, Wanted};
 use crate::error::{Error, Result};
-use crate::image::{self, Geometry, RgbImage};
+use crate::image::Geometry;
+#[cfg(doc)]
+use crate::image::RgbImage;
 use crate::metadata::Metadata;
-
-/// A picture that [`Embedder::embed_pairs`] takes: the path of a file, or decoded pixels.
-///
-/// It is implemented for everything that is a path (`&str`, `String`, `PathBuf`, `&Path`), for [`RgbImage`] and for
-/// `&RgbImage`, and cannot be implemented elsewhere.
-pub trait PictureInput: sealed::Source + Sync {}
-
-mod sealed {
-    use super::{Embedder, Geometry, Result};
-
-    /// Gives what the model takes.
-    pub trait Source {
-        /// The picture fitted to the model, and what that did to it.
-        fn fitted(&self, embedder: &Embedder) -> Result<(Vec<u8>, Geometry)>;
-    }
-}
-
-impl<P: AsRef<Path> + Sync> PictureInput for P {}
-
-impl<P: AsRef<Path>> sealed::Source for P {
-    fn fitted(&self, embedder: &Embedder) -> Result<(Vec<u8>, Geometry)> {
-        let prepared = embedder.prepare_file(self.as_ref())?;
-        Ok((prepared.pixels, prepared.geometry))
-    }
-}
-
-impl PictureInput for RgbImage {}
-
-impl sealed::Source for RgbImage {
-    fn fitted(&self, embedder: &Embedder) -> Result<(Vec<u8>, Geometry)> {
-        image::fit_with_geometry(self, &embedder.manifest.arch.preprocessing)
-    }
-}
-
-impl PictureInput for &RgbImage {}
-
-impl sealed::Source for &RgbImage {
-    fn fitted(&self, embedder: &Embedder) -> Result<(Vec<u8>, Geometry)> {
-        (**self).fitted(embedder)
-    }
-}
 
 /// Pictures and their records, embedded; see [`Embedder::embed_pairs`].
 ///
 /// Pair `i` is row `i` of [`Pairs::images`] and element `i` of [`Pairs::records`]. A pair of which nothing is known
 /// that the model reads has no row in [`Pairs::metadata`]: all such records would share one vector, which says nothing.
+///
+/// ```
+/// # #[cfg(feature = "builtin-model")] {
+/// use satmip::image::RgbImage;
+/// use satmip::{Embedder, Metadata};
+/// let model = Embedder::builder("satmip-lite").load()?;
+/// let picture = RgbImage::new(2, 2, vec![90; 12])?;
+/// let pairs = model.embed_pairs(&[(&picture, Metadata::new()), (&picture, Metadata::new().with_gsd(10.0)?)])?;
+/// assert_eq!((pairs.len(), pairs.rows()), (2, &[1][..]));
+/// assert!(pairs.similarities()[0].is_none() && pairs.similarities()[1].is_some());
+/// # }
+/// # Ok::<(), satmip::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pairs {
     images: Embeddings,
@@ -121,8 +95,8 @@ impl Embedder {
     ///
     /// A record is that of the picture's file: its gsd is that of the file's pixels, its location the centre of the file's
     /// picture. Here it follows what the fit does to the picture, so that it holds for the pixels that the model sees, as
-    /// in training (a picture of 512 pixels of 0.5 m has a gsd of 4 m at 64). Pictures are paths or [`RgbImage`]s, of any
-    /// sizes; records are `Metadata` or `&Metadata`, and [`Metadata::new`] stands for a picture of which nothing is
+    /// in training (a picture of 512 pixels of 0.5 m has a gsd of 4 m at 64). Pictures are paths, bytes of files or [`RgbImage`]s
+    /// ([`PictureInput`]), of any sizes; records are `Metadata` or `&Metadata`, and [`Metadata::new`] stands for a picture of which nothing is
     /// known. A record without any field that the model reads counts as none: it gets no vector.
     ///
     /// ```no_run
@@ -182,11 +156,8 @@ impl Embedder {
     }
 
     /// As [`Embedder::pairs_of`], of records in which nothing is to be filled in or left out.
-    pub(crate) fn pairs_seen(
-        &self,
-        images: Embeddings,
-        records: Vec<Option<Metadata>>,
-    ) -> Result<Pairs> {
+    #[doc(hidden)]
+    pub fn pairs_seen(&self, images: Embeddings, records: Vec<Option<Metadata>>) -> Result<Pairs> {
         self.metadata_tower("embed metadata")?;
         self.check_space("images", &images)?;
         if images.len() != records.len() {

@@ -7,6 +7,12 @@ use crate::error::{Error, Result};
 
 /// Where a graph runs. [`Device::Auto`] alone leaves the choice to the crate; every other device
 /// is that device or an error, never another one in silence.
+///
+/// ```
+/// let device: satmip::Device = "rten".parse()?;
+/// assert_eq!(device, satmip::Device::Rten);
+/// # Ok::<(), satmip::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Device {
     /// ONNX Runtime on the CPU where a usable library is found, else the built-in rten.

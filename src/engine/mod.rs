@@ -132,7 +132,7 @@ fn guarded<R>(
         graph: graph.to_owned(),
         reason,
     };
-    match crate::guard::guarded(work) {
+    match crate::parts::guard::guarded(work) {
         Ok(result) => result.map_err(refuse),
         Err(said) => Err(refuse(format!("it gave up: {said}"))),
     }

@@ -13,6 +13,7 @@ use satmip_export::passes::{kernel_weights, linear_weights};
 use super::{
     ExportOptions, Precision, Weights, export_image, export_metadata, properties, stac_mlm,
 };
+use crate::json::Json;
 use crate::arch::{Arch, MetadataTower, names};
 use crate::bundle::{self, AuditFigure, Bundle, BundleManifest, Graphs};
 use crate::error::{Error, Result};
@@ -47,9 +48,9 @@ pub struct Card {
     /// Licence of the weights, an SPDX expression.
     pub licence: Option<String>,
     /// Training data and recipe.
-    pub training: serde_json::Value,
+    pub training: Json,
     /// Figures of the evaluation.
-    pub metrics: serde_json::Value,
+    pub metrics: Json,
     /// How well audits find false values, as [`BundleManifest::audit`] has it.
     pub audit: BTreeMap<String, Vec<AuditFigure>>,
 }
@@ -93,8 +94,8 @@ impl Checkpoint {
     }
 
     /// A model of these weights, which says nothing of itself; `tokenizer` is a text tower's `tokenizer.json`.
-    #[cfg(any(feature = "eval", feature = "train"))]
-    pub(crate) fn of_parts(arch: Arch, weights: Weights, tokenizer: Option<Vec<u8>>) -> Self {
+    #[doc(hidden)]
+    pub fn of_parts(arch: Arch, weights: Weights, tokenizer: Option<Vec<u8>>) -> Self {
         Self {
             arch,
             weights,
@@ -193,7 +194,7 @@ impl Checkpoint {
             tensors.insert(name, (shape, numbers));
         }
         self.weights = Weights::in_memory(&tensors, self.weights.path())?;
-        if let serde_json::Value::Object(training) = &mut self.card.training {
+        if let serde_json::Value::Object(training) = self.card.training.value_mut() {
             training.insert("first_weights_share".into(), share.into());
         }
         Ok(self)

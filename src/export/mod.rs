@@ -13,9 +13,7 @@
 //! gives before its projector. A row of embeds is a unit vector, or zeros where the projector
 //! gives zeros.
 
-#[cfg(feature = "serve")]
 mod checkpoint;
-#[cfg(feature = "serve")]
 mod graph_weights;
 mod image;
 mod metadata;
@@ -24,9 +22,7 @@ mod projector;
 mod properties;
 mod random;
 mod resize;
-#[cfg(feature = "serve")]
 mod stac_mlm;
-#[cfg(feature = "serve")]
 mod verify;
 mod weights;
 
@@ -35,13 +31,11 @@ use satmip_export::{Graph, Model, ModelInfo};
 use crate::arch::{Arch, Preprocessing};
 use crate::error::{Error, Result};
 
-#[cfg(feature = "serve")]
 pub use checkpoint::{BundleFiles, Card, Checkpoint};
 pub use precision::Precision;
-#[cfg(feature = "serve")]
 pub use verify::{BATCHES, GraphReport, ParityReport, Verification, verify};
-#[cfg(any(feature = "eval", feature = "train"))]
-pub(crate) use weights::ROOTS;
+#[doc(hidden)]
+pub use weights::ROOTS;
 pub use weights::Weights;
 
 /// The version of ONNX's operator set: the first with `Gelu` as one operator.

@@ -54,7 +54,7 @@ pub(super) fn of(manifest: &BundleManifest, tokenizer: Option<&[u8]>) -> Result<
                 all.push(("satmip.metadata.context", text.context.to_string()));
                 all.push(("satmip.metadata.end_token", text.end_token.to_string()));
                 all.push(("satmip.metadata.tokenizer", crate::bundle::TOKENIZER.into()));
-                let hash = tokenizer.map(crate::bundle::sha256::of_bytes);
+                let hash = tokenizer.map(crate::parts::sha256::of_bytes);
                 all.extend(hash.map(|hash| ("satmip.metadata.tokenizer_sha256", hash)));
             }
             MetadataTower::Tabular(table) => {

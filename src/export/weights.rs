@@ -27,18 +27,17 @@ pub struct Weights {
     header: Metadata,
     /// Where the tensors begin in the file.
     start: u64,
-    source: Source,
+    source: Held,
 }
 
-enum Source {
+enum Held {
     File(Mutex<File>),
     Bytes(Vec<u8>),
 }
 
 /// Where PyTorch checkpoints keep their weights, the likelier first: at the top, or under the keys
 /// that PyTorch's tutorials, timm, DINO and MAE write.
-#[cfg(any(feature = "eval", feature = "train"))]
-pub(crate) const ROOTS: [&str; 6] = [
+pub const ROOTS: [&str; 6] = [
     "",
     "state_dict.",
     "model_state_dict.",
@@ -50,8 +49,8 @@ pub(crate) const ROOTS: [&str; 6] = [
 impl Weights {
     /// Whether a file is one of safetensors: its name's extension tells, or else the brace with
     /// which its header begins.
-    #[cfg(any(feature = "eval", feature = "train"))]
-    pub(crate) fn is_at(path: &Path) -> Result<bool> {
+    #[doc(hidden)]
+    pub fn is_at(path: &Path) -> Result<bool> {
         let mut start = Vec::new();
         File::open(path)
             .and_then(|file| file.take(9).read_to_end(&mut start))
@@ -81,7 +80,7 @@ impl Weights {
             path: path.to_owned(),
             header,
             start: 8 + length as u64,
-            source: Source::File(Mutex::new(file)),
+            source: Held::File(Mutex::new(file)),
         })
     }
 
@@ -99,7 +98,7 @@ impl Weights {
             path,
             header,
             start: 8 + length as u64,
-            source: Source::Bytes(bytes),
+            source: Held::Bytes(bytes),
         })
     }
 
@@ -132,8 +131,8 @@ impl Weights {
     #[cfg(feature = "serve")]
     pub(super) fn file(&self) -> Result<Vec<u8>> {
         match &self.source {
-            Source::Bytes(bytes) => Ok(bytes.clone()),
-            Source::File(_) => std::fs::read(&self.path).map_err(|e| Error::io(&self.path, e)),
+            Held::Bytes(bytes) => Ok(bytes.clone()),
+            Held::File(_) => std::fs::read(&self.path).map_err(|e| Error::io(&self.path, e)),
         }
     }
 
@@ -177,8 +176,8 @@ impl Weights {
         }
         let (from, to) = info.data_offsets;
         let numbers = match &self.source {
-            Source::File(file) => widen(info.dtype, &self.read(file, from, to)?),
-            Source::Bytes(bytes) => {
+            Held::File(file) => widen(info.dtype, &self.read(file, from, to)?),
+            Held::Bytes(bytes) => {
                 let start = self.start as usize;
                 let data = bytes.get(start + from..start + to);
                 widen(info.dtype, data.unwrap_or_default())

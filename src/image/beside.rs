@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::error::ImageFault;
 
 /// Refuses a file whose mask, or a TIFF whose nodata, scale or colours, stand in a file beside it.
-pub(crate) fn nothing_beside(path: &Path) -> Result<(), ImageFault> {
+pub fn nothing_beside(path: &Path) -> Result<(), ImageFault> {
     let beside = |ending: &str| {
         let mut name = path.as_os_str().to_owned();
         name.push(ending);

@@ -74,7 +74,8 @@ impl DecodeLimits {
 
     /// Bytes that a decoder may allocate, and that a file may have: four 16-bit samples for each
     /// pixel and 64 MiB for tables, profiles and strips.
-    pub(crate) fn max_bytes(&self) -> u64 {
+    #[doc(hidden)]
+    pub fn max_bytes(&self) -> u64 {
         self.max_pixels.saturating_mul(8).saturating_add(64 << 20)
     }
 }

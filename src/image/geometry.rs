@@ -251,7 +251,9 @@ impl Geometry {
             match self.centre(place, metadata) {
                 Ok(centre) if centre == place => {}
                 Ok(centre) => {
-                    after.set(Field::Location, |r| r.set_location(centre.lon, centre.lat));
+                    after.set(Field::Location, |r| {
+                        r.set_location(centre.lon(), centre.lat())
+                    });
                     after.derive_place_again(centre);
                 }
                 Err(reason) => after.drop(Field::Location, reason),
@@ -292,7 +294,7 @@ impl Geometry {
             return Ok(place);
         }
         let size = metadata.pixel_size().or_else(|| {
-            let (gsd, degree) = (metadata.gsd()?, metres_per_degree(place.lat));
+            let (gsd, degree) = (metadata.gsd()?, metres_per_degree(place.lat()));
             Some(PerAxis {
                 x: gsd.x / degree.x,
                 y: gsd.y / degree.y,
@@ -304,13 +306,13 @@ impl Geometry {
                 false => Err("the centre moved, and neither pixel_size nor gsd says how far"),
             };
         };
-        let lon = place.lon + east * size.x;
+        let lon = place.lon() + east * size.x;
         let lon = if lon.abs() > 180.0 {
             (lon + 180.0).rem_euclid(360.0) - 180.0
         } else {
             lon
         };
-        Location::new(lon, place.lat - south * size.y).map_err(|_| "the centre moved over a pole")
+        Location::new(lon, place.lat() - south * size.y).map_err(|_| "the centre moved over a pole")
     }
 }
 
@@ -358,7 +360,7 @@ impl Followed {
             return;
         }
         let mut there = Metadata::new();
-        if there.set_location(place.lon, place.lat).is_err() {
+        if there.set_location(place.lon(), place.lat()).is_err() {
             return;
         }
         // Of the place alone, which saves the sun.

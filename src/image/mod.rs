@@ -39,6 +39,7 @@ mod bands;
 mod beside;
 mod convert;
 mod decode;
+mod foreign;
 mod geometry;
 mod jpeg;
 mod picture;
@@ -50,18 +51,18 @@ mod resize;
 mod tiff;
 
 pub use bands::Bands;
+#[cfg_attr(
+    not(feature = "serve"),
+    allow(unused_imports, reason = "for embedders")
+)]
+pub(crate) use decode::prepare_picture;
 pub use decode::{DecodeLimits, Prepared, decode, prepare, read};
 pub use geometry::Geometry;
 pub use picture::{Picture, ReadOptions, Reading};
 pub use radiometry::{Product, Scale};
 pub use resize::{Region, fit, fit_with_geometry, fitted_geometry, resize};
-#[cfg(feature = "cli")]
-pub(crate) use tiff::facts as tiff_facts;
-#[cfg_attr(
-    not(feature = "serve"),
-    allow(unused_imports, reason = "for embedders")
-)]
-pub(crate) use {beside::nothing_beside, decode::prepare_picture};
+#[doc(hidden)]
+pub use {beside::nothing_beside, tiff::facts as tiff_facts};
 
 use crate::error::{Error, Result};
 

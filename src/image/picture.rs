@@ -233,7 +233,8 @@ impl Picture {
     ///
     /// # Errors
     /// [`ImageFault::TooFewValid`].
-    pub(crate) fn enough_valid(&self, region: Region, least: f32) -> Result<f32, ImageFault> {
+    #[doc(hidden)]
+    pub fn enough_valid(&self, region: Region, least: f32) -> Result<f32, ImageFault> {
         match self.valid_share(region) {
             valid if valid < least || valid == 0.0 => Err(ImageFault::TooFewValid { valid, least }),
             valid => Ok(valid),

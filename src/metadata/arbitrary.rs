@@ -38,7 +38,7 @@ fn time() -> impl Strategy<Value = Timestamp> {
 }
 
 fn location() -> impl Strategy<Value = Location> {
-    (-180.0..=180.0, -90.0..=90.0).prop_map(|(lon, lat)| Location { lon, lat })
+    (-180.0..=180.0, -90.0..=90.0).prop_map(|(lon, lat)| Location::new(lon, lat).unwrap())
 }
 
 fn azimuth() -> impl Strategy<Value = f64> {
@@ -81,7 +81,7 @@ pub(super) fn record() -> impl Strategy<Value = Metadata> {
             pixel_size,
             timestamp,
             location,
-            utm_zone: zone.and_then(|(lon, lat)| UtmZone::of(Location { lon, lat })),
+            utm_zone: zone.and_then(|(lon, lat)| UtmZone::of(Location::new(lon, lat).unwrap())),
             country_code: country.map(|c| c.parse().unwrap()),
             cloud_cover,
             scan_direction: reverse.map(direction),

@@ -55,7 +55,7 @@ impl Metadata {
             Field::Timestamp => self.timestamp.map(|t| t.to_whole_seconds().to_string()),
             Field::Location => self
                 .location
-                .map(|l| format!("({}, {})", fixed(l.lon, 4), fixed(l.lat, 4))),
+                .map(|l| format!("({}, {})", fixed(l.lon(), 4), fixed(l.lat(), 4))),
             Field::CloudCover => self.cloud_cover.map(|v| fixed(v, 0)),
             Field::Wavelengths => self.wavelengths.as_ref().map(|values| {
                 let values: Vec<String> = values.iter().map(|v| fixed(*v, 0)).collect();

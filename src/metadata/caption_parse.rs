@@ -120,7 +120,7 @@ mod tests {
                 prop_assert!((a.x / b.x - 1.0).abs() < 0.00501 && (a.y / b.y - 1.0).abs() < 0.00501);
             }
             if let (Some(a), Some(b)) = (record.location(), parsed.location()) {
-                prop_assert!(close(a.lon, b.lon, 1e-4) && close(a.lat, b.lat, 1e-4));
+                prop_assert!(close(a.lon(), b.lon(), 1e-4) && close(a.lat(), b.lat(), 1e-4));
             }
             if let (Some(a), Some(b)) = (record.wavelengths(), parsed.wavelengths()) {
                 prop_assert!(a.len() == b.len() && a.iter().zip(b).all(|(a, b)| close(*a, *b, 1.0)));

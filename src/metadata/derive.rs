@@ -45,7 +45,7 @@ impl Metadata {
             record.country_code = country(place);
             found.push(Field::CountryCode);
         }
-        let degree = metres_per_degree(place.lat);
+        let degree = metres_per_degree(place.lat());
         match (self.gsd, self.pixel_size) {
             (Some(gsd), None) => {
                 let size = (gsd.x / degree.x, gsd.y / degree.y);
@@ -118,8 +118,8 @@ fn sun(time: Timestamp, place: Location) -> Option<(f64, f64)> {
     )
     .ok()?;
     let place = solar_positioning::Location {
-        latitude: place.lat,
-        longitude: place.lon,
+        latitude: place.lat(),
+        longitude: place.lon(),
     };
     let position = SolarPositions::new().at_from_julian(julian, place, 0.0, None);
     position.ok().map(|p| (p.azimuth(), p.elevation_angle()))
@@ -129,7 +129,7 @@ fn sun(time: Timestamp, place: Location) -> Option<(f64, f64)> {
 fn country(place: Location) -> Option<CountryCode> {
     static BOUNDARIES: LazyLock<Option<CountryBoundaries>> =
         LazyLock::new(|| CountryBoundaries::from_reader(BOUNDARIES_ODBL_360X180).ok());
-    let place = LatLon::new(place.lat, place.lon).ok()?;
+    let place = LatLon::new(place.lat(), place.lon()).ok()?;
     // Subdivisions (`US-TX`) come first and have no alpha-3 code.
     let ids = BOUNDARIES.as_ref()?.ids(place);
     ids.into_iter().find_map(CountryCode::from_alpha2)

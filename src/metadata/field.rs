@@ -8,6 +8,13 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 /// One of the paper's 15 fields, in the paper's order.
+///
+/// ```
+/// use satmip::Field;
+/// let field: Field = "sun_elevation_angle".parse()?;
+/// assert_eq!((field, field.label()), (Field::SunElevationAngle, "Sun elevation angle"));
+/// # Ok::<(), satmip::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Field {
@@ -128,6 +135,13 @@ impl FromStr for Field {
 }
 
 /// A set of fields, always in canonical order.
+///
+/// ```
+/// use satmip::{Field, FieldSet};
+/// let known = FieldSet::of(&[Field::Location, Field::Gsd]);
+/// assert!(known.contains(Field::Gsd) && FieldSet::ALL.contains(Field::Timestamp));
+/// assert_eq!(known.iter().next(), Some(Field::Gsd));
+/// ```
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct FieldSet(u16);
 

@@ -7,12 +7,17 @@ use super::field::Field;
 use crate::error::{Error, Result};
 
 /// A place in degrees on WGS84: longitude first, as in GeoJSON.
+///
+/// ```
+/// let paris = satmip::Location::new(2.35, 48.85)?;
+/// assert_eq!((paris.lon(), paris.lat()), (2.35, 48.85));
+/// assert!(satmip::Location::new(48.85, 102.35).is_err()); // longitude comes first
+/// # Ok::<(), satmip::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Location {
-    /// Longitude in degrees east, -180 to 180.
-    pub lon: f64,
-    /// Latitude in degrees north, -90 to 90.
-    pub lat: f64,
+    lon: f64,
+    lat: f64,
 }
 
 impl Location {
@@ -42,9 +47,26 @@ impl Location {
             lat: lat + 0.0,
         })
     }
+
+    /// Longitude in degrees east, -180 to 180.
+    pub fn lon(self) -> f64 {
+        self.lon
+    }
+
+    /// Latitude in degrees north, -90 to 90.
+    pub fn lat(self) -> f64 {
+        self.lat
+    }
 }
 
 /// A zone of the Universal Transverse Mercator grid with its latitude band, for example `18M`.
+///
+/// ```
+/// use satmip::{Location, UtmZone};
+/// let zone = UtmZone::of(Location::new(-73.31, -3.79)?);
+/// assert_eq!(zone, Some("18M".parse()?));
+/// # Ok::<(), satmip::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UtmZone {
     number: u8,
@@ -134,6 +156,12 @@ impl FromStr for UtmZone {
 }
 
 /// A country's ISO 3166-1 alpha-3 code, for example `PER`.
+///
+/// ```
+/// let code: satmip::CountryCode = "per".parse()?;
+/// assert_eq!(code.to_string(), "PER");
+/// # Ok::<(), satmip::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CountryCode([u8; 3]);
 

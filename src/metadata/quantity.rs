@@ -64,85 +64,85 @@ pub(super) static QUANTITIES: [Quantity; 47] = {
             Some(hour_phase(m)?.cos())
         }),
         quantity("location.longitude.sin", Location, 1.0, |m| {
-            Some(m.location()?.lon.to_radians().sin())
+            Some(m.location()?.lon().to_radians().sin())
         }),
         quantity("location.longitude.cos", Location, 1.0, |m| {
-            Some(m.location()?.lon.to_radians().cos())
+            Some(m.location()?.lon().to_radians().cos())
         }),
         quantity("location.latitude", Location, 30.0, |m| {
-            Some(m.location()?.lat)
+            Some(m.location()?.lat())
         }),
         quantity("location.longitude.2.sin", Location, 1.0, |m| {
-            Some((2.0 * m.location()?.lon.to_radians()).sin())
+            Some((2.0 * m.location()?.lon().to_radians()).sin())
         }),
         quantity("location.longitude.2.cos", Location, 1.0, |m| {
-            Some((2.0 * m.location()?.lon.to_radians()).cos())
+            Some((2.0 * m.location()?.lon().to_radians()).cos())
         }),
         quantity("location.longitude.4.sin", Location, 1.0, |m| {
-            Some((4.0 * m.location()?.lon.to_radians()).sin())
+            Some((4.0 * m.location()?.lon().to_radians()).sin())
         }),
         quantity("location.longitude.4.cos", Location, 1.0, |m| {
-            Some((4.0 * m.location()?.lon.to_radians()).cos())
+            Some((4.0 * m.location()?.lon().to_radians()).cos())
         }),
         quantity("location.longitude.8.sin", Location, 1.0, |m| {
-            Some((8.0 * m.location()?.lon.to_radians()).sin())
+            Some((8.0 * m.location()?.lon().to_radians()).sin())
         }),
         quantity("location.longitude.8.cos", Location, 1.0, |m| {
-            Some((8.0 * m.location()?.lon.to_radians()).cos())
+            Some((8.0 * m.location()?.lon().to_radians()).cos())
         }),
         quantity("location.longitude.16.sin", Location, 1.0, |m| {
-            Some((16.0 * m.location()?.lon.to_radians()).sin())
+            Some((16.0 * m.location()?.lon().to_radians()).sin())
         }),
         quantity("location.longitude.16.cos", Location, 1.0, |m| {
-            Some((16.0 * m.location()?.lon.to_radians()).cos())
+            Some((16.0 * m.location()?.lon().to_radians()).cos())
         }),
         quantity("location.longitude.32.sin", Location, 1.0, |m| {
-            Some((32.0 * m.location()?.lon.to_radians()).sin())
+            Some((32.0 * m.location()?.lon().to_radians()).sin())
         }),
         quantity("location.longitude.32.cos", Location, 1.0, |m| {
-            Some((32.0 * m.location()?.lon.to_radians()).cos())
+            Some((32.0 * m.location()?.lon().to_radians()).cos())
         }),
         quantity("location.longitude.64.sin", Location, 1.0, |m| {
-            Some((64.0 * m.location()?.lon.to_radians()).sin())
+            Some((64.0 * m.location()?.lon().to_radians()).sin())
         }),
         quantity("location.longitude.64.cos", Location, 1.0, |m| {
-            Some((64.0 * m.location()?.lon.to_radians()).cos())
+            Some((64.0 * m.location()?.lon().to_radians()).cos())
         }),
         quantity("location.latitude.2.sin", Location, 1.0, |m| {
-            Some((2.0 * m.location()?.lat.to_radians()).sin())
+            Some((2.0 * m.location()?.lat().to_radians()).sin())
         }),
         quantity("location.latitude.2.cos", Location, 1.0, |m| {
-            Some((2.0 * m.location()?.lat.to_radians()).cos())
+            Some((2.0 * m.location()?.lat().to_radians()).cos())
         }),
         quantity("location.latitude.4.sin", Location, 1.0, |m| {
-            Some((4.0 * m.location()?.lat.to_radians()).sin())
+            Some((4.0 * m.location()?.lat().to_radians()).sin())
         }),
         quantity("location.latitude.4.cos", Location, 1.0, |m| {
-            Some((4.0 * m.location()?.lat.to_radians()).cos())
+            Some((4.0 * m.location()?.lat().to_radians()).cos())
         }),
         quantity("location.latitude.8.sin", Location, 1.0, |m| {
-            Some((8.0 * m.location()?.lat.to_radians()).sin())
+            Some((8.0 * m.location()?.lat().to_radians()).sin())
         }),
         quantity("location.latitude.8.cos", Location, 1.0, |m| {
-            Some((8.0 * m.location()?.lat.to_radians()).cos())
+            Some((8.0 * m.location()?.lat().to_radians()).cos())
         }),
         quantity("location.latitude.16.sin", Location, 1.0, |m| {
-            Some((16.0 * m.location()?.lat.to_radians()).sin())
+            Some((16.0 * m.location()?.lat().to_radians()).sin())
         }),
         quantity("location.latitude.16.cos", Location, 1.0, |m| {
-            Some((16.0 * m.location()?.lat.to_radians()).cos())
+            Some((16.0 * m.location()?.lat().to_radians()).cos())
         }),
         quantity("location.latitude.32.sin", Location, 1.0, |m| {
-            Some((32.0 * m.location()?.lat.to_radians()).sin())
+            Some((32.0 * m.location()?.lat().to_radians()).sin())
         }),
         quantity("location.latitude.32.cos", Location, 1.0, |m| {
-            Some((32.0 * m.location()?.lat.to_radians()).cos())
+            Some((32.0 * m.location()?.lat().to_radians()).cos())
         }),
         quantity("location.latitude.64.sin", Location, 1.0, |m| {
-            Some((64.0 * m.location()?.lat.to_radians()).sin())
+            Some((64.0 * m.location()?.lat().to_radians()).sin())
         }),
         quantity("location.latitude.64.cos", Location, 1.0, |m| {
-            Some((64.0 * m.location()?.lat.to_radians()).cos())
+            Some((64.0 * m.location()?.lat().to_radians()).cos())
         }),
         quantity("cloud_cover", CloudCover, 30.0, Metadata::cloud_cover),
         quantity("wavelengths.0", Wavelengths, 500.0, |m| wavelength(m, 0)),

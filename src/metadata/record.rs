@@ -29,6 +29,15 @@ use super::time::Timestamp;
 ///
 /// As JSON it is an object of the fields that are present; which of them were derived is not
 /// part of it. Equality looks at both.
+///
+/// ```
+/// use satmip::{FieldSet, Metadata};
+/// let record = Metadata::new().with_gsd(0.5)?.with_location(-73.31, -3.79)?;
+/// let all = record.derive_missing(); // what follows from it
+/// assert_eq!(all.country_code().map(|code| code.to_string()).as_deref(), Some("PER"));
+/// assert_eq!(record.caption(FieldSet::ALL), "GSD: (0.50, 0.50); Location: (-73.3100, -3.7900)");
+/// # Ok::<(), satmip::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Metadata {
     pub(super) gsd: Option<PerAxis>,

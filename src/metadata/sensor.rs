@@ -7,6 +7,11 @@ use super::field::Field;
 use crate::error::{Error, Result};
 
 /// A quantity on each axis of the picture.
+///
+/// ```
+/// let both = satmip::PerAxis::from(0.5);
+/// assert_eq!((both.x, both.y), (0.5, 0.5));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PerAxis {
     /// Along a row, from column to column (east in a north-up picture).
@@ -28,6 +33,12 @@ impl From<(f64, f64)> for PerAxis {
 }
 
 /// Direction in which a pushbroom sensor scanned, relative to its flight.
+///
+/// ```
+/// let record = satmip::Metadata::new().with_scan_direction("Reverse")?;
+/// assert_eq!(record.scan_direction(), Some(satmip::ScanDirection::Reverse));
+/// # Ok::<(), satmip::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ScanDirection {
     /// With the flight.

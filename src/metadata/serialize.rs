@@ -6,8 +6,10 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::place::{CountryCode, Location, UtmZone};
 use super::record::Metadata;
-use super::sensor::PerAxis;
+use super::sensor::{PerAxis, ScanDirection};
+use super::time::Timestamp;
 use crate::error::Result;
 
 /// The JSON form. Unknown names are refused, so that a misspelt field is not a missing one.
@@ -15,23 +17,23 @@ use crate::error::Result;
 #[serde(default, deny_unknown_fields)]
 struct Document {
     #[serde(skip_serializing_if = "Option::is_none")]
-    gsd: Option<Axes>,
+    gsd: Option<PerAxis>,
     #[serde(skip_serializing_if = "Option::is_none")]
     multispectral_gsd: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pixel_size: Option<Axes>,
+    pixel_size: Option<PerAxis>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    timestamp: Option<String>,
+    timestamp: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    location: Option<[f64; 2]>,
+    location: Option<Location>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    utm_zone: Option<String>,
+    utm_zone: Option<UtmZone>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    country_code: Option<String>,
+    country_code: Option<CountryCode>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cloud_cover: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    scan_direction: Option<String>,
+    scan_direction: Option<ScanDirection>,
     #[serde(skip_serializing_if = "Option::is_none")]
     wavelengths: Option<Vec<f64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,6 +56,57 @@ enum Axes {
     Each([f64; 2]),
 }
 
+/// One number where both axes have the same, else `[x, y]`.
+impl Serialize for PerAxis {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Axes::from(*self).serialize(serializer)
+    }
+}
+
+/// One number for both axes, or `[x, y]`.
+impl<'de> Deserialize<'de> for PerAxis {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Axes::deserialize(deserializer).map(PerAxis::from)
+    }
+}
+
+/// `[longitude, latitude]`, as in GeoJSON.
+impl Serialize for Location {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        [self.lon(), self.lat()].serialize(serializer)
+    }
+}
+
+/// `[longitude, latitude]` in their ranges.
+impl<'de> Deserialize<'de> for Location {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let [lon, lat] = <[f64; 2]>::deserialize(deserializer)?;
+        Location::new(lon, lat).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Types whose JSON is their text.
+macro_rules! as_text {
+    ($($name:ident)*) => {$(
+        /// As the text of its [`Display`](fmt::Display).
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        /// From any text that can be parsed.
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+
+as_text! { Timestamp UtmZone CountryCode ScanDirection }
+
 impl From<PerAxis> for Axes {
     fn from(v: PerAxis) -> Self {
         match v.x == v.y {
@@ -75,15 +128,15 @@ impl From<Axes> for PerAxis {
 impl From<&Metadata> for Document {
     fn from(m: &Metadata) -> Self {
         Document {
-            gsd: m.gsd.map(Axes::from),
+            gsd: m.gsd,
             multispectral_gsd: m.multispectral_gsd,
-            pixel_size: m.pixel_size.map(Axes::from),
-            timestamp: m.timestamp.map(|v| v.to_string()),
-            location: m.location.map(|l| [l.lon, l.lat]),
-            utm_zone: m.utm_zone.map(|v| v.to_string()),
-            country_code: m.country_code.map(|v| v.to_string()),
+            pixel_size: m.pixel_size,
+            timestamp: m.timestamp,
+            location: m.location,
+            utm_zone: m.utm_zone,
+            country_code: m.country_code,
             cloud_cover: m.cloud_cover,
-            scan_direction: m.scan_direction.map(|v| v.to_string()),
+            scan_direction: m.scan_direction,
             wavelengths: m.wavelengths.clone(),
             target_azimuth_angle: m.target_azimuth_angle,
             sun_azimuth_angle: m.sun_azimuth_angle,
@@ -98,22 +151,20 @@ impl TryFrom<Document> for Metadata {
     type Error = crate::Error;
 
     fn try_from(d: Document) -> Result<Self> {
-        let mut m = Metadata::new();
+        let mut m = Metadata {
+            timestamp: d.timestamp,
+            location: d.location,
+            utm_zone: d.utm_zone,
+            country_code: d.country_code,
+            scan_direction: d.scan_direction,
+            ..Metadata::new()
+        };
         d.gsd.map(|v| m.set_gsd(v)).transpose()?;
         d.multispectral_gsd
             .map(|v| m.set_multispectral_gsd(v))
             .transpose()?;
         d.pixel_size.map(|v| m.set_pixel_size(v)).transpose()?;
-        d.timestamp.map(|v| m.set_timestamp(&v)).transpose()?;
-        d.location
-            .map(|[lon, lat]| m.set_location(lon, lat))
-            .transpose()?;
-        d.utm_zone.map(|v| m.set_utm_zone(&v)).transpose()?;
-        d.country_code.map(|v| m.set_country_code(&v)).transpose()?;
         d.cloud_cover.map(|v| m.set_cloud_cover(v)).transpose()?;
-        d.scan_direction
-            .map(|v| m.set_scan_direction(&v))
-            .transpose()?;
         d.wavelengths.map(|v| m.set_wavelengths(&v)).transpose()?;
         d.target_azimuth_angle
             .map(|v| m.set_target_azimuth_angle(v))

@@ -249,7 +249,7 @@ mod tests {
                     prop_assert!(ratio(a, b) < 1e-5);
                 }
                 if let (Some(a), Some(b)) = (a.location(), b.location()) {
-                    prop_assert!(apart(a.lon, b.lon) < 1e-4 && (a.lat - b.lat).abs() < 1e-4);
+                    prop_assert!(apart(a.lon(), b.lon()) < 1e-4 && (a.lat() - b.lat()).abs() < 1e-4);
                 }
                 if let (Some(a), Some(b)) = (a.sun_azimuth_angle(), b.sun_azimuth_angle()) {
                     prop_assert!(apart(a, b) < 1e-4);

@@ -58,7 +58,7 @@ impl Metadata {
             Field::MultispectralGsd => shown(self.multispectral_gsd),
             Field::PixelSize => self.pixel_size.map(axes),
             Field::Timestamp => shown(self.timestamp),
-            Field::Location => self.location.map(|l| format!("{},{}", l.lon, l.lat)),
+            Field::Location => self.location.map(|l| format!("{},{}", l.lon(), l.lat())),
             Field::UtmZone => shown(self.utm_zone),
             Field::CountryCode => shown(self.country_code),
             Field::CloudCover => shown(self.cloud_cover),

@@ -13,6 +13,13 @@ const EXPECTED: &str = "expected `YYYY-MM-DD` or RFC 3339, for example `2015-09-
 const YEARS: std::ops::RangeInclusive<i16> = 1940..=2100;
 
 /// How finely a [`Timestamp`] is known.
+///
+/// ```
+/// use satmip::{TimePrecision, Timestamp};
+/// let day: Timestamp = "2015-09-21".parse()?;
+/// assert_eq!(day.precision(), TimePrecision::Day);
+/// # Ok::<(), satmip::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TimePrecision {
     /// The day alone: `2015-09-21`.
@@ -41,7 +48,9 @@ pub enum TimePrecision {
 /// assert_eq!("2015-09-21".parse::<Timestamp>()?.hour_of_day(), None);
 /// # Ok::<(), satmip::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+///
+/// Timestamps are ordered by their first moment; of equal ones the less precise comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp {
     instant: jiff::Timestamp,
     precision: TimePrecision,
@@ -149,6 +158,45 @@ impl Timestamp {
             },
             _ => self,
         }
+    }
+}
+
+/// To the nanosecond's digits that are not zero, at least to the second.
+///
+/// ```
+/// let instant: jiff::Timestamp = "2015-09-21T15:30:08.024Z".parse().unwrap();
+/// let time = satmip::Timestamp::try_from(instant)?;
+/// assert_eq!(time.to_string(), "2015-09-21T15:30:08.024Z");
+/// assert_eq!(jiff::Timestamp::from(time), instant);
+/// # Ok::<(), satmip::Error>(())
+/// ```
+impl TryFrom<jiff::Timestamp> for Timestamp {
+    type Error = Error;
+
+    fn try_from(instant: jiff::Timestamp) -> Result<Self> {
+        let text = format!("{:09}", instant.subsec_nanosecond().unsigned_abs());
+        let precision = match text.trim_end_matches('0').len() {
+            0 => TimePrecision::Second,
+            digits => TimePrecision::Subsecond(digits as u8),
+        };
+        Self::checked(instant, precision).map_err(|reason| invalid(&instant.to_string(), reason))
+    }
+}
+
+/// A civil date is a day that is known to the day.
+impl TryFrom<Date> for Timestamp {
+    type Error = Error;
+
+    fn try_from(date: Date) -> Result<Self> {
+        let at = date.at(0, 0, 0, 0);
+        from_civil(at, 0, TimePrecision::Day).map_err(|reason| invalid(&date.to_string(), reason))
+    }
+}
+
+/// The moment; of a day, its first in UTC.
+impl From<Timestamp> for jiff::Timestamp {
+    fn from(time: Timestamp) -> Self {
+        time.instant
     }
 }
 

@@ -13,8 +13,9 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::bundle::{FileEntry, MANIFEST, sha256};
+use crate::bundle::{FileEntry, MANIFEST};
 use crate::error::{Error, Result};
+use crate::parts::sha256;
 
 use super::registry::Model;
 

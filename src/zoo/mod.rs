@@ -23,6 +23,7 @@ mod location;
 mod pack;
 mod pull;
 mod registry;
+mod shelf;
 mod sources;
 
 use std::path::{Path, PathBuf};
@@ -40,10 +41,12 @@ use cache::{Cache, Kept};
 use events::Observer;
 use pull::{Pull, is_right};
 use registry::means;
-use sources::{Reading, Source};
+use shelf::Shelf;
+use sources::{LazyRegistry, Reading};
 
-use crate::bundle::{Bundle, BundleManifest, MANIFEST, sha256};
+use crate::bundle::{Bundle, BundleManifest, MANIFEST};
 use crate::error::{Error, Result};
+use crate::parts::sha256;
 
 /// No downloads, when it is set to something other than `0`.
 pub const SATMIP_OFFLINE: &str = "SATMIP_OFFLINE";
@@ -53,7 +56,8 @@ pub const SATMIP_REGISTRY: &str = "SATMIP_REGISTRY";
 /// Registries and the cache of what was fetched from them.
 #[derive(Debug, Clone)]
 pub struct Zoo {
-    sources: Arc<Vec<Source>>,
+    sources: Arc<Vec<LazyRegistry>>,
+    shelves: Vec<Shelf>,
     cache: Option<Cache>,
     offline: bool,
     patience: Patience,
@@ -64,6 +68,7 @@ pub struct Zoo {
 #[derive(Debug, Clone)]
 pub struct ZooBuilder {
     registries: Vec<String>,
+    folders: Vec<PathBuf>,
     cache: Option<PathBuf>,
     offline: bool,
     patience: Patience,
@@ -76,6 +81,8 @@ pub struct ZooBuilder {
 pub enum State {
     /// Inside the program.
     BuiltIn,
+    /// In a folder that was given to the zoo ([`ZooBuilder::folder`]).
+    Folder,
     /// All files are in the cache.
     Cached,
     /// Some files are in the cache.
@@ -108,14 +115,17 @@ pub fn resolve(name: &str) -> Result<Bundle> {
     Zoo::from_env().open(name, None)
 }
 
-/// Whether a model can be opened in a precision; one that cannot be opened says so later.
+/// Whether a model that is part of the program has the graphs of a precision; one that cannot be opened says so
+/// later.
 fn has(bundle: &Result<Bundle>, precision: Option<&str>) -> bool {
-    let graphs = |precision| {
-        bundle
-            .as_ref()
-            .map(|bundle| bundle.manifest().graphs(precision))
+    let (Ok(bundle), Some(precision)) = (bundle, precision) else {
+        return true;
     };
-    precision.is_none_or(|precision| graphs(precision).is_ok_and(|graphs| graphs.is_some()))
+    let Some(graphs) = bundle.manifest().graphs(precision) else {
+        return false;
+    };
+    let files = [Some(graphs.image), graphs.metadata];
+    files.iter().flatten().all(|name| bundle.holds(name))
 }
 
 impl ZooBuilder {
@@ -137,6 +147,13 @@ impl ZooBuilder {
         self
     }
 
+    /// A folder of bundles, each in a folder with its id as its name, as `zoo` in a clone of the project. They come
+    /// before those of registries.
+    pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folders.push(folder.into());
+        self
+    }
+
     /// How long servers are waited for.
     pub fn patience(mut self, patience: Patience) -> Self {
         self.patience = patience;
@@ -151,9 +168,15 @@ impl ZooBuilder {
 
     /// The zoo; nothing is read yet.
     pub fn build(self) -> Zoo {
-        let others = self.registries.into_iter().map(Source::at);
+        let others = self.registries.into_iter().map(LazyRegistry::at);
         Zoo {
-            sources: Arc::new([Source::built_in()].into_iter().chain(others).collect()),
+            sources: Arc::new(
+                [LazyRegistry::built_in()]
+                    .into_iter()
+                    .chain(others)
+                    .collect(),
+            ),
+            shelves: self.folders.into_iter().map(Shelf::at).collect(),
             cache: self.cache.map(Cache::at),
             offline: self.offline,
             patience: self.patience,
@@ -174,6 +197,7 @@ impl Zoo {
             .filter(|place| !place.is_empty());
         ZooBuilder {
             registries: registries.map(str::to_owned).collect(),
+            folders: Vec::new(),
             cache: crate::engine::cache_dir(),
             offline: offline.is_some_and(|value| !value.is_empty() && value != "0"),
             patience: Patience::default(),
@@ -186,8 +210,12 @@ impl Zoo {
         Zoo::builder().build()
     }
 
+    fn shelved(&self, name: &str) -> Option<PathBuf> {
+        self.shelves.iter().find_map(|shelf| shelf.find(name))
+    }
+
     /// The bundle that a name stands for: the folder of this path, else the model of this id inside the
-    /// program, else the newest version (or the one of `id@version`) in the first registry that has it, of which
+    /// program, else in a folder of bundles ([`ZooBuilder::folder`]), else the newest version (or the one of `id@version`) in the first registry that has it, of which
     /// those files are fetched that a precision needs; none is that of `image.onnx`.
     ///
     /// # Errors
@@ -200,6 +228,8 @@ impl Zoo {
             Bundle::open(path)?
         } else if let Some(bundle) = builtin::open(name).filter(|bundle| has(bundle, precision)) {
             bundle?
+        } else if let Some(folder) = self.shelved(name) {
+            Bundle::open(folder)?
         } else if path.is_dir() {
             Bundle::open(path)?
         } else {
@@ -296,6 +326,9 @@ impl Zoo {
         if builtin::has(&model.name()) {
             return State::BuiltIn;
         }
+        if self.shelved(&model.name()).is_some() {
+            return State::Folder;
+        }
         let Some(cache) = &self.cache else {
             return State::Remote;
         };
@@ -311,11 +344,15 @@ impl Zoo {
         }
     }
 
-    /// The folder of a model's bundle, if something of it was fetched; the newest version of an id.
+    /// The folder of a model's bundle, in a folder of bundles ([`ZooBuilder::folder`]) or if something of it was
+    /// fetched; the newest version of an id.
     ///
     /// # Errors
     /// [`Error::NotCached`]; [`Error::UnknownModel`] for a name that no registry has either.
     pub fn path(&self, name: &str) -> Result<PathBuf> {
+        if let Some(folder) = self.shelved(name) {
+            return Ok(folder);
+        }
         let mut kept = self.kept(name)?;
         let version = |kept: &Kept| semver::Version::parse(&kept.version).ok();
         kept.sort_by_key(version);

@@ -8,9 +8,10 @@ use semver::Version;
 
 use super::registry::{Model, Registry};
 use crate::arch::{Arch, ImageTower, MetadataTower};
-use crate::aside::{self, Existing};
-use crate::bundle::{Bundle, BundleManifest, FileEntry, MANIFEST, sha256};
+use crate::bundle::{Bundle, BundleManifest, FileEntry, MANIFEST};
 use crate::error::{Error, Result};
+use crate::parts::aside::{self, Existing};
+use crate::parts::sha256;
 
 /// The registry's name beside the files.
 const REGISTRY: &str = "registry.toml";
@@ -134,7 +135,7 @@ fn write(path: &Path, contents: &[u8], existing: Existing) -> Result<()> {
 
 /// Method, fields and data, as far as the bundle says.
 fn about(manifest: &BundleManifest) -> String {
-    let method = manifest.training["recipe"]["method"].as_str();
+    let method = manifest.training.value()["recipe"]["method"].as_str();
     let method = match method {
         Some("simclr") => "SimCLR",
         Some("satmip") => "SatMIP",
@@ -174,7 +175,7 @@ fn arch(arch: &Arch) -> String {
 
 /// The figures of `metrics.headline`: names and numbers.
 fn metrics(manifest: &BundleManifest) -> BTreeMap<String, f64> {
-    let headline = manifest.metrics["headline"].as_object();
+    let headline = manifest.metrics.value()["headline"].as_object();
     let numbers = headline
         .into_iter()
         .flatten()

@@ -8,9 +8,10 @@ use super::cache::Cache;
 use super::download::{Fetcher, Patience, is_whole, on_a_thread};
 use super::events::{Event, Observer};
 use super::registry::Model;
-use crate::bundle::{BundleManifest, CARD, FileEntry, MANIFEST, TOKENIZER, check_bytes, sha256};
+use crate::bundle::{BundleManifest, CARD, FileEntry, MANIFEST, TOKENIZER, check_bytes};
 use crate::error::{Error, Result};
-use crate::guard::panicked;
+use crate::parts::guard::panicked;
+use crate::parts::sha256;
 
 /// One side of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

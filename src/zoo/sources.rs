@@ -15,22 +15,22 @@ const BUILT_IN: &str = include_str!("../../zoo/registry.toml");
 
 /// A registry that is read when it is needed.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct LazyRegistry {
     /// A path or a URL; none is the program's own.
     place: Option<String>,
     registry: OnceLock<Registry>,
 }
 
-impl Source {
+impl LazyRegistry {
     pub(super) fn built_in() -> Self {
-        Source {
+        LazyRegistry {
             place: None,
             registry: OnceLock::new(),
         }
     }
 
     pub(super) fn at(place: String) -> Self {
-        Source {
+        LazyRegistry {
             place: Some(place),
             registry: OnceLock::new(),
         }

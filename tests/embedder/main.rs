@@ -1,6 +1,7 @@
 //! Embedders over tiny bundles of random weights, on every engine.
 #![cfg(feature = "export")]
 
+mod each;
 mod pairs;
 mod questions;
 mod refusals;
@@ -153,8 +154,8 @@ fn parts_in(side: Side, fields: FieldSet, precision: Precision) -> (BundleManife
         precision: precision.name().into(),
         variants: Default::default(),
         parity: Default::default(),
-        training: serde_json::Value::Null,
-        metrics: serde_json::Value::Null,
+        training: satmip::Json::default(),
+        metrics: satmip::Json::default(),
         audit: Default::default(),
         files: Default::default(),
     };

@@ -75,7 +75,7 @@ fn both_sides_are_those_of_the_models_pixels() {
     let pairs: Vec<_> = pictures.iter().map(|p| (p, here())).collect();
     let pairs = model.embed_pairs(&pairs).unwrap();
     assert_eq!((pairs.len(), pairs.rows()), (4, &[0, 1, 2, 3][..]));
-    assert_eq!(pairs.images(), &model.embed_rgb(&pictures).unwrap());
+    assert_eq!(pairs.images(), &model.embed_images(&pictures).unwrap());
     let records: Vec<Metadata> = pairs.records().iter().flatten().cloned().collect();
     for ((record, gsd), (width, height)) in records.iter().zip(gsds).zip(sizes) {
         assert_eq!(record.gsd().unwrap().x, gsd);
@@ -87,7 +87,7 @@ fn both_sides_are_those_of_the_models_pixels() {
         );
     }
     // An odd rest of one column: the centre moved by half a pixel of 10 m.
-    let moved = records[2].location().unwrap().lon - 2.35;
+    let moved = records[2].location().unwrap().lon() - 2.35;
     assert!((moved + 0.5 * 10.0 / 73_300.0).abs() < 1e-6, "{moved}");
     // As if the records had been brought there by hand.
     assert_eq!(pairs.metadata(), &model.embed_metadata(&records).unwrap());
@@ -165,7 +165,7 @@ fn a_record_that_says_nothing_to_the_model_has_no_vector() {
         }
         // The same from vectors that are there already.
         let given: Vec<_> = given.into_iter().map(Some).collect();
-        let images = model.embed_rgb(&pictures).unwrap();
+        let images = model.embed_images(&pictures).unwrap();
         assert_eq!(model.pairs_of(images, &given).unwrap(), pairs);
     }
 }
@@ -311,7 +311,7 @@ fn the_first_fault_is_told_and_pictures_come_first() {
 #[test]
 fn pairs_that_do_not_belong_together_are_refused() {
     let model = load(Side::Text, Device::Rten, 1, 4);
-    let images = model.embed_rgb(&pictures(3)).unwrap();
+    let images = model.embed_images(&pictures(3)).unwrap();
     let records: Vec<_> = records().into_iter().map(Some).collect();
     let error = model.pairs_of(images, &records[..2]).unwrap_err();
     assert!(

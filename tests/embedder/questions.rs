@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_query_is_the_softmax_of_the_scaled_cosines() {
     let model = load(Side::Text, Device::Rten, 1, 4);
-    let images = model.embed_rgb(&pictures(5)).unwrap();
+    let images = model.embed_images(&pictures(5)).unwrap();
     let values = ["GEOEYE01", "QUICKBIRD02", "LANDSAT8"];
     let query = model.query(&images, Field::SensorPlatform, values).unwrap();
     assert_eq!(query.values, values);
@@ -34,7 +34,7 @@ fn a_query_is_the_softmax_of_the_scaled_cosines() {
 #[test]
 fn queries_that_make_no_sense_are_refused() {
     let model = load(Side::Text, Device::Rten, 1, 4);
-    let images = model.embed_rgb(&pictures(2)).unwrap();
+    let images = model.embed_images(&pictures(2)).unwrap();
     let none: [&str; 0] = [];
     let refused = |field, values: &[&str]| model.query(&images, field, values).unwrap_err();
     let error = refused(Field::CountryCode, &["PER"]);

@@ -95,7 +95,7 @@ fn numbers_that_are_none_are_an_error() {
         .device(Device::Rten)
         .load()
         .unwrap();
-    let error = model.embed_rgb(&pictures(1)).unwrap_err();
+    let error = model.embed_images(&pictures(1)).unwrap_err();
     assert!(matches!(error, Error::Engine { .. }), "{error:?}");
     assert!(error.to_string().contains("not finite"), "{error}");
 }

@@ -10,10 +10,10 @@ fn shapes_and_lengths_are_as_promised() {
             assert_eq!(model.device(), device);
             assert_eq!((model.input_size(), model.dim()), (SIZE, DIM));
             assert_eq!(model.fields(), FIELDS);
-            let images = model.embed_rgb(&pictures(9)).unwrap();
+            let images = model.embed_images(&pictures(9)).unwrap();
             assert_eq!((images.len(), images.dim()), (9, DIM));
             assert!(unit(&images));
-            let features = model.rgb_features(&pictures(9)).unwrap();
+            let features = model.image_features(&pictures(9)).unwrap();
             assert_eq!((features.len(), features.dim()), (9, 10));
             let texts = model.embed_metadata(&records()).unwrap();
             assert_eq!((texts.len(), texts.dim()), (11, DIM));
@@ -35,8 +35,8 @@ fn engines_agree() {
         let models: Vec<Embedder> = devices.iter().map(|d| load(side, *d, 1, 32)).collect();
         for other in &models[1..] {
             for count in [1, 2, 7] {
-                let first = models[0].embed_rgb(&pictures(count)).unwrap();
-                let second = other.embed_rgb(&pictures(count)).unwrap();
+                let first = models[0].embed_images(&pictures(count)).unwrap();
+                let second = other.embed_images(&pictures(count)).unwrap();
                 assert!(worst(&first, &second) < 1e-5);
                 let first = models[0].embed_metadata(&records()[..count]).unwrap();
                 let second = other.embed_metadata(&records()[..count]).unwrap();
@@ -57,7 +57,10 @@ fn weights_of_half_precision_change_little() {
                 .device(device)
                 .load()
                 .unwrap();
-            let (a, b) = (whole.embed_rgb(&pictures(5)), half.embed_rgb(&pictures(5)));
+            let (a, b) = (
+                whole.embed_images(&pictures(5)),
+                half.embed_images(&pictures(5)),
+            );
             let image = worst(&a.unwrap(), &b.unwrap());
             let (a, b) = (
                 whole.embed_metadata(&records()),
@@ -78,8 +81,8 @@ fn the_number_of_sessions_changes_no_bit() {
             let (one, many) = (load(side, device, 1, 2), load(side, device, 5, 2));
             let pictures = pictures(11);
             assert_eq!(
-                one.embed_rgb(&pictures).unwrap(),
-                many.embed_rgb(&pictures).unwrap()
+                one.embed_images(&pictures).unwrap(),
+                many.embed_images(&pictures).unwrap()
             );
             let (a, b) = (
                 one.embed_metadata(&records()),
@@ -133,7 +136,7 @@ fn files_prepared_pixels_and_pictures_give_the_same() {
         paths.push(path);
     }
     let from_files = model.embed_images(&paths).unwrap();
-    assert_eq!(from_files, model.embed_rgb(&decoded).unwrap());
+    assert_eq!(from_files, model.embed_images(&decoded).unwrap());
     let output = model.embed_prepared(all.view()).unwrap();
     assert_eq!(from_files.view(), output.embeds);
     assert_eq!(
@@ -177,7 +180,7 @@ fn nothing_gives_nothing() {
         let none: [&Path; 0] = [];
         for embeddings in [
             model.embed_images(&none).unwrap(),
-            model.embed_rgb(&[]).unwrap(),
+            model.embed_images::<RgbImage>(&[]).unwrap(),
             model.embed_metadata(&[]).unwrap(),
         ] {
             assert_eq!((embeddings.len(), embeddings.dim()), (0, DIM));
@@ -185,7 +188,7 @@ fn nothing_gives_nothing() {
         let prepared = Array4::<u8>::zeros((0, SIZE, SIZE, 3));
         let output = model.embed_prepared(prepared.view()).unwrap();
         assert_eq!(output.embeds.dim(), (0, DIM));
-        let none = model.embed_rgb(&[]).unwrap();
+        let none = model.embed_images::<RgbImage>(&[]).unwrap();
         let pairs = model.pairs_of(none.clone(), &[]).unwrap();
         assert!(model.audit(&pairs).unwrap().is_empty());
         let query = model.query(&none, Field::ScanDirection, ["Forward", "Reverse"]);
@@ -243,7 +246,7 @@ fn what_other_fields_imply_is_filled_in() {
 fn a_model_of_images_alone_says_so() {
     let model = load(Side::None, Device::Rten, 1, 4);
     assert!(model.fields().is_empty());
-    let images = model.embed_rgb(&pictures(2)).unwrap();
+    let images = model.embed_images(&pictures(2)).unwrap();
     for error in [
         model.embed_metadata(&records()).unwrap_err(),
         model.metadata_features(&[]).unwrap_err(),

@@ -115,7 +115,7 @@ impl Builder {
 #[track_caller]
 fn assert_location(metadata: &Metadata, lon: f64, lat: f64) {
     let place = metadata.location().unwrap();
-    let apart = (place.lon - lon).abs().max((place.lat - lat).abs());
+    let apart = (place.lon() - lon).abs().max((place.lat() - lat).abs());
     assert!(apart < 2e-7, "{place:?} is not ({lon}, {lat})");
 }
 
@@ -223,8 +223,8 @@ fn maps_of_many_kinds() {
     // Lambert-93; the centre by pyproj 3.7.2.
     let metadata = read(2154, 9001, [652_000.0, 6_862_000.0], 10.0).unwrap();
     let place = metadata.location().unwrap();
-    assert!((place.lon - 2.350_208_9).abs() < 1e-5, "{place:?}");
-    assert!((place.lat - 48.853_394_2).abs() < 1e-5, "{place:?}");
+    assert!((place.lon() - 2.350_208_9).abs() < 1e-5, "{place:?}");
+    assert!((place.lat() - 48.853_394_2).abs() < 1e-5, "{place:?}");
     let gsd = metadata.gsd().unwrap();
     // The map is a little longer than the ground there, alike on both axes.
     assert!((gsd.x - gsd.y).abs() < 1e-6 && (gsd.x - 10.0).abs() < 0.02 && gsd.x != 10.0);

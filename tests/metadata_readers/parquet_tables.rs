@@ -236,7 +236,7 @@ fn outlines_of_geoparquet() {
             .location()
             .unwrap();
         assert!(
-            (found.lon - 3.0).abs() < 1e-6 && (found.lat - 48.762_009).abs() < 1e-5,
+            (found.lon() - 3.0).abs() < 1e-6 && (found.lat() - 48.762_009).abs() < 1e-5,
             "{found:?}"
         );
     }

@@ -138,7 +138,9 @@ fn stac_grids_of_assets() {
     placeless["bbox"] = Value::Null;
     let place = Metadata::from_stac(&placeless).unwrap().location();
     #[cfg(feature = "geotiff")]
-    assert!(place.is_some_and(|p| (p.lon - 9.004).abs() < 1e-3 && (p.lat - 48.75).abs() < 0.01));
+    assert!(
+        place.is_some_and(|p| (p.lon() - 9.004).abs() < 1e-3 && (p.lat() - 48.75).abs() < 0.01)
+    );
     #[cfg(not(feature = "geotiff"))]
     assert_eq!(place, None);
 }

@@ -1,16 +1,13 @@
-//! Models by name: registries, the cache, downloads and their faults, the commands. Servers are of
-//! this process, on this machine.
-#![cfg(all(unix, feature = "zoo", feature = "export", feature = "cli"))]
+//! Models by name: registries, the cache, downloads and their faults. Servers are of this process, on this machine.
+#![cfg(all(unix, feature = "zoo", feature = "export"))]
 
 #[path = "../fixture/mod.rs"]
 mod fixture;
 
 mod cache;
 mod faults;
-mod program;
 mod registries;
 mod server;
-mod tls;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -265,3 +265,30 @@ fn the_programs_registry_names_the_bundles_of_this_repository() {
     }
     assert!(seen > 0);
 }
+
+#[test]
+fn a_folder_of_bundles_is_asked_before_registries() {
+    let dir = fixture::folder();
+    let registry = packed(&dir.path().join("site"));
+    let shelf = dir.path().join("shelf");
+    fixture::write_bundle(&shelf.join("tiny"), 1, true);
+    // A folder that has not the name of its model hides nothing.
+    fixture::write_bundle(&shelf.join("other"), 2, true);
+    let zoo = hasty(&dir.path().join("cache"), registry.to_str().unwrap())
+        .folder(&shelf)
+        .offline(true)
+        .build();
+    for name in ["tiny", "tiny@1.0.0"] {
+        let bundle = zoo.open(name, None).unwrap();
+        assert_eq!(bundle.path(), shelf.join("tiny"));
+        assert_eq!(zoo.path(name).unwrap(), shelf.join("tiny"));
+        assert_eq!(zoo.state(zoo.find(name).unwrap()), State::Folder);
+    }
+    for name in ["other", "tiny@1.0.1", "../shelf/tiny"] {
+        let error = zoo.open(name, None).unwrap_err();
+        assert!(
+            matches!(error, Error::UnknownModel { .. }),
+            "{name}: {error:?}"
+        );
+    }
+}

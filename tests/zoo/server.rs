@@ -1,5 +1,7 @@
 //! A server of files that misbehaves as a test says.
 
+#![allow(dead_code)]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -8,7 +8,7 @@ import { element, fieldRow, rankingRow, nearestRow, pictureChoice, showCaption }
 const at = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
 const folder = (path) => new URL(path.endsWith("/") ? path : `${path}/`, location.href);
-const bundleUrl = folder(query.get("bundle") ?? "../../../zoo/satmip-nano/");
+const bundleUrl = folder(query.get("bundle") ?? "../../../zoo/satmip-lite/");
 const listUrl = new URL(query.get("chips") ?? "chips.json", location.href);
 
 let model;

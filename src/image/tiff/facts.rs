@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use roxmltree::{Document, ParsingOptions};
 use tiff_reader::{ColorModel, ExtraSample, Ifd};
 
-#[cfg(feature = "cli")]
 use super::super::bands;
 use super::super::bands::Color;
 use super::super::radiometry::Stated;
@@ -168,7 +167,6 @@ impl Facts {
 
 impl Facts {
     /// What is said, for people who have to say the rest.
-    #[cfg(feature = "cli")]
     pub(super) fn rows(&self) -> Vec<(&'static str, String)> {
         let mut rows = vec![(
             "bands",

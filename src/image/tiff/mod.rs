@@ -80,8 +80,7 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Picture, Ima
 }
 
 /// What a TIFF says of itself where it says too little to be read.
-#[cfg(feature = "cli")]
-pub(crate) fn facts(
+pub fn facts(
     bytes: &[u8],
     limits: &DecodeLimits,
 ) -> Result<Vec<(&'static str, String)>, ImageFault> {

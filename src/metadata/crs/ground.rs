@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use proj4rs::Proj;
 use proj4rs::transform::transform;
 
-use crate::guard::guarded;
+use crate::parts::guard::guarded;
 
 /// Semi-major axis of WGS84, metres.
 const SEMI_MAJOR: f64 = 6_378_137.0;

@@ -15,6 +15,7 @@ use crate::metadata::Metadata;
 /// # Errors
 /// [`Error::MetadataSource`](crate::Error::MetadataSource) where it is no object or a value is
 /// impossible.
+#[doc(hidden)]
 pub fn read(document: &Value) -> Result<Metadata> {
     let refuse = |reason: String| unreadable("JSON record", reason);
     let Some(object) = document.as_object() else {

@@ -25,6 +25,7 @@ use crate::error::Result;
 use crate::metadata::{Field, Metadata};
 
 /// Whether a document looks like an fMoW record.
+#[doc(hidden)]
 pub fn is_fmow(document: &Value) -> bool {
     const MARKS: [&str; 6] = [
         "img_filename",
@@ -40,6 +41,7 @@ pub fn is_fmow(document: &Value) -> bool {
 }
 
 /// Reads an fMoW record.
+#[doc(hidden)]
 pub fn read(document: &Value) -> Result<Metadata> {
     let Some(record) = document.as_object().filter(|_| is_fmow(document)) else {
         return Err(unreadable("fMoW record", "the JSON has no key of fMoW"));

@@ -73,7 +73,7 @@ pub(super) fn size_of(numbers: &[f64]) -> Option<(f64, f64)> {
 
 /// Sets the zone of UTM that a system is of, at the latitude of the picture's place.
 pub(super) fn set_zone(metadata: &mut Metadata, crs: &Crs) -> Result<()> {
-    let latitude = metadata.location().map(|place| place.lat);
+    let latitude = metadata.location().map(|place| place.lat());
     match latitude.and_then(|latitude| crs.utm_zone(latitude)) {
         Some(zone) => normalise::text(
             metadata,

@@ -23,10 +23,12 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::Metadata;
 use crate::error::{Cause, Error, Result};
+use crate::json::Json;
 
 mod assets;
 mod columns;
@@ -40,11 +42,8 @@ pub mod geotiff;
 mod grid;
 mod json;
 mod lines;
-#[cfg_attr(
-    not(feature = "serve"),
-    allow(dead_code, reason = "for jobs and sets of chips")
-)]
-pub(crate) mod names;
+#[doc(hidden)]
+pub mod names;
 mod normalise;
 #[cfg(feature = "parquet")]
 pub mod parquet;
@@ -73,18 +72,27 @@ pub struct Record {
 }
 
 impl Metadata {
-    /// Reads an fMoW record (the JSON file beside each picture of fMoW-RGB or fMoW-full).
+    /// Reads an fMoW record (the JSON file beside each picture of fMoW-RGB or fMoW-full): a [`Json`], a value of
+    /// serde_json, or a type of yours that becomes such JSON.
     ///
     /// See [`fmow`] for the keys that are read.
-    pub fn from_fmow(record: &Value) -> Result<Self> {
-        fmow::read(record)
+    pub fn from_fmow(record: impl Serialize) -> Result<Self> {
+        fmow::read(Json::of(record)?.value())
     }
 
-    /// Reads a STAC item of version 0.x or 1.x.
+    /// Reads a STAC item of version 0.x or 1.x: a [`Json`], a value of serde_json, or a type that becomes such JSON.
+    ///
+    /// ```
+    /// let item: satmip::Json = r#"{"type": "Feature", "stac_version": "1.0.0", "id": "a", "geometry": null,
+    ///     "properties": {"datetime": "2020-06-01T10:00:00Z", "gsd": 10}, "assets": {}, "links": []}"#.parse()?;
+    /// let record = satmip::Metadata::from_stac(&item)?;
+    /// assert_eq!(record.gsd(), Some(10.0.into()));
+    /// # Ok::<(), satmip::Error>(())
+    /// ```
     ///
     /// See [`stac`] for the keys that are read, and [`stac::items`] for collections of items.
-    pub fn from_stac(item: &Value) -> Result<Self> {
-        stac::read(item)
+    pub fn from_stac(item: impl Serialize) -> Result<Self> {
+        stac::read(Json::of(item)?.value())
     }
 
     /// Reads the tags of a GeoTIFF; its pixels are not touched.
@@ -171,6 +179,7 @@ fn records_of(path: &Path, tiff: impl Fn(&Path) -> Result<Metadata>) -> Result<R
 }
 
 /// Reads a JSON document, at most [`MAX_DOCUMENT_BYTES`] of it.
+#[doc(hidden)]
 pub fn json_document(path: impl AsRef<Path>) -> Result<Value> {
     let path = path.as_ref();
     let file = File::open(path).map_err(|e| Error::io(path, e))?;
@@ -186,7 +195,8 @@ pub fn json_document(path: impl AsRef<Path>) -> Result<Value> {
 }
 
 /// Parses a JSON document; `origin` names it in errors.
-pub(crate) fn json_of_bytes(bytes: &[u8], origin: impl ToString) -> Result<Value> {
+#[doc(hidden)]
+pub fn json_of_bytes(bytes: &[u8], origin: impl ToString) -> Result<Value> {
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     // serde_json refuses more than 128 levels of nesting.
     serde_json::from_slice(text).map_err(|e| caused(origin, format!("not valid JSON: {e}"), e))
@@ -197,6 +207,7 @@ pub(crate) fn json_of_bytes(bytes: &[u8], origin: impl ToString) -> Result<Value
 ///
 /// # Errors
 /// As the reader of that kind; a STAC collection or catalogue is none of these.
+#[doc(hidden)]
 pub fn json_record(document: &Value) -> Result<Metadata> {
     if stac::is_stac(document) || stac::other_kind(document).is_some() {
         stac::read(document)

@@ -22,20 +22,20 @@ use std::collections::{HashMap, HashSet};
 
 /// A path, then the path without its first folder, and so on down to the file name; without the
 /// `./` that some tools write in front.
-pub(crate) fn endings(path: &str) -> impl Iterator<Item = &str> {
+pub fn endings(path: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(plain(path)), |rest| {
         rest.split_once('/').map(|(_, rest)| rest)
     })
 }
 
 /// A path without the `./` that some tools write in front of it.
-pub(crate) fn plain(path: &str) -> &str {
+pub fn plain(path: &str) -> &str {
     path.strip_prefix("./").unwrap_or(path)
 }
 
 /// The row of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Match {
+pub enum Match {
     Row(usize),
     Ambiguous,
     /// No row, but one of the same file name in another folder.
@@ -45,7 +45,7 @@ pub(crate) enum Match {
 
 /// The rows of a table by the paths that they name, and what the files showed of them.
 #[derive(Debug, Default)]
-pub(crate) struct Names {
+pub struct Names {
     by_path: HashMap<String, usize>,
     names: HashSet<String>,
     files: Vec<Files>,
@@ -60,7 +60,7 @@ struct Files {
 
 impl Names {
     /// Adds a row, which is given the next number; or the number of the earlier row of the path.
-    pub(crate) fn add(&mut self, path: &str) -> Result<usize, usize> {
+    pub fn add(&mut self, path: &str) -> Result<usize, usize> {
         let path = plain(path);
         if let Some(first) = self.by_path.get(path) {
             return Err(*first);
@@ -74,7 +74,7 @@ impl Names {
 
     /// Notes a file, before any is looked for: what belongs to one alone can only be said when all
     /// are known. `place` is the whole path on this machine, where the file has one.
-    pub(crate) fn note(&mut self, file: &str, place: Option<&str>) {
+    pub fn note(&mut self, file: &str, place: Option<&str>) {
         match self.longest(file, place) {
             Some((row, true)) => self.files[row].whole = true,
             Some((row, false)) => {
@@ -89,7 +89,7 @@ impl Names {
     ///
     /// Where files were not noted, as those of a stream cannot be, what is not the whole path is
     /// ambiguous.
-    pub(crate) fn find(&self, file: &str, place: Option<&str>) -> Match {
+    pub fn find(&self, file: &str, place: Option<&str>) -> Match {
         let Some((row, whole)) = self.longest(file, place) else {
             return match self.names.contains(file_name(file)) {
                 true => Match::Elsewhere,
@@ -105,20 +105,12 @@ impl Names {
     }
 
     /// The row of exactly this path.
-    #[cfg_attr(
-        not(feature = "eval"),
-        allow(dead_code, reason = "for sources of chips")
-    )]
-    pub(crate) fn whole(&self, file: &str) -> Option<usize> {
+    pub fn whole(&self, file: &str) -> Option<usize> {
         self.by_path.get(plain(file)).copied()
     }
 
     /// The row of the longest ending of a path, whoever else could have it.
-    #[cfg_attr(
-        not(feature = "eval"),
-        allow(dead_code, reason = "for sources of chips")
-    )]
-    pub(crate) fn nearest(&self, file: &str) -> Option<usize> {
+    pub fn nearest(&self, file: &str) -> Option<usize> {
         self.longest(file, None).map(|(row, _)| row)
     }
 

@@ -184,28 +184,28 @@ pub(super) fn settle_zone(metadata: &mut Metadata) -> Result<()> {
     let (number, band) = (zone.number(), zone.band());
     let wrong = |reason: String| Err(Error::field(Field::UtmZone.name(), zone, reason));
     // Zones are 6 degrees, and narrow towards the poles; Norway has its whole mainland in zone 33.
-    let apart = (place.lon - (6.0 * f64::from(number) - 183.0)).rem_euclid(360.0);
+    let apart = (place.lon() - (6.0 * f64::from(number) - 183.0)).rem_euclid(360.0);
     let apart = apart.min(360.0 - apart);
-    let most = if place.lat.abs() < 56.0 { 9.0 } else { 21.0 };
-    if apart > most && place.lat.abs() < 80.0 {
-        return wrong(format!("contradicts the longitude {}", place.lon));
+    let most = if place.lat().abs() < 56.0 { 9.0 } else { 21.0 };
+    if apart > most && place.lat().abs() < 80.0 {
+        return wrong(format!("contradicts the longitude {}", place.lon()));
     }
     let fits = |slack: f64| {
         let lowest = f64::from(band_index(band)) * 8.0 - 80.0;
         let highest = if band == 'X' { 84.0 } else { lowest + 8.0 };
-        (lowest - slack..=highest + slack).contains(&place.lat)
+        (lowest - slack..=highest + slack).contains(&place.lat())
     };
     if fits(1.5) {
         return Ok(());
     }
     let half = match band {
-        'N' => place.lat >= 0.0,
-        'S' => place.lat <= 0.0,
+        'N' => place.lat() >= 0.0,
+        'S' => place.lat() <= 0.0,
         _ => false,
     };
-    match utm_zone(number, place.lat).filter(|_| half) {
+    match utm_zone(number, place.lat()).filter(|_| half) {
         Some(zone) => metadata.set_utm_zone(&zone),
-        None => wrong(format!("contradicts the latitude {}", place.lat)),
+        None => wrong(format!("contradicts the latitude {}", place.lat())),
     }
 }
 

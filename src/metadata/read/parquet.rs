@@ -304,7 +304,7 @@ fn guarded<T, E>(origin: &str, step: impl FnOnce() -> Result<T, E>) -> Result<T>
 where
     E: std::error::Error + Send + Sync + 'static,
 {
-    match crate::guard::guarded(step) {
+    match crate::parts::guard::guarded(step) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(e)) => Err(caused(
             origin,

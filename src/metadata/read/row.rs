@@ -204,14 +204,14 @@ impl<'a> Parts<'a> {
                 metadata.set_location(lon, lat)?;
             }
             let stated = metadata.has(Field::Gsd) || metadata.has(Field::PixelSize);
-            let place = metadata.location().map(|place| (place.lon, place.lat));
+            let place = metadata.location().map(|place| (place.lon(), place.lat()));
             if let Some(size) = grid.pixel_size(place).filter(|_| !stated) {
                 grid::set_size(metadata, size)?;
             }
         }
         if let (None, Some((zone, place))) =
             (metadata.utm_zone(), self.zone.zip(metadata.location()))
-            && let Some(zone) = utm_zone(zone, place.lat)
+            && let Some(zone) = utm_zone(zone, place.lat())
         {
             metadata.set_utm_zone(&zone)?;
         }

@@ -41,6 +41,7 @@ use crate::metadata::crs::{Crs, PixelSize};
 use crate::metadata::{Field, Metadata, Timestamp};
 
 /// Whether a document looks like a STAC item or a collection of items.
+#[doc(hidden)]
 pub fn is_stac(document: &Value) -> bool {
     match document.get("type").and_then(Value::as_str) {
         Some("Feature") => {
@@ -53,6 +54,7 @@ pub fn is_stac(document: &Value) -> bool {
 }
 
 /// The items of a document: itself, or the features of a collection.
+#[doc(hidden)]
 pub fn items(document: &Value) -> impl Iterator<Item = &Value> {
     let features = match document.get("features").and_then(Value::as_array) {
         Some(features) => features.as_slice(),
@@ -62,6 +64,7 @@ pub fn items(document: &Value) -> impl Iterator<Item = &Value> {
 }
 
 /// The id of an item.
+#[doc(hidden)]
 pub fn id(item: &Value) -> Option<&str> {
     item.get("id").and_then(Value::as_str)
 }
@@ -87,6 +90,7 @@ pub(super) fn no_item(kind: &str) -> String {
 }
 
 /// Reads a STAC item.
+#[doc(hidden)]
 pub fn read(item: &Value) -> Result<Metadata> {
     let origin = id(item).unwrap_or("STAC item");
     let refuse = |reason: &str| Err(unreadable(origin, reason));
@@ -137,7 +141,7 @@ fn fields(item: &Value, properties: &Object) -> Result<Metadata> {
     if let Some((lon, lat)) = centre(item, properties, &crs) {
         metadata.set_location(lon, lat)?;
     }
-    let place = metadata.location().map(|place| (place.lon, place.lat));
+    let place = metadata.location().map(|place| (place.lon(), place.lat()));
     let size = crs.pixel_size(place);
     if let Some((x, y)) = gsd(properties, &bands, size)? {
         normalise::numbers(&mut metadata, Field::Gsd, &[x, y], &source)?;

@@ -321,7 +321,7 @@ impl MetadataTable {
     /// key, then the path without its first folder, and so on down to the bare file name.
     ///
     /// One path alone cannot show whether another has the same row: where several files end alike,
-    /// [`embed`](crate::embed) joins none of them.
+    /// the job over an archive (satmip-archive) joins none of them.
     pub fn get_by_path(&self, path: &str) -> Option<&Metadata> {
         names::endings(path).find_map(|ending| self.rows.get(ending))
     }

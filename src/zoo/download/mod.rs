@@ -20,7 +20,7 @@ use super::events::{Event, Observer};
 use super::location::Location;
 use crate::bundle::FileEntry;
 use crate::error::{Error, Result};
-use crate::guard::{guarded, said};
+use crate::parts::guard::{guarded, said};
 
 /// Most times that one place is asked for one file, however much arrives each time.
 const MOST_ROUNDS: u32 = 100;

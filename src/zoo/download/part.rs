@@ -10,8 +10,9 @@ use sha2::{Digest, Sha256};
 use super::super::cache::{Cache, refused};
 use super::super::events::{Event, Observer};
 use super::Fault;
-use crate::bundle::{FileEntry, sha256};
+use crate::bundle::FileEntry;
 use crate::error::Result;
+use crate::parts::sha256;
 
 /// What a server said of the file whose first bytes are there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,274 @@
+//! The batch job: images of folders, lists and archives in, files of embeddings out.
+//!
+//! ```no_run
+//! use satmip_archive::{Destination, JobConfig, run};
+//!
+//! let model = satmip::Embedder::builder("satmip-lite").load()?;
+//! let config = JobConfig::new(["archive.tar"], Destination::Folder("embeddings".into()));
+//! let report = run(&config, &model, &mut |progress| {
+//!     tracing::info!(items = progress.items, "embedded");
+//!     std::ops::ControlFlow::Continue(())
+//! })?;
+//! assert_eq!(report.skipped, 0);
+//! # Ok::<(), satmip::Error>(())
+//! ```
+//!
+//! **Order and bytes.** Output order is input order, and the same input gives the same bytes for
+//! any number of workers: batches and parts end where the input's order says.
+//!
+//! **A folder of parts can be resumed.** Each part is written aside, brought to the disk, renamed,
+//! and then entered in `ledger.jsonl`. `job.json` says what the job is. The same job run again goes
+//! on after the last complete part, or where [`JobConfig::stop`] ended it (the rows of the part that was not
+//! complete are in `part-00003.partial` then), and ends with the same bytes; another job is refused, with the
+//! differences. Nothing that a folder holds is removed or replaced without [`JobConfig::overwrite`]. What a *file* holds is not fingerprinted, its name is (of an archive also the
+//! members' sizes).
+//!
+//! **A bad item is a row of `errors.jsonl`** ([`Skipped`]) and costs nothing else.
+//!
+//! **Memory** does not grow with the number of items, except: the names of one folder's own
+//! entries, the table of metadata, and 16 bytes an item (to find double names) for everything but a
+//! single folder.
+#![warn(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    rustdoc::broken_intra_doc_links,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod input;
+mod job;
+mod join;
+mod ledger;
+mod model;
+mod output;
+mod pipeline;
+mod skipped;
+mod stop;
+mod store;
+mod table;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use ndarray::ArrayView2;
+use serde::Serialize;
+
+pub use input::EXTENSIONS;
+pub use job::{gather, run};
+pub use join::JoinReport;
+pub use output::Format;
+pub use skipped::{SkipKind, Skipped};
+pub use store::Gathered;
+pub use table::column_map;
+
+use output::ColumnSpec;
+use satmip::arch::Arch;
+use satmip::image::ReadOptions;
+use worker::Vectors;
+
+/// What to embed, how, and where it goes.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct JobConfig {
+    /// Folders, `.txt` lists of paths, `.tar` archives, image files; `-` is standard input (a list
+    /// or an archive). With several inputs an item's id begins with its folder or archive.
+    pub inputs: Vec<PathBuf>,
+    /// Where the vectors go.
+    pub destination: Destination,
+    /// The files' format.
+    pub format: Format,
+    /// Which vectors are written.
+    pub features: Features,
+    /// A table of metadata, joined by file name.
+    pub metadata: Option<TableConfig>,
+    /// Threads that decode and embed; 0 is one for each core.
+    pub workers: usize,
+    /// Items in a batch, at least 1. Engines may differ in the last bits between batch sizes.
+    pub batch_size: usize,
+    /// Items in a part of a folder; rounded up to whole batches.
+    pub rows_per_part: usize,
+    /// How pictures are read: which bands, what samples mean, what they may cost.
+    pub reading: ReadOptions,
+    /// Replace what another job wrote. The same job is resumed nevertheless, unless it is done.
+    pub overwrite: bool,
+    /// Set from outside to finish the batches that were begun, save them where the job can go on, and return
+    /// [`Error::Interrupted`](satmip::Error::Interrupted).
+    pub stop: Arc<AtomicBool>,
+}
+
+impl JobConfig {
+    /// Batches of 8, parts of 10,000, Parquet in a folder or after the file's name.
+    pub fn new<P: Into<PathBuf>>(
+        inputs: impl IntoIterator<Item = P>,
+        destination: Destination,
+    ) -> Self {
+        let format = match &destination {
+            Destination::Folder(_) => Format::Parquet,
+            Destination::File(path) => Format::from_path(path).unwrap_or_default(),
+            Destination::Stdout => Format::Jsonl,
+        };
+        JobConfig {
+            inputs: inputs.into_iter().map(Into::into).collect(),
+            destination,
+            format,
+            features: Features::Embeds,
+            metadata: None,
+            workers: 0,
+            batch_size: 8,
+            rows_per_part: 10_000,
+            reading: ReadOptions::default(),
+            overwrite: false,
+            stop: Arc::default(),
+        }
+    }
+}
+
+/// Where a job's vectors go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// A folder of parts, for jobs of any size: a killed job resumes.
+    Folder(PathBuf),
+    /// One file, written aside and renamed when it is complete; no resuming, and nothing of it stays where the job is
+    /// stopped. Items that were left out are in `NAME.errors.jsonl`. NumPy arrays come as several files with one stem.
+    File(PathBuf),
+    /// JSON lines to standard output.
+    Stdout,
+}
+
+impl Destination {
+    /// A path that ends in `.parquet`, `.npy` or `.jsonl` is one file, `-` is standard output,
+    /// everything else a folder.
+    pub fn from_path(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        if path == Path::new("-") {
+            return Destination::Stdout;
+        }
+        match Format::from_path(&path) {
+            Some(_) => Destination::File(path),
+            None => Destination::Folder(path),
+        }
+    }
+
+    /// Where the rows of items that were left out are written; they are only logged where the
+    /// vectors go to standard output.
+    pub fn errors_path(&self) -> Option<PathBuf> {
+        match self {
+            Destination::Folder(path) => Some(path.join(ledger::ERRORS)),
+            Destination::File(path) => Some(store::errors_beside(&path.with_extension(""))),
+            Destination::Stdout => None,
+        }
+    }
+}
+
+/// A table of metadata.
+#[derive(Debug, Clone, Default)]
+pub struct TableConfig {
+    /// CSV or Parquet.
+    pub path: PathBuf,
+    /// Column to field (`Acquired` to `timestamp`), or to `key` for the column of file names;
+    /// columns with the usual names are found without.
+    pub map: BTreeMap<String, String>,
+}
+
+/// Which vectors are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Features {
+    /// `image_embedding` and `metadata_embedding`: unit vectors in the common space.
+    #[default]
+    Embeds,
+    /// `image_features` and `metadata_features`: before the projector, what probes use.
+    Features,
+    /// All of them.
+    Both,
+}
+
+impl Features {
+    fn embeds(self) -> bool {
+        self != Features::Features
+    }
+
+    fn features(self) -> bool {
+        self != Features::Embeds
+    }
+
+    /// The chosen vectors of a tower, in the order of the columns.
+    fn views(self, vectors: &Vectors) -> Vec<ArrayView2<'_, f32>> {
+        let embeds = self.embeds().then(|| vectors.embeds.view());
+        let features = self.features().then(|| vectors.features.view());
+        embeds.into_iter().chain(features).collect()
+    }
+
+    /// The output's columns.
+    fn columns(self, arch: &Arch, with_metadata: bool) -> Vec<ColumnSpec> {
+        let mut columns = Vec::new();
+        let mut add = |wanted: bool, name, dim, nullable| {
+            if wanted {
+                columns.push(ColumnSpec {
+                    name,
+                    dim,
+                    nullable,
+                });
+            }
+        };
+        add(self.embeds(), "image_embedding", arch.embed_dim, false);
+        add(
+            self.features(),
+            "image_features",
+            arch.image.features(),
+            false,
+        );
+        if let (true, Some(side)) = (with_metadata, &arch.metadata) {
+            add(self.embeds(), "metadata_embedding", arch.embed_dim, true);
+            add(
+                self.features(),
+                "metadata_features",
+                side.tower.features(),
+                true,
+            );
+        }
+        columns
+    }
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Items done, those of an earlier run included.
+    pub items: u64,
+    /// Items of an earlier run.
+    pub resumed: u64,
+    /// All items; none while a stream has not ended.
+    pub total: Option<u64>,
+    /// Items left out so far.
+    pub skipped: u64,
+}
+
+/// What a job did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct JobReport {
+    /// Items of the input, bad ones included.
+    pub items: u64,
+    /// Rows in the output.
+    pub rows: u64,
+    /// Lines in `errors.jsonl`: items left out, and items whose metadata were.
+    pub skipped: u64,
+    /// Files in folders and archives whose name is no image's.
+    pub ignored: u64,
+    /// Items that an earlier run had done.
+    pub resumed: u64,
+    /// Items whose name is no UTF-8; their ids have escapes (`\xHH`).
+    pub escaped_names: u64,
+    /// How the table of metadata fitted; none without a table.
+    pub metadata: Option<JoinReport>,
+}

@@ -1,0 +1,289 @@
+//! `satmip embed`.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::Exit;
+use super::interrupt::Interrupt;
+use super::model::ModelArgs;
+use super::output::Output;
+use super::terminal::{Terminal, duration};
+use satmip::{Error, Result};
+use satmip_archive::{self as embed, Destination, Features, Format, JobConfig, TableConfig};
+
+/// Embed images, and their metadata, into files of vectors
+///
+/// Inputs are folders (searched for image files), text lists of paths (`.txt`), tar archives, and
+/// image files; `-` is a list or a tar archive from standard input. JPEG, PNG, WebP and TIFF are
+/// read. An image that cannot be read becomes a line of `errors.jsonl`, and the exit code is 3.
+///
+/// An output that ends in `.parquet`, `.npy` or `.jsonl` is one file, written aside and renamed at the end. Any other
+/// name is a folder of parts: a job that was interrupted (Ctrl-C), run again with the same command, goes on where it
+/// was, and one that was killed after its last complete part. Names that end as other files do are refused. `-` writes
+/// JSON lines to standard output. Nothing that exists is replaced without `--overwrite`.
+#[derive(Debug, Args)]
+pub(super) struct EmbedArgs {
+    /// Folders, lists, archives, images
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Folder or file to write
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    /// Format of a folder's parts [default: parquet]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<FormatArg>,
+    #[command(flatten)]
+    table: TableArgs,
+    /// Vectors to write: embeds (one space), features (for probes)
+    #[arg(long, value_enum, default_value_t = FeaturesArg::Embeds, value_name = "WHICH")]
+    features: FeaturesArg,
+    /// Images in a part of a folder
+    #[arg(long, value_name = "N", default_value_t = 10_000,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    rows_per_part: u32,
+    /// Replace an output that exists or is of another job
+    #[arg(long)]
+    overwrite: bool,
+    /// Report as JSON on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+/// A table of metadata and its columns.
+#[derive(Debug, Args)]
+pub(super) struct TableArgs {
+    /// Table of metadata (CSV or Parquet), joined by path or unique file name
+    #[arg(long, value_name = "FILE")]
+    metadata: Option<PathBuf>,
+    /// Take a field, or `key` (the file name), from a column of another name
+    #[arg(long, value_name = "COLUMN=FIELD", value_parser = mapping)]
+    map: Vec<(String, String)>,
+}
+
+impl TableArgs {
+    pub(super) fn config(&self) -> Result<Option<TableConfig>> {
+        let mut map = BTreeMap::new();
+        for (column, field) in &self.map {
+            if map.insert(column.clone(), field.clone()).is_some() {
+                return Err(Error::Argument {
+                    what: "--map",
+                    reason: format!("column `{column}` is given twice"),
+                });
+            }
+        }
+        match &self.metadata {
+            Some(path) => Ok(Some(TableConfig {
+                path: path.clone(),
+                map,
+            })),
+            None if map.is_empty() => Ok(None),
+            None => Err(Error::Argument {
+                what: "--map",
+                reason: "there is no table: give `--metadata`".into(),
+            }),
+        }
+    }
+}
+
+pub(super) fn mapping(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((column, field)) if !column.is_empty() && !field.is_empty() => {
+            Ok((column.to_owned(), field.to_owned()))
+        }
+        _ => Err("expected COLUMN=FIELD, for example `acquired=timestamp`".into()),
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FormatArg {
+    Parquet,
+    Npy,
+    Jsonl,
+}
+
+impl From<FormatArg> for Format {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Parquet => Format::Parquet,
+            FormatArg::Npy => Format::Npy,
+            FormatArg::Jsonl => Format::Jsonl,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FeaturesArg {
+    Embeds,
+    Features,
+    Both,
+}
+
+impl From<FeaturesArg> for Features {
+    fn from(features: FeaturesArg) -> Self {
+        match features {
+            FeaturesArg::Embeds => Features::Embeds,
+            FeaturesArg::Features => Features::Features,
+            FeaturesArg::Both => Features::Both,
+        }
+    }
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Summary<'a> {
+    output: String,
+    model: &'a str,
+    engine: &'a str,
+    seconds: f64,
+    items_per_second: f64,
+    #[serde(flatten)]
+    report: embed::JobReport,
+}
+
+pub(super) fn run(args: EmbedArgs, terminal: &Terminal) -> Result<Exit> {
+    let destination = Destination::from_path(&args.output);
+    if args.json && destination == Destination::Stdout {
+        return Err(Error::Argument {
+            what: "--json",
+            reason: "standard output takes the vectors already".into(),
+        });
+    }
+    let mut config = JobConfig::new(args.inputs, destination);
+    if let Some(format) = args.format {
+        config.format = format.into();
+    }
+    config.features = args.features.into();
+    config.metadata = args.table.config()?;
+    config.workers = args.model.workers();
+    config.batch_size = args.model.batch_size();
+    config.rows_per_part = args.rows_per_part as usize;
+    config.reading = args.model.reading()?;
+    config.overwrite = args.overwrite;
+    let interrupt = Interrupt::watch(terminal, "");
+    let embedder = args.model.load(terminal)?;
+    tracing::info!(
+        "model `{}` on {}, {} workers",
+        embedder.manifest().id,
+        embedder.engine(),
+        config.workers
+    );
+    config.stop = interrupt.flag();
+    let mut meter = terminal.meter();
+    let mut last = embed::Progress::default();
+    let result = embed::run(&config, &embedder, &mut |progress| {
+        meter.update(progress);
+        last = *progress;
+        ControlFlow::Continue(())
+    });
+    if let Err(Error::Interrupted) = result {
+        meter.finish();
+        terminal.say(&broken_off(&last, &config.destination));
+        return Ok(Exit::Interrupted);
+    }
+    let report = result?;
+    let elapsed = meter.finish();
+    terminal.say(&sentence(&report, elapsed, &config));
+    if let Some(next) = next_step(&report, &config) {
+        terminal.say(&next);
+    }
+    let exit = Exit::of(report.skipped);
+    if args.json {
+        let mut out = Output::open();
+        out.json(&Summary {
+            output: args.output.display().to_string(),
+            model: &embedder.manifest().id,
+            engine: embedder.engine(),
+            seconds: elapsed.as_secs_f64(),
+            items_per_second: rate(&report, elapsed),
+            report,
+        })?;
+        out.finish()?;
+    }
+    Ok(exit)
+}
+
+/// What is left of a job that was interrupted.
+fn broken_off(last: &embed::Progress, destination: &Destination) -> String {
+    let of = last
+        .total
+        .map_or(String::new(), |total| format!(" of {total}"));
+    let folder = "with a folder (a name without an ending) it could go on";
+    match destination {
+        Destination::Folder(path) if last.items > 0 => format!(
+            "interrupted: {}{of} items are saved in `{}`; the same command goes on there",
+            last.items,
+            path.display()
+        ),
+        Destination::Folder(_) => {
+            "interrupted before the first new item was done; the same command begins, or goes on"
+                .into()
+        }
+        Destination::File(path) => format!(
+            "interrupted: nothing was written to `{}`; {folder}",
+            path.display()
+        ),
+        Destination::Stdout => format!("interrupted after {}{of} items; {folder}", last.items),
+    }
+}
+
+/// What a person may do with what was written.
+fn next_step(report: &embed::JobReport, config: &JobConfig) -> Option<String> {
+    let Destination::Folder(folder) = &config.destination else {
+        return None;
+    };
+    if config.format != Format::Parquet || report.rows == 0 {
+        return None;
+    }
+    let columns = match config.metadata {
+        Some(_) => "`image_embedding` and `metadata_embedding` are",
+        None => "`image_embedding` is",
+    };
+    let columns = match config.features {
+        Features::Features => "features are",
+        Features::Embeds | Features::Both => columns,
+    };
+    Some(format!(
+        "next: open `{}` in DuckDB, polars or pandas;\n  {columns} beside each `id`",
+        folder.join("part-*.parquet").display()
+    ))
+}
+
+fn rate(report: &embed::JobReport, elapsed: Duration) -> f64 {
+    (report.items - report.resumed) as f64 / elapsed.as_secs_f64().max(1e-3)
+}
+
+fn sentence(report: &embed::JobReport, elapsed: Duration, config: &JobConfig) -> String {
+    let new = report.items - report.resumed;
+    let mut text = match new {
+        0 => format!("nothing to do: all {} items are done", report.items),
+        _ => format!(
+            "{new} items in {}, {:.1} items/s, {} rows",
+            duration(elapsed.as_secs_f64()),
+            rate(report, elapsed),
+            report.rows
+        ),
+    };
+    if new > 0 && report.resumed > 0 {
+        text.push_str(&format!(", {} done before", report.resumed));
+    }
+    if let Some(join) = &report.metadata {
+        text.push_str(&format!(
+            ", {} with metadata",
+            join.joined - join.without_fields - join.bad_rows
+        ));
+    }
+    if report.skipped > 0 {
+        text.push_str(&format!(", {} left out", report.skipped));
+        if let Some(path) = config.destination.errors_path() {
+            text.push_str(&format!(": see `{}`", path.display()));
+        }
+    }
+    text
+}

@@ -1,7 +1,0 @@
-//! The program; everything is in [`satmip::cli`].
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    satmip::cli::main()
-}

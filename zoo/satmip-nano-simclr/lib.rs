@@ -1,0 +1,11 @@
+//! The model `satmip-nano-simclr`, version 0.1.1, of satmip's zoo: the files of its bundle, as data.
+//!
+//! `cargo add satmip --features model-nano-simclr` makes it part of a program: `Embedder::builder("satmip-nano-simclr")` then needs no
+//! file and no network. The card (README.md) says what it is good for, and whose data it learned from.
+#![no_std]
+
+/// The bundle's manifest, which has the size and sha256 of each file.
+pub const MANIFEST: &[u8] = include_bytes!("bundle.json");
+
+/// The files by their names in the bundle.
+pub const FILES: &[(&str, &[u8])] = &[("image.onnx", include_bytes!("image.onnx"))];
