@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{AuditFigure, IMAGE_GRAPH, MANIFEST, METADATA_GRAPH, Parity, TOKENIZER};
-use crate::json::Json;
 use crate::arch::{Arch, MetadataTower};
+use crate::json::Json;
 
 /// The version of the format that this crate writes and reads.
 pub const FORMAT: u32 = 1;

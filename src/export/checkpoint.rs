@@ -13,10 +13,10 @@ use satmip_export::passes::{kernel_weights, linear_weights};
 use super::{
     ExportOptions, Precision, Weights, export_image, export_metadata, properties, stac_mlm,
 };
-use crate::json::Json;
 use crate::arch::{Arch, MetadataTower, names};
 use crate::bundle::{self, AuditFigure, Bundle, BundleManifest, Graphs};
 use crate::error::{Error, Result};
+use crate::json::Json;
 
 /// The architecture, in the folder of a checkpoint.
 const ARCH: &str = "arch.json";

@@ -22,7 +22,7 @@ fn files_are_told_by_their_content() {
     assert_eq!(keys, ["S2B_01LAC", "LC80101172015002LGN00"]);
     assert_eq!(
         records[0].metadata,
-        Metadata::from_stac(&document("stac_1.json")).unwrap()
+        Metadata::from_stac(document("stac_1.json")).unwrap()
     );
 
     let records = read::from_file(data("fmow.json")).unwrap();

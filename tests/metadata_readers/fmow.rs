@@ -7,7 +7,7 @@ use super::{assert_source_error, document, texts};
 
 #[test]
 fn fmow_record() {
-    let metadata = Metadata::from_fmow(&document("fmow.json")).unwrap();
+    let metadata = Metadata::from_fmow(document("fmow.json")).unwrap();
     let expected = [
         (Field::Gsd, "0.52"),
         (Field::MultispectralGsd, "2.08"),

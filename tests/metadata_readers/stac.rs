@@ -7,7 +7,7 @@ use super::{assert_source_error, document, texts};
 
 #[test]
 fn stac_item_of_version_1() {
-    let metadata = Metadata::from_stac(&document("stac_1.json")).unwrap();
+    let metadata = Metadata::from_stac(document("stac_1.json")).unwrap();
     let expected = [
         // The finest of red, green and blue, not of the near infrared.
         (Field::Gsd, "10"),
@@ -29,7 +29,7 @@ fn stac_item_of_version_1() {
 
 #[test]
 fn stac_item_of_version_0() {
-    let metadata = Metadata::from_stac(&document("stac_0.json")).unwrap();
+    let metadata = Metadata::from_stac(document("stac_0.json")).unwrap();
     let expected = [
         (Field::Gsd, "30"),
         (Field::Timestamp, "2015-01-02T15:49:05Z"),
@@ -53,7 +53,7 @@ pub fn item(properties: Value, assets: Value) -> Value {
 }
 
 fn field_of(properties: Value, assets: Value, field: Field) -> Option<String> {
-    Metadata::from_stac(&item(properties, assets))
+    Metadata::from_stac(item(properties, assets))
         .unwrap()
         .text(field)
 }
@@ -100,7 +100,7 @@ fn stac_gsd_has_an_order() {
 #[test]
 fn stac_grids_of_assets() {
     let grid = |code: &str, size: f64| json!({"proj:code": code, "proj:transform": [size, 0, 500000, 0, -size, 5400000], "proj:shape": [64, 64]});
-    let read = |properties, assets| Metadata::from_stac(&item(properties, assets)).unwrap();
+    let read = |properties, assets| Metadata::from_stac(item(properties, assets)).unwrap();
     let zone_and_gsd = |m: &Metadata| (m.text(Field::UtmZone), m.text(Field::Gsd));
     let some = |zone: &str, gsd: &str| (Some(zone.to_owned()), Some(gsd.to_owned()));
     // By name, by role, and the best kind before the finest grid.
@@ -173,7 +173,7 @@ fn stac_documents_that_are_no_items() {
 
 #[test]
 fn stac_values_have_one_reading() {
-    let read = |properties| Metadata::from_stac(&item(properties, json!({}))).unwrap();
+    let read = |properties| Metadata::from_stac(item(properties, json!({}))).unwrap();
     let metadata = read(
         json!({"view:sun_azimuth": -45, "view:off_nadir": -12, "eo:cloud_cover": -1,
         "datetime": "2016-12-31T23:59:60Z", "created": "2024-11-05T03:00:00Z"}),
@@ -192,7 +192,7 @@ fn stac_values_have_one_reading() {
         (json!({"platform": 5}), "`platform` is no text"),
         (json!({"datetime": 2020}), "`datetime` is no text"),
     ] {
-        let error = Metadata::from_stac(&item(properties, json!({}))).unwrap_err();
+        let error = Metadata::from_stac(item(properties, json!({}))).unwrap_err();
         assert_source_error(&error, "it", None, reason);
     }
 }
@@ -254,7 +254,7 @@ fn stac_zones() {
 
 #[test]
 fn stac_bad_items_are_named() {
-    let bad = |properties| Metadata::from_stac(&item(properties, json!({}))).unwrap_err();
+    let bad = |properties| Metadata::from_stac(item(properties, json!({}))).unwrap_err();
     assert_source_error(
         &bad(json!({"view:off_nadir": 91})),
         "it",
