@@ -38,7 +38,7 @@ def run(command, environment):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("documents", nargs="+", type=Path)
-    parser.add_argument("--path", type=Path, default=ROOT / "target/debug")
+    parser.add_argument("--path", type=Path, default=Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     environment = {**os.environ, "PATH": f"{options.path.resolve()}:{os.environ['PATH']}", "COLUMNS": "100"}

@@ -1,7 +1,7 @@
 //! Draws the README's picture: chips, what the model finds near them, and which fit a record.
 //!
 //! ```sh
-//! cargo run --release --features builtin-model,parquet --example picture -- examples/chips examples/picture.svg
+//! cargo run --release --features builtin-model --example picture -- examples/chips examples/picture.svg
 //! ```
 
 use std::error::Error;

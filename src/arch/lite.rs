@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn widths_and_depths_are_those_of_timm() {
-        // `tests/reference/make_foreign.py` prints them from timm's models.
+        // `train/tests/reference/make_foreign.py` prints them from timm's models.
         for (size, widths, depths) in [
             (0, [16, 24, 40, 80, 112, 192, 320], [1, 2, 2, 3, 3, 4, 1]),
             (1, [16, 24, 40, 80, 112, 192, 320], [1, 3, 3, 4, 4, 5, 1]),

@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn parameters_are_those_of_timm_and_torchvision() {
-        // `tests/reference/make_foreign.py` prints these from timm and torchvision.
+        // `train/tests/reference/make_foreign.py` prints these from timm and torchvision.
         let vit = |size: fn(usize) -> VitConfig, patch| ImageTower::Vit(size(patch));
         let lite = |size| ImageTower::EfficientNetLite(EfficientNetLiteConfig::lite(size));
         for (image, size, expected) in [

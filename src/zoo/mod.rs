@@ -41,7 +41,7 @@ use cache::{Cache, Kept};
 use events::Observer;
 use pull::{Pull, is_right};
 use registry::means;
-use shelf::Shelf;
+use shelf::{Shelf, Shelved};
 use sources::{LazyRegistry, Reading};
 
 use crate::bundle::{Bundle, BundleManifest, MANIFEST};
@@ -210,8 +210,19 @@ impl Zoo {
         Zoo::builder().build()
     }
 
-    fn shelved(&self, name: &str) -> Option<PathBuf> {
-        self.shelves.iter().find_map(|shelf| shelf.find(name))
+    /// The model of this name in the folders that were given.
+    fn shelved(&self, name: &str) -> Result<Option<Shelved>> {
+        // The program's own registry, which is the first, says what its names mean.
+        let (Some(first), false) = (self.sources.first(), self.shelves.is_empty()) else {
+            return Ok(None);
+        };
+        let registry = first.registry(&self.reading())?;
+        for shelf in &self.shelves {
+            if let Some(found) = shelf.find(name, registry)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     /// The bundle that a name stands for: the folder of this path, else the model of this id inside the
@@ -228,8 +239,8 @@ impl Zoo {
             Bundle::open(path)?
         } else if let Some(bundle) = builtin::open(name).filter(|bundle| has(bundle, precision)) {
             bundle?
-        } else if let Some(folder) = self.shelved(name) {
-            Bundle::open(folder)?
+        } else if let Some(found) = self.shelved(name)? {
+            Bundle::open(found.folder)?
         } else if path.is_dir() {
             Bundle::open(path)?
         } else {
@@ -326,7 +337,7 @@ impl Zoo {
         if builtin::has(&model.name()) {
             return State::BuiltIn;
         }
-        if self.shelved(&model.name()).is_some() {
+        if matches!(self.shelved(&model.name()), Ok(Some(_))) {
             return State::Folder;
         }
         let Some(cache) = &self.cache else {
@@ -350,9 +361,13 @@ impl Zoo {
     /// # Errors
     /// [`Error::NotCached`]; [`Error::UnknownModel`] for a name that no registry has either.
     pub fn path(&self, name: &str) -> Result<PathBuf> {
-        if let Some(folder) = self.shelved(name) {
-            return Ok(folder);
+        if let Some(found) = self.shelved(name)? {
+            return Ok(found.folder);
         }
+        self.cached(name)
+    }
+
+    fn cached(&self, name: &str) -> Result<PathBuf> {
         let mut kept = self.kept(name)?;
         let version = |kept: &Kept| semver::Version::parse(&kept.version).ok();
         kept.sort_by_key(version);
@@ -365,20 +380,38 @@ impl Zoo {
         }
     }
 
-    /// Looks at every byte of what was fetched of a model; of all models without a name.
+    /// Looks at every byte of what was fetched of a model, or of it in a folder of bundles ([`ZooBuilder::folder`]); of
+    /// everything that was fetched without a name.
     ///
     /// # Errors
     /// [`Error::Io`] for what cannot be read, [`Error::NotCached`] and [`Error::UnknownModel`] as
     /// [`Zoo::path`].
     pub fn verify(&self, name: Option<&str>) -> Result<Vec<Checked>> {
+        let mut checked = Vec::new();
+        let shelved = name.map(|name| self.shelved(name)).transpose()?.flatten();
+        if let Some(found) = &shelved {
+            let model = format!("{}@{}", found.manifest.id, found.manifest.version);
+            for (name, entry) in &found.manifest.files {
+                let path = found.folder.join(name);
+                let fault = match path.exists() {
+                    true => (!is_right(&path, entry)?).then(|| "its contents changed".into()),
+                    false => Some("it is missing".into()),
+                };
+                checked.push(Checked {
+                    model: model.clone(),
+                    path,
+                    fault,
+                });
+            }
+        }
         let kept = match name {
+            Some(name) if shelved.is_some() => self.kept(name)?,
             Some(name) => {
-                self.path(name)?;
+                self.cached(name)?;
                 self.kept(name)?
             }
             None => self.cache()?.kept()?,
         };
-        let mut checked = Vec::new();
         for kept in kept {
             let mut push = |path: PathBuf, fault: Option<String>| {
                 checked.push(Checked {
@@ -414,7 +447,7 @@ impl Zoo {
     /// # Errors
     /// [`Error::NotCached`] and [`Error::UnknownModel`] as [`Zoo::path`]; [`Error::Cache`].
     pub fn remove(&self, name: &str) -> Result<u64> {
-        self.path(name)?;
+        self.cached(name)?;
         let cache = self.cache()?;
         cache.prepare()?;
         let waits = || self.observer.tell(Event::Waits { file: "the cache" });

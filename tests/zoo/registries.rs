@@ -284,6 +284,22 @@ fn a_folder_of_bundles_is_asked_before_registries() {
         assert_eq!(zoo.path(name).unwrap(), shelf.join("tiny"));
         assert_eq!(zoo.state(zoo.find(name).unwrap()), State::Folder);
     }
+    assert!(
+        zoo.verify(Some("tiny"))
+            .unwrap()
+            .iter()
+            .all(|checked| checked.fault.is_none())
+    );
+    fs::write(shelf.join("tiny/image.onnx"), b"another").unwrap();
+    let checked = zoo.verify(Some("tiny")).unwrap();
+    assert_eq!(
+        checked
+            .iter()
+            .filter(|checked| checked.fault.is_some())
+            .count(),
+        1
+    );
+    assert!(matches!(zoo.remove("tiny"), Err(Error::NotCached { .. })));
     for name in ["other", "tiny@1.0.1", "../shelf/tiny"] {
         let error = zoo.open(name, None).unwrap_err();
         assert!(
@@ -291,4 +307,25 @@ fn a_folder_of_bundles_is_asked_before_registries() {
             "{name}: {error:?}"
         );
     }
+    fs::write(shelf.join("tiny/bundle.json"), b"{}").unwrap();
+    assert!(matches!(zoo.open("tiny", None), Err(Error::Bundle { .. })));
+}
+
+#[test]
+fn a_name_of_the_programs_registry_means_its_bytes_in_a_folder_too() {
+    let dir = fixture::folder();
+    let shelf = dir.path().join("shelf");
+    fixture::write_bundle(&shelf.join("satmip-nano"), 1, true);
+    let path = shelf.join("satmip-nano/bundle.json");
+    let zoo = Zoo::builder()
+        .cache_dir(dir.path())
+        .folder(&shelf)
+        .offline(true)
+        .build();
+    let model = zoo.find("satmip-nano").unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    let text = text.replace("\"tiny\"", "\"satmip-nano\"");
+    fs::write(&path, text.replace("1.0.0", &model.version.to_string())).unwrap();
+    let error = zoo.open("satmip-nano", None).unwrap_err();
+    assert!(matches!(error, Error::Checksum { .. }), "{error:?}");
 }

@@ -1,7 +1,7 @@
 //! How fast chips become batches: decoding, drawing views, and the whole loader.
 //!
 //! ```sh
-//! cargo bench -p satmip-train --bench loader -- eurosat_rgb.tar eurosat_rgb.csv --size 224
+//! cargo bench -p satmip-train --bench loader -- ../eurosat_rgb.tar ../eurosat_rgb.csv --size 224
 //! ```
 //!
 //! `--size` is the input's side in pixels (64), `--views` the views of a chip (2), `--chips` the most

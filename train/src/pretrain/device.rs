@@ -146,7 +146,7 @@ fn is_software(device: &Device) -> bool {
 }
 
 fn not_built(name: &str, feature: &str) -> Error {
-    let hint = format!("build with `--features {feature}`");
+    let hint = format!("build with `-p satmip-cli --features {feature}`");
     missing(name, "this build is without it", &hint)
 }
 
