@@ -1,10 +1,9 @@
 //! What every figure shares: colours, text, legend, ticks, and the SVG around them.
 
-use std::error::Error as StdError;
-
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+use satmip::Cause;
 
 /// Colours that colour-blind readers can tell apart (Okabe and Ito), without its yellow.
 pub const COLOURS: [RGBColor; 6] = [
@@ -31,8 +30,6 @@ const LEGEND_SIZE: i32 = 12;
 
 /// What is drawn on.
 pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-/// Why a figure cannot be drawn.
-pub type Cause = Box<dyn StdError + Send + Sync>;
 /// A figure, or a part of one.
 pub type Drawn = Result<(), Cause>;
 

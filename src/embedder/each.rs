@@ -80,7 +80,8 @@ impl<P: PictureInput, I: Iterator<Item = P>> Iterator for EmbedEach<'_, I> {
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.ready.is_empty() && !self.ended {
-            let most = self.embedder.batches.size * self.embedder.batches.threads;
+            let batches = &self.embedder.batches;
+            let most = batches.size.saturating_mul(batches.threads);
             let pictures: Vec<P> = self.pictures.by_ref().take(most).collect();
             self.ended = pictures.len() < most;
             match self.embedder.embed_some(&pictures) {

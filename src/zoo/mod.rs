@@ -128,6 +128,34 @@ fn has(bundle: &Result<Bundle>, precision: Option<&str>) -> bool {
     files.iter().flatten().all(|name| bundle.holds(name))
 }
 
+/// What is wrong with a file that is not the one that it should be.
+const CHANGED: &str = "its contents changed";
+
+/// Holds the files in a bundle's folder against its manifest. Where the folder must be `whole`, one that is not there
+/// is a fault; a cache has what was needed.
+fn check_files(
+    checked: &mut Vec<Checked>,
+    model: &str,
+    folder: &Path,
+    manifest: &BundleManifest,
+    whole: bool,
+) -> Result<()> {
+    for (name, entry) in &manifest.files {
+        let path = folder.join(name);
+        let fault = match path.exists() {
+            true => (!is_right(&path, entry)?).then(|| CHANGED.into()),
+            false if whole => Some("it is missing".into()),
+            false => continue,
+        };
+        checked.push(Checked {
+            model: model.to_owned(),
+            path,
+            fault,
+        });
+    }
+    Ok(())
+}
+
 impl ZooBuilder {
     /// The folder for fetched files, in place of `SATMIP_CACHE_DIR` and the system's cache folder.
     pub fn cache_dir(mut self, folder: impl Into<PathBuf>) -> Self {
@@ -391,52 +419,30 @@ impl Zoo {
         let shelved = name.map(|name| self.shelved(name)).transpose()?.flatten();
         if let Some(found) = &shelved {
             let model = format!("{}@{}", found.manifest.id, found.manifest.version);
-            for (name, entry) in &found.manifest.files {
-                let path = found.folder.join(name);
-                let fault = match path.exists() {
-                    true => (!is_right(&path, entry)?).then(|| "its contents changed".into()),
-                    false => Some("it is missing".into()),
-                };
-                checked.push(Checked {
-                    model: model.clone(),
-                    path,
-                    fault,
-                });
-            }
+            check_files(&mut checked, &model, &found.folder, &found.manifest, true)?;
         }
         let kept = match name {
-            Some(name) if shelved.is_some() => self.kept(name)?,
             Some(name) => {
-                self.cached(name)?;
+                if shelved.is_none() {
+                    self.cached(name)?;
+                }
                 self.kept(name)?
             }
             None => self.cache()?.kept()?,
         };
         for kept in kept {
-            let mut push = |path: PathBuf, fault: Option<String>| {
-                checked.push(Checked {
-                    model: format!("{}@{}", kept.id, kept.version),
-                    path,
-                    fault,
-                });
-            };
+            let model = format!("{}@{}", kept.id, kept.version);
             let path = kept.folder.join(MANIFEST);
             let json = std::fs::read(&path).map_err(|source| Error::io(&path, source))?;
-            if !sha256::of_bytes(&json).starts_with(&kept.hash) {
-                // Nothing that it says of other files can be believed.
-                push(path, Some("its contents changed".into()));
-                continue;
-            }
-            push(path, None);
-            let Ok(manifest) = BundleManifest::read(&json) else {
-                continue;
-            };
-            for (name, entry) in &manifest.files {
-                let path = kept.folder.join(name);
-                if path.exists() {
-                    let right = is_right(&path, entry)?;
-                    push(path, (!right).then(|| "its contents changed".into()));
-                }
+            let right = sha256::of_bytes(&json).starts_with(&kept.hash);
+            checked.push(Checked {
+                model: model.clone(),
+                path,
+                fault: (!right).then(|| CHANGED.into()),
+            });
+            // Where it changed, nothing that it says of other files can be believed.
+            if let (true, Ok(manifest)) = (right, BundleManifest::read(&json)) {
+                check_files(&mut checked, &model, &kept.folder, &manifest, false)?;
             }
         }
         Ok(checked)

@@ -8,16 +8,13 @@ mod cache;
 mod faults;
 mod registries;
 mod server;
+mod site;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use satmip::zoo::{Layout, Patience, Zoo, ZooBuilder, pack};
-
-/// `tiny@1.0.0`, packed for a static host, with a registry beside.
-pub fn packed(out: &Path) -> PathBuf {
-    pack(fixture::model(), out, Layout::Folders, None).unwrap()
-}
+use satmip::zoo::{Patience, Zoo, ZooBuilder};
+use site::{named_files, packed};
 
 /// A zoo that waits milliseconds where people would wait seconds.
 pub fn hasty(cache: &Path, registry: &str) -> ZooBuilder {
@@ -33,13 +30,4 @@ pub fn hasty(cache: &Path, registry: &str) -> ZooBuilder {
             window: Duration::from_millis(300),
             slowest: 10_000,
         })
-}
-
-/// Files below the cache that have a name of their own: blobs and files of models.
-pub fn named_files(cache: &Path) -> Vec<String> {
-    let all = server::read_all(cache, cache);
-    let named = all
-        .into_keys()
-        .filter(|name| name.contains("/blobs/") || name.contains("/models/"));
-    named.collect()
 }

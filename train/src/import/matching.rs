@@ -10,7 +10,7 @@ use super::source::WeightsFile;
 use super::spelling::Speller;
 use super::{pattern, some};
 use satmip::Result;
-use satmip::export::ROOTS;
+use satmip::parts::ROOTS;
 
 /// What wrappers put before each name.
 const WRAPPERS: [&str; 3] = ["", "module.", "_orig_mod."];

@@ -8,7 +8,8 @@ use burn::store::pytorch_reader::{DType, PytorchReader, Tensor};
 use half::{bf16, f16};
 
 use super::{Place, caught, some};
-use satmip::export::{ROOTS, Weights};
+use satmip::export::Weights;
+use satmip::parts::ROOTS;
 use satmip::{Error, Result};
 
 /// A file of named tensors whose numbers are read when they are asked for.
