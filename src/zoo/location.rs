@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
-use reqwest::Url;
+use url::Url;
 
 /// A file, or a page of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,6 +17,8 @@
 
 mod builtin;
 mod cache;
+// What only servers need is not used without them.
+#[cfg_attr(not(feature = "download"), allow(dead_code))]
 mod download;
 mod events;
 mod location;

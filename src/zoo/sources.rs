@@ -83,7 +83,7 @@ impl Reading<'_> {
     }
 
     /// A server's registry; the copy of the last time where there is no network.
-    fn fetch(&self, place: &str, url: &reqwest::Url) -> Result<Vec<u8>> {
+    fn fetch(&self, place: &str, url: &url::Url) -> Result<Vec<u8>> {
         let kept = || self.cache.and_then(|cache| cache.kept_registry(place));
         let refuse = |reason: &str| Error::Registry {
             origin: place.to_owned(),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use arrow_array::types::Float64Type;
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, Date32Array, Date64Array, Float32Array, Float64Array, Int64Array,
-    ListArray, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray,
+    Array, ArrayRef, BinaryArray, Date32Array, Float32Array, Float64Array, Int64Array, ListArray,
+    RecordBatch, StringArray, StructArray, TimestampMicrosecondArray, TimestampNanosecondArray,
 };
 use arrow_schema::{DataType, Field as Field_};
 use parquet::arrow::ArrowWriter;
@@ -144,8 +144,16 @@ fn days_in_every_type() {
     );
     assert_eq!(read(Arc::new(Date32Array::from(vec![18_783]))), [day]);
     assert_eq!(
-        read(Arc::new(Date64Array::from(vec![18_783 * 86_400_000]))),
+        read(Arc::new(TimestampNanosecondArray::from(vec![
+            midnight * 1000
+        ]))),
         [day]
+    );
+    assert_eq!(
+        read(Arc::new(TimestampNanosecondArray::from(vec![
+            midnight * 1000 + 123_000_000
+        ]))),
+        ["2021-06-05T00:00:00.123Z"]
     );
     assert_eq!(
         read(Arc::new(StringArray::from(vec!["2021-06-05 00:00:00"]))),

@@ -1,5 +1,5 @@
 //! Models by name: registries, the cache, downloads and their faults. Servers are of this process, on this machine.
-#![cfg(all(unix, feature = "zoo", feature = "export"))]
+#![cfg(all(unix, feature = "download", feature = "export"))]
 
 #[path = "../fixture/mod.rs"]
 mod fixture;

@@ -14,13 +14,12 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_cast::cast;
-use arrow_cast::display::{ArrayFormatter, FormatOptions};
-use arrow_schema::{ArrowError, DataType};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::basic::{LogicalType, TimeUnit};
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::reader::RowIter;
+use parquet::record::{Field as Value, Row};
+use parquet::schema::types::Type;
 
 use super::columns::{Column, ColumnMap, Columns};
 use super::footprint;
@@ -33,8 +32,6 @@ use crate::metadata::Field;
 /// The largest column of a row group that is read, in bytes once unpacked: 512 MiB.
 pub const MAX_COLUMN_BYTES: i64 = 512 << 20;
 
-const BATCH_ROWS: usize = 1024;
-
 /// A cell as text, or what is wrong with it.
 type Cell = Result<String, String>;
 
@@ -45,16 +42,14 @@ type Cell = Result<String, String>;
 pub struct ParquetReader {
     origin: String,
     columns: Columns,
-    /// For each column of the table, where it stands in a batch.
+    /// For each column of the table, where it stands in a row that was read.
     projected: Vec<Option<usize>>,
-    batches: ParquetRecordBatchReader,
-    /// Cells of the batch at hand as text, row by row; or why a cell cannot be read.
-    cells: Vec<Cell>,
-    /// Where the outlines stand in a batch.
+    rows: RowIter<'static>,
+    /// How the moments of each column that was read are counted.
+    nanoseconds: Vec<bool>,
+    /// Where the outlines stand in a row.
     outlines: Option<usize>,
-    width: usize,
-    /// The next row of the batch at hand, and of the table (from 1).
-    next: usize,
+    /// The last row, from 1.
     row: u64,
     done: bool,
 }
@@ -64,11 +59,11 @@ impl ParquetReader {
     pub fn open(path: impl AsRef<Path>, map: &ColumnMap) -> Result<Self> {
         let path = path.as_ref();
         let origin = path.display().to_string();
-        let file = File::open(path).map_err(|e| Error::io(path, e))?;
-        let builder = guarded(&origin, || ParquetRecordBatchReaderBuilder::try_new(file))?;
-        let fields = builder.schema().fields();
-        let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
-        let geo = Geo::of(builder.metadata().file_metadata().key_value_metadata());
+        let file = opened(path, &origin)?;
+        let footer = file.metadata().file_metadata();
+        let fields = footer.schema().get_fields();
+        let names: Vec<String> = fields.iter().map(|field| field.name().to_owned()).collect();
+        let geo = Geo::of(footer.key_value_metadata());
         let primary = geo.as_ref().map(|geo| geo.primary.clone());
         let map = match primary.filter(|primary| names.contains(primary)) {
             Some(primary) => &map.with_primary_geometry(&primary),
@@ -87,17 +82,13 @@ impl ParquetReader {
             }
         }
         let positions = columns.positions();
-        let mask = ProjectionMask::roots(builder.parquet_schema(), positions.iter().copied());
-        for group in builder.metadata().row_groups() {
-            for (leaf, column) in group.columns().iter().enumerate() {
-                if mask.leaf_included(leaf) && column.uncompressed_size() > MAX_COLUMN_BYTES {
-                    let name = column.column_path();
-                    let reason =
-                        format!("column `{name}` has over {MAX_COLUMN_BYTES} bytes in a row group");
-                    return Err(unreadable(origin, reason));
-                }
-            }
-        }
+        refuse_large(file.metadata(), &origin, |root| {
+            positions.iter().any(|position| names[*position] == root)
+        })?;
+        let nanoseconds = positions
+            .iter()
+            .map(|at| in_nanoseconds(&fields[*at]))
+            .collect();
         let mut projected = vec![None; names.len()];
         for (i, position) in positions.iter().enumerate() {
             projected[*position] = Some(i);
@@ -107,57 +98,49 @@ impl ParquetReader {
             None => false,
         };
         columns.take_days(days, &origin);
-        let batches = guarded(&origin, || {
-            builder
-                .with_projection(mask)
-                .with_batch_size(BATCH_ROWS)
-                .build()
-        })?;
+        let rows = projection(file, &origin, &positions)?;
         let outlines = columns.position(Column::Geometry);
         Ok(Self {
             origin,
             columns,
             outlines: outlines.and_then(|at| projected.get(at).copied().flatten()),
             projected,
-            batches,
-            cells: Vec::new(),
-            width: positions.len(),
-            next: 0,
+            rows,
+            nanoseconds,
             row: 0,
             done: false,
         })
     }
 
-    /// Turns the next batch into text; false at the end of the table.
-    fn fill(&mut self) -> Result<bool> {
-        let batches = &mut self.batches;
-        let Some(batch) = guarded(&self.origin, || batches.next().transpose())? else {
-            return Ok(false);
-        };
-        let (cells, columns) = (&mut self.cells, &self.columns);
-        let outlines = self.outlines;
-        guarded(&self.origin, || texts(&batch, outlines, columns, cells))?;
-        self.next = 0;
-        Ok(true)
-    }
-
     /// The next row, with its key even where its metadata are bad. An error is one of the file
     /// itself, and the end of the table.
     pub fn keyed(&mut self) -> Option<Result<KeyedRow>> {
-        while !self.done && self.next * self.width >= self.cells.len() {
-            match self.fill() {
-                Ok(true) => {}
-                Ok(false) => self.done = true,
-                Err(error) => {
-                    self.done = true;
-                    return Some(Err(error));
-                }
-            }
-        }
         if self.done {
             return None;
         }
-        let cells = &self.cells[self.next * self.width..][..self.width];
+        let rows = &mut self.rows;
+        let row = match guarded(&self.origin, || rows.next().transpose()) {
+            Ok(Some(row)) => row.into_columns(),
+            Ok(None) => {
+                self.done = true;
+                return None;
+            }
+            Err(error) => {
+                self.done = true;
+                return Some(Err(error));
+            }
+        };
+        let cells: Vec<Cell> = row
+            .iter()
+            .zip(&self.nanoseconds)
+            .enumerate()
+            .map(|(at, ((_, value), nanoseconds))| match value {
+                Value::Bytes(bytes) if self.outlines == Some(at) => {
+                    centre(bytes.data(), &self.columns)
+                }
+                value => text(value, *nanoseconds),
+            })
+            .collect();
         let row = self.columns.row(|column| {
             let cell = self.projected.get(column).copied().flatten();
             match cell.and_then(|i| cells.get(i)) {
@@ -166,7 +149,6 @@ impl ParquetReader {
                 None => Ok(""),
             }
         });
-        self.next += 1;
         self.row += 1;
         Some(Ok(KeyedRow::new(&self.origin, self.row, row)))
     }
@@ -190,36 +172,114 @@ impl fmt::Debug for ParquetReader {
     }
 }
 
-/// The cells of a batch as text, row by row; nulls are empty, outlines their centre.
-fn texts(
-    batch: &RecordBatch,
-    outlines: Option<usize>,
-    table: &Columns,
-    cells: &mut Vec<Cell>,
-) -> Result<(), ArrowError> {
-    let options = FormatOptions::new().with_display_error(false);
-    let arrays = batch
-        .columns()
+fn opened(path: &Path, origin: &str) -> Result<SerializedFileReader<File>> {
+    let file = File::open(path).map_err(|e| Error::io(path, e))?;
+    guarded(origin, || SerializedFileReader::new(file))
+}
+
+/// The rows of a file with these of its columns alone, in this order.
+fn projection(
+    file: SerializedFileReader<File>,
+    origin: &str,
+    positions: &[usize],
+) -> Result<RowIter<'static>> {
+    let schema = file.metadata().file_metadata().schema_descr_ptr();
+    let schema = schema.root_schema();
+    let fields = positions
         .iter()
-        .map(plain)
-        .collect::<Result<Vec<_>, _>>()?;
-    let columns = arrays
+        .map(|at| Arc::clone(&schema.get_fields()[*at]));
+    let wanted = Type::group_type_builder(schema.name()).with_fields(fields.collect());
+    guarded(origin, || {
+        RowIter::from_file_into(Box::new(file)).project(Some(wanted.build()?))
+    })
+}
+
+/// An error where a column of the table that is read has a row group of too many bytes.
+fn refuse_large(
+    metadata: &ParquetMetaData,
+    origin: &str,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<()> {
+    for column in metadata
+        .row_groups()
         .iter()
-        .map(|column| Ok((column, ArrayFormatter::try_new(column.as_ref(), &options)?)))
-        .collect::<Result<Vec<_>, ArrowError>>()?;
-    cells.clear();
-    for row in 0..batch.num_rows() {
-        for (at, (column, formatter)) in columns.iter().enumerate() {
-            cells.push(if column.is_null(row) {
-                Ok(String::new())
-            } else if let (true, Some(bytes)) = (outlines == Some(at), binary(column, row)) {
-                centre(bytes, table)
-            } else {
-                Ok(formatter.value(row).try_to_string()?)
-            });
+        .flat_map(|group| group.columns())
+    {
+        let name = column.column_path();
+        let root = name.parts().first();
+        if root.is_some_and(|root| wanted(root)) && column.uncompressed_size() > MAX_COLUMN_BYTES {
+            let reason =
+                format!("column `{name}` has over {MAX_COLUMN_BYTES} bytes in a row group");
+            return Err(unreadable(origin, reason));
         }
     }
     Ok(())
+}
+
+/// Whether a column's moments are counted in nanoseconds, which rows give as plain numbers.
+fn in_nanoseconds(column: &Type) -> bool {
+    let kind = column.get_basic_info().logical_type_ref();
+    matches!(kind, Some(LogicalType::Timestamp(kind)) if kind.unit == TimeUnit::NANOS)
+}
+
+/// A value as it would stand in a CSV file; a null is empty.
+///
+/// Parquet counts moments from 1970 in UTC, whatever zone it names; those without a zone are taken
+/// for UTC.
+fn text(value: &Value, nanoseconds: bool) -> Cell {
+    let listed = |values: &[Value]| {
+        let texts: Result<Vec<String>, _> = values.iter().map(|value| text(value, false)).collect();
+        Ok(format!("[{}]", texts?.join(", ")))
+    };
+    match value {
+        Value::Null => Ok(String::new()),
+        Value::Str(text) => Ok(text.clone()),
+        Value::Float16(number) => Ok(number.to_string()),
+        Value::Float(number) => Ok(number.to_string()),
+        Value::Double(number) => Ok(number.to_string()),
+        Value::TimestampMillis(count) => moment(*count, 1_000_000),
+        Value::TimestampMicros(count) => moment(*count, 1000),
+        Value::Long(count) if nanoseconds => moment(*count, 1),
+        Value::Date(days) => date(*days),
+        Value::ListInternal(list) => listed(list.elements()),
+        Value::Group(row) => grouped(row),
+        // Numbers, truth values, times of day, bytes and maps.
+        plain => Ok(plain.to_string()),
+    }
+}
+
+/// `{name: value, ..}`
+fn grouped(row: &Row) -> Cell {
+    let members: Result<Vec<String>, String> = row
+        .get_column_iter()
+        .map(|(name, value)| Ok(format!("{name}: {}", text(value, false)?)))
+        .collect();
+    Ok(format!("{{{}}}", members?.join(", ")))
+}
+
+fn moment(count: i64, nanoseconds: i128) -> Cell {
+    let moment = jiff::Timestamp::from_nanosecond(i128::from(count) * nanoseconds)
+        .map_err(|_| format!("the time {count} is out of range"))?;
+    // Fractions in threes of digits, as other programs write them.
+    let digits = match moment.subsec_nanosecond() {
+        0 => 0,
+        n if n % 1_000_000 == 0 => 3,
+        n if n % 1000 == 0 => 6,
+        _ => 9,
+    };
+    let printer = jiff::fmt::temporal::DateTimePrinter::new().precision(Some(digits));
+    Ok(printer.timestamp_to_string(&moment))
+}
+
+fn date(days: i32) -> Cell {
+    let epoch = jiff::civil::date(1970, 1, 1);
+    let date = epoch.checked_add(
+        jiff::Span::new()
+            .try_days(days)
+            .map_err(|e| e.to_string())?,
+    );
+    date.map(|date| date.to_string())
+        .map_err(|_| format!("the date {days} days after 1970-01-01 is out of range"))
 }
 
 /// The centre of an outline, as the text of a point on WGS84: far shorter than its vertices.
@@ -235,65 +295,27 @@ fn centre(bytes: &[u8], table: &Columns) -> Cell {
     }))
 }
 
-fn binary(column: &ArrayRef, row: usize) -> Option<&[u8]> {
-    match column.data_type() {
-        DataType::Binary => Some(column.as_binary::<i32>().value(row)),
-        DataType::LargeBinary => Some(column.as_binary::<i64>().value(row)),
-        DataType::BinaryView => Some(column.as_binary_view().value(row)),
-        _ => None,
-    }
-}
-
-/// A column as it is written best: moments of a named zone as the same moments in UTC, and days
-/// without a time.
-///
-/// Arrow keeps moments in UTC anyway, but does not know what to print for `UTC` or `Europe/Paris`.
-fn plain(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    match column.data_type() {
-        DataType::Timestamp(unit, Some(_)) => {
-            let utc = DataType::Timestamp(*unit, Some("+00:00".into()));
-            cast(column, &utc)
-        }
-        // Days by definition, but printed with a time.
-        DataType::Date64 => cast(column, &DataType::Date32),
-        DataType::Dictionary(_, value) if value.is_binary() => cast(column, value),
-        _ => Ok(Arc::clone(column)),
-    }
-}
-
 /// Whether the times of a column are days, by a reading of that column alone.
 fn days(path: &Path, origin: &str, column: usize) -> Result<bool> {
-    let file = File::open(path).map_err(|e| Error::io(path, e))?;
-    let builder = guarded(origin, || ParquetRecordBatchReaderBuilder::try_new(file))?;
-    let mask = ProjectionMask::roots(builder.parquet_schema(), [column]);
-    let mut batches = guarded(origin, || {
-        builder
-            .with_projection(mask)
-            .with_batch_size(BATCH_ROWS)
-            .build()
-    })?;
-    let options = FormatOptions::new().with_display_error(false);
-    let mut cells: std::vec::IntoIter<String> = Vec::new().into_iter();
+    let file = opened(path, origin)?;
+    let fields = file.metadata().file_metadata().schema().get_fields();
+    let nanoseconds = fields
+        .get(column)
+        .is_some_and(|column| in_nanoseconds(column));
+    let mut rows = projection(file, origin, &[column])?;
     time_text::days(std::iter::from_fn(|| {
         loop {
-            if let Some(cell) = cells.next() {
-                return Some(Ok(cell));
-            }
-            let batch = match guarded(origin, || batches.next().transpose()) {
-                Ok(batch) => batch?,
+            let row = match guarded(origin, || rows.next().transpose()) {
+                Ok(row) => row?,
                 Err(error) => return Some(Err(error)),
             };
-            let read = guarded(origin, || {
-                let column = plain(batch.column(0))?;
-                let formatter = ArrayFormatter::try_new(column.as_ref(), &options)?;
-                let there = (0..column.len()).filter(|row| !column.is_null(*row));
-                there
-                    .map(|row| formatter.value(row).try_to_string())
-                    .collect::<Result<Vec<_>, ArrowError>>()
-            });
-            match read {
-                Ok(texts) => cells = texts.into_iter(),
-                Err(error) => return Some(Err(error)),
+            let value = row.into_columns().pop().map(|(_, value)| value);
+            // A moment that cannot be read is said of its row.
+            if let Some(Ok(text)) = value
+                .filter(|value| *value != Value::Null)
+                .map(|value| text(&value, nanoseconds))
+            {
+                return Some(Ok(text));
             }
         }
     }))

@@ -9,8 +9,9 @@ use reqwest::blocking::{Client as Inner, ClientBuilder, RequestBuilder, Response
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_RANGE, ETAG, IF_RANGE, LOCATION, RANGE, RETRY_AFTER,
 };
-use reqwest::{StatusCode, Url, redirect};
+use reqwest::{StatusCode, redirect};
 use rustls_platform_verifier::BuilderVerifierExt;
+use url::Url;
 
 use super::super::events::Observer;
 use super::super::location::allowed;

@@ -4,6 +4,10 @@
 //! its sha256 is the right one and it is on the disk. What is cut off goes on where it stopped:
 //! later in the same call, in a later process, or from another mirror.
 
+#[cfg(feature = "download")]
+mod http;
+#[cfg(not(feature = "download"))]
+#[path = "no_http.rs"]
 mod http;
 mod part;
 

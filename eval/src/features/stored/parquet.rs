@@ -2,14 +2,13 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::Float32Type;
-use arrow_array::{Array, RecordBatch};
-use arrow_schema::DataType;
 use ndarray::Array2;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::Field;
+use parquet::record::reader::RowIter;
+use parquet::schema::types::Type;
 
 use super::{Stored, refuse};
 use satmip::{Error, Result};
@@ -24,29 +23,31 @@ pub(super) fn read(path: &Path, side: &str) -> Result<Stored> {
 fn columns(path: &Path, side: &str) -> Result<Stored> {
     let fail = |reason: String| refuse(path, reason);
     let file = File::open(path).map_err(|e| Error::io(path, e))?;
-    let builder =
-        ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| fail(e.to_string()))?;
-    let schema = builder.schema().clone();
+    let file = SerializedFileReader::new(file).map_err(|e| fail(e.to_string()))?;
+    let schema = file.metadata().file_metadata().schema();
     let names = ["features", "embedding"].map(|kind| format!("{side}_{kind}"));
-    let place = |name: &str| schema.fields().iter().position(|f| f.name() == name);
-    let vectors = names.iter().find_map(|name| place(name));
-    let (Some(id), Some(vectors)) = (place("id"), vectors) else {
+    let column = |name: &str| schema.get_fields().iter().find(|f| f.name() == name);
+    let vectors = names.iter().find_map(|name| column(name));
+    let (Some(id), Some(vectors)) = (column("id"), vectors) else {
         return Err(fail(format!(
             "it has no column `id`, or neither `{}` nor `{}`",
             names[0], names[1]
         )));
     };
-    let mask = ProjectionMask::roots(builder.parquet_schema(), [id, vectors]);
-    let batches = builder
-        .with_projection(mask)
-        .build()
-        .map_err(|e| fail(e.to_string()))?;
+    let wanted = Type::group_type_builder(schema.name())
+        .with_fields(vec![Arc::clone(id), Arc::clone(vectors)])
+        .build();
+    let rows =
+        wanted.and_then(|wanted| RowIter::from_file_into(Box::new(file)).project(Some(wanted)));
     let mut found = Columns::default();
-    for batch in batches {
-        let batch = batch.map_err(|e| fail(e.to_string()))?;
-        // Columns keep the file's order.
-        let (id, list) = if id < vectors { (0, 1) } else { (1, 0) };
-        found.push(&batch, id, list).map_err(fail)?;
+    for row in rows.map_err(|e| fail(e.to_string()))? {
+        let mut cells = row
+            .map_err(|e| fail(e.to_string()))?
+            .into_columns()
+            .into_iter();
+        let mut cell = || cells.next().map_or(Field::Null, |(_, cell)| cell);
+        let (id, vector) = (cell(), cell());
+        found.push(id, &vector).map_err(fail)?;
     }
     let shape = (found.vectors, found.width.unwrap_or(0));
     let rows = Array2::from_shape_vec(shape, found.numbers).map_err(|e| fail(e.to_string()))?;
@@ -70,44 +71,56 @@ struct Columns {
 }
 
 impl Columns {
-    fn push(&mut self, batch: &RecordBatch, id: usize, list: usize) -> Result<(), String> {
-        let texts =
-            arrow_cast::cast(batch.column(id), &DataType::Utf8).map_err(|e| e.to_string())?;
-        let texts = texts.as_string::<i32>();
-        let lists = arrow_cast::cast(
-            batch.column(list),
-            &DataType::new_list(DataType::Float32, true),
-        );
-        let lists = lists.map_err(|e| format!("its vectors: {e}"))?;
-        let lists = lists.as_list::<i32>();
-        for row in 0..batch.num_rows() {
-            if texts.is_null(row) {
-                return Err(format!("row {} has no id", self.ids.len() + 1));
+    fn push(&mut self, id: Field, vector: &Field) -> Result<(), String> {
+        self.ids.push(match id {
+            Field::Str(text) => text,
+            Field::Null => return Err(format!("row {} has no id", self.ids.len() + 1)),
+            Field::Bytes(_) | Field::Group(_) | Field::ListInternal(_) | Field::MapInternal(_) => {
+                return Err(format!("the id of row {} is no text", self.ids.len() + 1));
             }
-            self.ids.push(texts.value(row).to_owned());
-            if lists.is_null(row) {
+            number => number.to_string(),
+        });
+        let row = self.ids.len();
+        let list = match vector {
+            Field::Null => {
                 self.places.push(None);
-                continue;
+                return Ok(());
             }
-            self.places.push(Some(self.vectors));
-            self.vectors += 1;
-            let value = lists.value(row);
-            let value = value.as_primitive::<Float32Type>();
-            if *self.width.get_or_insert(value.len()) != value.len() {
+            Field::ListInternal(list) => list,
+            _ => {
                 return Err(format!(
-                    "row {} has a vector of {} numbers",
-                    self.ids.len(),
-                    value.len()
+                    "its vectors: row {row} has something else than a list"
                 ));
             }
-            if value.null_count() > 0 {
-                return Err(format!(
-                    "row {} has a number that is missing",
-                    self.ids.len()
-                ));
-            }
-            self.numbers.extend_from_slice(value.values());
+        };
+        self.places.push(Some(self.vectors));
+        self.vectors += 1;
+        let before = self.numbers.len();
+        self.numbers.reserve(self.width.unwrap_or(0));
+        for value in list.elements() {
+            self.numbers
+                .push(number(value).map_err(|reason| format!("row {row} has {reason}"))?);
+        }
+        let width = self.numbers.len() - before;
+        if *self.width.get_or_insert(width) != width {
+            return Err(format!("row {row} has a vector of {width} numbers"));
         }
         Ok(())
     }
+}
+
+fn number(value: &Field) -> Result<f32, &'static str> {
+    Ok(match value {
+        Field::Float16(number) => number.to_f32(),
+        Field::Float(number) => *number,
+        Field::Double(number) => *number as f32,
+        Field::Byte(number) => f32::from(*number),
+        Field::Short(number) => f32::from(*number),
+        Field::Int(number) => *number as f32,
+        Field::Long(number) => *number as f32,
+        Field::UByte(number) => f32::from(*number),
+        Field::UShort(number) => f32::from(*number),
+        Field::Null => return Err("a number that is missing"),
+        _ => return Err("something else than numbers in its vector"),
+    })
 }
