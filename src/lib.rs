@@ -28,7 +28,8 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `serve` (default) | engines, bundles, [`Embedder`] |
-//! | `zoo` (default) | models by name, downloaded from registries |
+//! | `zoo` (default) | models by name, from this machine's registries, folders and cache |
+//! | `download` (default) | models and registries of servers |
 //! | `model-lite` | `satmip-lite` as a part of the program, 4.6 MB |
 //! | `model-lite-128`, `model-nano`, `model-nano-simclr`, `model-nano-tabular`, `model-tiny` | other models likewise |
 //! | `builtin-model` | the default model, which is `model-lite` |
@@ -69,6 +70,8 @@ mod json;
 pub mod metadata;
 #[doc(hidden)]
 pub mod parts;
+#[cfg(feature = "geotiff")]
+pub mod scene;
 #[cfg(feature = "zoo")]
 pub mod zoo;
 

@@ -4,10 +4,12 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::thread;
 
-use super::input::{self, Inputs, Listing};
+use super::assets::SceneOptions;
+use super::input::{self, Contents, Inputs, Listing};
 use super::join::{Counter, JoinReport, Table};
 use super::ledger::{
     FirstRead, InputRecord, JobRecord, MetadataRecord, ModelRecord, OutputRecord, ReadingRecord,
+    WindowsRecord,
 };
 use super::output::Schema;
 use super::pipeline::{Producer, pipeline};
@@ -104,11 +106,13 @@ fn go_through<'s>(
     progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<(JobReport, Option<Table>)> {
     let stop = Stop::new(&config.stop);
+    let scenes = scenes(config)?;
     let inputs =
         Inputs::open_until(&stop, &config.inputs).map_err(|error| match stop.is_raised() {
             true => Error::Interrupted,
             false => error,
         })?;
+    let inputs = inputs.cut(scenes);
     let side = facts.arch.metadata.as_ref();
     let fields = side.map_or(FieldSet::NONE, |side| side.fields);
     let load = |config| table::load(config, fields);
@@ -117,7 +121,9 @@ fn go_through<'s>(
         true => None,
         false => Some(list(&inputs, config, &stop, table.as_mut())?),
     };
-    let with_metadata = embed_metadata && table.is_some();
+    // Each window has a place of its own.
+    let known = table.is_some() || (config.windows.is_some() && side.is_some());
+    let with_metadata = embed_metadata && known;
     let columns = config.features.columns(&facts.arch, with_metadata);
     let first = match listing {
         Some(_) => peek(&inputs, &config.reading)?,
@@ -126,6 +132,7 @@ fn go_through<'s>(
     let record = record(config, facts, listing, first, &columns)?;
     let schema = Schema {
         columns: columns.clone(),
+        windows: config.windows.is_some(),
         provenance: provenance(&record)?,
     };
     let mut store = open(&record, schema)?;
@@ -151,6 +158,7 @@ fn go_through<'s>(
         features: config.features,
         columns: &columns,
         reading: config.reading,
+        max_cloud: config.max_cloud,
     };
     let done = store.is_done();
     let longer = || changed("the input has more items than the job that was done");
@@ -208,6 +216,39 @@ fn go_through<'s>(
         metadata,
     };
     Ok((report, table))
+}
+
+/// How scenes are cut and read; none where each file is one picture.
+///
+/// # Errors
+/// [`Error::Argument`] for two assets or more than three, or clouds that are no share or that nothing tells.
+pub(super) fn scenes(config: &JobConfig) -> Result<Option<SceneOptions>> {
+    let refuse = |what, reason: String| Err(Error::Argument { what, reason });
+    match (config.assets.len(), config.max_cloud) {
+        (0 | 1 | 3, None) => {}
+        (0 | 1 | 3, Some(_)) if config.cloud_asset.is_none() => {
+            return refuse("max cloud", "no asset says which pixels are clouds".into());
+        }
+        (0 | 1 | 3, Some(most)) if !(0.0..=1.0).contains(&most) => {
+            return refuse("max cloud", "it is no share from 0 to 1".into());
+        }
+        (0 | 1 | 3, Some(_)) => {}
+        (names, _) => {
+            return refuse(
+                "assets",
+                format!("{names} names, where one or three are wanted"),
+            );
+        }
+    }
+    Ok(config.windows.map(|tiling| SceneOptions {
+        tiling,
+        reading: config.reading,
+        assets: config.assets.clone(),
+        offset: config.offset,
+        classes: config.cloud_asset.clone(),
+        bbox: config.bbox,
+        time: config.datetime,
+    }))
 }
 
 fn check(config: &JobConfig, facts: &Facts) -> Result<()> {
@@ -291,10 +332,7 @@ fn list(
         if let Some(table) = &mut table {
             table.note(&item);
         }
-        match stop.is_raised() {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
+        stop.flow()
     })?;
     if stop.is_raised() {
         return Err(Error::Interrupted);
@@ -305,7 +343,16 @@ fn list(
             .iter()
             .map(|p| p.display().to_string())
             .collect();
-        return Err(nothing(&given.join(", "), listing.ignored));
+        return Err(match listing.outside {
+            0 => nothing(&given.join(", "), listing.ignored),
+            outside => Error::Input {
+                input: given.join(", "),
+                reason: format!(
+                    "no window there touches the box at the time that was asked for ({outside} scenes)"
+                ),
+                source: None,
+            },
+        });
     }
     Ok(listing)
 }
@@ -325,13 +372,20 @@ fn peek(inputs: &Inputs, options: &ReadOptions) -> Result<Option<FirstRead>> {
             return ControlFlow::Break(());
         }
         let id = item.id.clone();
-        let Ok(bytes) = input::read(item, options.limits.max_bytes()) else {
-            others = true;
-            return ControlFlow::Continue(());
+        let read = match item.source {
+            Contents::Window { scene, .. } => Ok(Ok(scene.scene.reading().clone())),
+            Contents::Refused(error) => Ok(Err(*error)),
+            _ => {
+                let Ok(bytes) = input::read(item, options.limits.max_bytes()) else {
+                    others = true;
+                    return ControlFlow::Continue(());
+                };
+                guarded(|| decode(&bytes, &id, options).map(|picture| picture.reading().clone()))
+            }
         };
-        match guarded(|| decode(&bytes, &id, options)) {
-            Ok(Ok(picture)) => {
-                first = Some(FirstRead::of(id, picture.reading()));
+        match read {
+            Ok(Ok(reading)) => {
+                first = Some(FirstRead::of(id, &reading));
                 return ControlFlow::Break(());
             }
             Ok(Err(Error::Image { fault, .. })) if is_about_options(&fault) => {
@@ -409,6 +463,15 @@ fn record(
             given: config.inputs.iter().map(|p| text(p)).collect(),
             items: listing.map(|l| l.items),
             sha256: listing.map(|l| l.chain.hex()),
+            windows: config.windows.map(|tiling| WindowsRecord {
+                tiling,
+                assets: config.assets.clone(),
+                offset: config.offset.to_string(),
+                cloud_asset: config.cloud_asset.clone(),
+                max_cloud: config.max_cloud,
+                bbox: config.bbox.map(|sides| sides.to_string()),
+                datetime: config.datetime.map(|span| span.to_string()),
+            }),
         },
         reading: ReadingRecord {
             bands: config.reading.bands.to_string(),

@@ -88,8 +88,8 @@ impl Table {
 
     /// Notes an item, before any is joined.
     pub(crate) fn note(&mut self, item: &Item) {
-        if !Self::is_again(item) {
-            self.names.note(&item.id, item.place.as_deref());
+        if !Self::is_again(item) && item.is_first() {
+            self.names.note(item.name(), item.place.as_deref());
         }
     }
 
@@ -101,7 +101,7 @@ impl Table {
     /// The row of an item, by its id and by its place: whether the inputs are one folder or several of its folders
     /// makes no difference.
     pub(crate) fn find(&self, item: &Item) -> Match {
-        self.names.find(&item.id, item.place.as_deref())
+        self.names.find(item.name(), item.place.as_deref())
     }
 
     /// What a row says.
@@ -109,16 +109,16 @@ impl Table {
         &self.rows[index]
     }
 
-    /// Whether the model sees anything in a record: a field that it reads, stated or implied.
-    pub(crate) fn is_usable(&self, record: &Metadata) -> bool {
-        let reads = |fields: FieldSet| !fields.intersection(self.fields).is_empty();
-        reads(record.fields()) || reads(record.derive_missing().fields())
-    }
-
     fn is_without_fields(&self, index: usize) -> bool {
         let row = self.row(index).as_ref();
-        row.is_ok_and(|record| !self.is_usable(record))
+        row.is_ok_and(|record| !is_usable(record, self.fields))
     }
+}
+
+/// Whether a model that reads these fields sees anything in a record: a field, stated or implied.
+pub(crate) fn is_usable(record: &Metadata, reading: FieldSet) -> bool {
+    let reads = |fields: FieldSet| !fields.intersection(reading).is_empty();
+    reads(record.fields()) || reads(record.derive_missing().fields())
 }
 
 /// Counts matches as items come.

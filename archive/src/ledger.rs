@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::output::{Format, failed};
+use super::tiling::Tiling;
 use satmip::arch::Preprocessing;
 use satmip::image::Reading;
 use satmip::parts::aside::{self, Existing};
@@ -55,6 +56,27 @@ pub(crate) struct InputRecord {
     pub(crate) items: Option<u64>,
     /// Of the items' names in order.
     pub(crate) sha256: Option<String>,
+    /// How files are cut into windows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) windows: Option<WindowsRecord>,
+}
+
+/// How windows are read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct WindowsRecord {
+    #[serde(flatten)]
+    pub(crate) tiling: Tiling,
+    /// Assets of items that were asked for; none are chosen by what items have.
+    pub(crate) assets: Vec<String>,
+    pub(crate) offset: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cloud_asset: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) max_cloud: Option<f32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bbox: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) datetime: Option<String>,
 }
 
 /// How pictures are read.

@@ -39,6 +39,8 @@
 )]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod assets;
+mod filter;
 mod input;
 mod job;
 mod join;
@@ -49,9 +51,11 @@ mod pipeline;
 mod skipped;
 mod stop;
 mod store;
+mod survey;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tiling;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -62,13 +66,17 @@ use std::sync::atomic::AtomicBool;
 use ndarray::ArrayView2;
 use serde::Serialize;
 
+pub use assets::Offset;
+pub use filter::{BoundingBox, TimeSpan};
 pub use input::EXTENSIONS;
 pub use job::{gather, run};
 pub use join::JoinReport;
 pub use output::Format;
 pub use skipped::{SkipKind, Skipped};
 pub use store::Gathered;
+pub use survey::{Survey, survey};
 pub use table::column_map;
+pub use tiling::{Edge, Tiling};
 
 use output::ColumnSpec;
 use satmip::arch::Arch;
@@ -79,8 +87,8 @@ use worker::Vectors;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct JobConfig {
-    /// Folders, `.txt` lists of paths, `.tar` archives, image files; `-` is standard input (a list
-    /// or an archive). With several inputs an item's id begins with its folder or archive.
+    /// Folders, `.txt` lists of paths, `.tar` archives, image files, STAC (`.json`, `.geojson`, `.ndjson`, `.jsonl`:
+    /// items, collections of items, lines of items, static catalogues); `-` is standard input (a list or an archive). With several inputs an item's id begins with its folder or archive.
     pub inputs: Vec<PathBuf>,
     /// Where the vectors go.
     pub destination: Destination,
@@ -98,6 +106,22 @@ pub struct JobConfig {
     pub rows_per_part: usize,
     /// How pictures are read: which bands, what samples mean, what they may cost.
     pub reading: ReadOptions,
+    /// How files are cut into windows, each an item of its own; none where each file is one picture.
+    pub windows: Option<Tiling>,
+    /// Of STAC items: the assets that are read, by key or by the common name of their band, one picture or red, green
+    /// and blue. None are those called red, green and blue where [`ReadOptions::scale`] is given, else `visual`.
+    pub assets: Vec<String>,
+    /// Of STAC items: what is added to Sentinel-2's samples.
+    pub offset: Offset,
+    /// Of STAC items: the asset with Sentinel-2's scene classification (SCL), by which each window gets its share of
+    /// clouds.
+    pub cloud_asset: Option<String>,
+    /// Most clouds of a window, a share from 0 to 1; others are left out. Needs [`JobConfig::cloud_asset`].
+    pub max_cloud: Option<f32>,
+    /// Of windows: only those that touch this box. Scenes without a place are left out with a reason.
+    pub bbox: Option<BoundingBox>,
+    /// Of STAC items: only those of this time.
+    pub datetime: Option<TimeSpan>,
     /// Replace what another job wrote. The same job is resumed nevertheless, unless it is done.
     pub overwrite: bool,
     /// Set from outside to finish the batches that were begun, save them where the job can go on, and return
@@ -126,6 +150,13 @@ impl JobConfig {
             batch_size: 8,
             rows_per_part: 10_000,
             reading: ReadOptions::default(),
+            windows: None,
+            assets: Vec::new(),
+            offset: Offset::Auto,
+            cloud_asset: None,
+            max_cloud: None,
+            bbox: None,
+            datetime: None,
             overwrite: false,
             stop: Arc::default(),
         }

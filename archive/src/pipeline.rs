@@ -53,11 +53,10 @@ impl Producer<'_> {
                 items: Vec::new(),
             };
             let full = std::mem::replace(batch, next);
+            // One that nobody takes any more, as after a stop, counts: the job is not done without it.
+            sent += 1;
             match tokens.send(()).is_ok() && batches.send(full).is_ok() {
-                true => {
-                    sent += 1;
-                    ControlFlow::Continue(())
-                }
+                true => ControlFlow::Continue(()),
                 false => ControlFlow::Break(()),
             }
         };

@@ -33,6 +33,8 @@ pub enum SkipKind {
     Option,
     /// Fewer valid pixels than asked for: `--min-valid`.
     TooFewValid,
+    /// More clouds than asked for: `--max-cloud`.
+    TooCloudy,
     /// An earlier item has the same name.
     Duplicate,
     /// The metadata of this item are invalid; **its image was embedded** without them.
@@ -72,7 +74,7 @@ impl Skipped {
 
 impl SkipKind {
     /// The kind of fault that an image's error is, and what it says.
-    fn of(error: &Error) -> (SkipKind, String) {
+    pub(crate) fn of(error: &Error) -> (SkipKind, String) {
         let Error::Image { fault, .. } = error else {
             return (SkipKind::Other, error.to_string());
         };

@@ -1,5 +1,6 @@
 //! Ending a job before its input ends.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -31,5 +32,13 @@ impl Stop {
 
     pub(super) fn is_raised(&self) -> bool {
         self.is_broken() || self.outside.load(Ordering::Relaxed)
+    }
+
+    /// Whether whoever goes through something goes on.
+    pub(super) fn flow(&self) -> ControlFlow<()> {
+        match self.is_raised() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
     }
 }

@@ -1,16 +1,18 @@
 //! What a worker does with a batch: read, decode, fit, and run the model's towers.
 
+use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView2, ArrayView4, Axis, concatenate};
 
 use super::Features;
-use super::input::{self, Chain, Contents, Item};
-use super::join::{Match, Table};
-use super::output::{ColumnSpec, ColumnValues, Rows};
+use super::input::{self, Chain, Contents, Item, OpenScene};
+use super::join::{Match, Table, is_usable};
+use super::output::{ColumnSpec, ColumnValues, Rows, WindowRow};
 use super::skipped::{SkipKind, Skipped};
 use satmip::arch::Preprocessing;
-use satmip::image::{Geometry, Prepared, ReadOptions, prepare};
+use satmip::image::{Geometry, Prepared, ReadOptions, Region, prepare, prepare_picture};
 use satmip::metadata::{FieldSet, Metadata};
 use satmip::parts::guard::guarded;
 use satmip::{Error, ImageFault, Result};
@@ -64,6 +66,8 @@ pub(crate) struct Work<'a> {
     /// Columns of the images, then those of the metadata where there is a table.
     pub(crate) columns: &'a [ColumnSpec],
     pub(crate) reading: ReadOptions,
+    /// Most clouds of a window, a share.
+    pub(crate) max_cloud: Option<f32>,
 }
 
 /// A row of vectors, and the row of the output that it belongs to.
@@ -79,6 +83,18 @@ struct Good {
     valid: f32,
     /// How it was read, in words.
     reading: String,
+    /// Of a window of a scene: more of it.
+    window: Option<Window>,
+}
+
+/// What is known of a window.
+struct Window {
+    scene: Arc<OpenScene>,
+    /// What its place says of it, or why it says nothing.
+    place: Result<Metadata, String>,
+    /// The share of its pixels with data that are clouds.
+    cloud: Option<f32>,
+    at: Region,
 }
 
 impl Work<'_> {
@@ -96,6 +112,16 @@ impl Work<'_> {
         let mut good = Vec::with_capacity(batch.items.len());
         for (item, found) in batch.items {
             let id = item.id.clone();
+            let window = match &item.source {
+                Contents::Window { scene, window, .. } => match self.window(scene, *window) {
+                    Ok(window) => Some(window),
+                    Err((kind, reason)) => {
+                        done.skip(id, kind, reason);
+                        continue;
+                    }
+                },
+                _ => None,
+            };
             match self.picture(item) {
                 Ok(prepared) => {
                     pixels.extend_from_slice(&prepared.pixels);
@@ -105,6 +131,7 @@ impl Work<'_> {
                         geometry: prepared.geometry,
                         valid: prepared.valid,
                         reading: prepared.reading.to_string(),
+                        window,
                     });
                 }
                 Err(skipped) => done.skipped.push(skipped),
@@ -137,8 +164,8 @@ impl Work<'_> {
             let values = scatter(view, &places, good.len(), spec)?;
             done.rows.columns.push(values);
         }
-        if let Some(table) = self.table.filter(|_| self.columns.len() > split) {
-            let (vectors, places) = self.metadata(table, &good, &mut done)?;
+        if self.columns.len() > split {
+            let (vectors, places) = self.metadata(&good, &mut done)?;
             for (i, spec) in self.columns[split..].iter().enumerate() {
                 let none = ArrayView2::from(&[[0.0_f32; 0]; 0]);
                 let views = vectors.as_ref().map(|v| self.features.views(v));
@@ -151,6 +178,10 @@ impl Work<'_> {
         done.rows.readings = good.iter().map(|good| good.reading.clone()).collect();
         done.rows.geometries = good.iter().map(|good| good.geometry).collect();
         done.rows.matches = good.iter().map(|good| good.found).collect();
+        done.rows.windows = good
+            .iter()
+            .filter_map(|good| self.window_row(good))
+            .collect();
         done.rows.ids = good.into_iter().map(|good| good.id.clone()).collect();
         Ok(done)
     }
@@ -158,6 +189,14 @@ impl Work<'_> {
     /// A picture fitted to the model.
     fn picture(&self, item: Item) -> Result<Prepared, Skipped> {
         let id = item.id.clone();
+        if let Contents::Window { scene, window, .. } = &item.source {
+            let preprocessing = self.model.preprocessing();
+            let read = || {
+                let picture = scene.scene.window(*window)?;
+                prepare_picture(picture, &id, &self.reading, preprocessing)
+            };
+            return read().map_err(|error| Skipped::of(id.clone(), &error));
+        }
         if let Contents::File(path) = &item.source {
             satmip::parts::nothing_beside(path).map_err(|fault| {
                 let item = id.clone();
@@ -176,29 +215,87 @@ impl Work<'_> {
             .map_err(|error| Skipped::of(id, &error))
     }
 
+    /// What is known of a window, or why it is left out.
+    fn window(&self, scene: &Arc<OpenScene>, at: Region) -> Result<Window, (SkipKind, String)> {
+        let cloud = scene.scene.cloud_share(at);
+        let cloud = cloud.map_err(|error| SkipKind::of(&error))?;
+        if let (Some(cloud), Some(most)) = (cloud, self.max_cloud)
+            && cloud > most
+        {
+            let share = |share: f32| format!("{:.1} %", 100.0 * share);
+            let reason = format!("{} are clouds, of at most {}", share(cloud), share(most));
+            return Err((SkipKind::TooCloudy, reason));
+        }
+        let mut place = scene.scene.record(at).map_err(|error| error.to_string());
+        if let (Some(cloud), Ok(place)) = (cloud, &mut place) {
+            // A share is within the field's limits.
+            let _ = place.set_cloud_cover(f64::from(cloud) * 100.0);
+        }
+        Ok(Window {
+            scene: Arc::clone(scene),
+            place,
+            cloud,
+            at,
+        })
+    }
+
+    /// What is written of a window; none for a picture.
+    fn window_row(&self, item: &Good) -> Option<WindowRow> {
+        let window = item.window.as_ref()?;
+        let time = self
+            .stated(item)
+            .ok()
+            .flatten()
+            .and_then(|record| record.timestamp());
+        let place = window.place.as_ref().ok();
+        Some(WindowRow::of(
+            &window.scene,
+            window.at,
+            window.cloud,
+            place,
+            time,
+        ))
+    }
+
+    /// What the table, or else the catalogue, says of an item's file; none where neither does.
+    fn stated<'g>(&'g self, item: &'g Good) -> Result<Option<&'g Metadata>, &'g str> {
+        match (item.found, self.table, &item.window) {
+            (Match::Row(row), Some(table), _) => {
+                table.row(row).as_ref().map(Some).map_err(String::as_str)
+            }
+            (_, _, Some(window)) => window.scene.metadata().transpose(),
+            _ => Ok(None),
+        }
+    }
+
+    /// What is known of an item: what is stated of its file, with its own place if it is a window.
+    fn record<'g>(&'g self, item: &'g Good) -> Result<Option<Cow<'g, Metadata>>, &'g str> {
+        let stated = self.stated(item)?;
+        match item.window.as_ref().map(|window| &window.place) {
+            None => Ok(stated.map(Cow::Borrowed)),
+            Some(Ok(place)) => Ok(Some(match stated {
+                Some(stated) => Cow::Owned(stated.of_part(place)),
+                None => Cow::Borrowed(place),
+            })),
+            Some(Err(reason)) => Err(reason),
+        }
+    }
+
     /// Embeds the metadata of items that have some: vectors, and for each the row it belongs to.
-    fn metadata(
-        &self,
-        table: &Table,
-        good: &[&Good],
-        done: &mut Done,
-    ) -> Result<(Option<Vectors>, Vec<Place>)> {
+    fn metadata(&self, good: &[&Good], done: &mut Done) -> Result<(Option<Vectors>, Vec<Place>)> {
         let fields = self.model.fields();
         let mut records = Vec::new();
         for (place, item) in good.iter().enumerate() {
-            let Match::Row(row) = item.found else {
-                continue;
-            };
-            match table.row(row) {
-                // Of a record without any field all models say the same: nothing of this picture.
-                Ok(metadata) if !table.is_usable(metadata) => {}
-                Ok(metadata) => {
-                    let seen = item.geometry.record_for(metadata, fields);
-                    if !seen.is_empty() {
+            match self.record(item) {
+                Ok(Some(metadata)) => {
+                    // Of a record without any field all models say the same: nothing of this picture.
+                    let seen = item.geometry.record_for(&metadata, fields);
+                    if is_usable(&metadata, fields) && !seen.is_empty() {
                         records.push((place, seen));
                     }
                 }
-                Err(reason) => done.skip(item.id.clone(), SkipKind::Metadata, reason.as_str()),
+                Ok(None) => {}
+                Err(reason) => done.skip(item.id.clone(), SkipKind::Metadata, reason),
             }
         }
         if records.is_empty() {

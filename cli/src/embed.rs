@@ -14,7 +14,9 @@ use super::model::ModelArgs;
 use super::output::Output;
 use super::terminal::{Terminal, duration};
 use satmip::{Error, Result};
-use satmip_archive::{self as embed, Destination, Features, Format, JobConfig, TableConfig};
+use satmip_archive::{
+    self as embed, Destination, Edge, Features, Format, JobConfig, TableConfig, Tiling,
+};
 
 /// Embed images, and their metadata, into files of vectors
 ///
@@ -41,6 +43,8 @@ pub(super) struct EmbedArgs {
     format: Option<FormatArg>,
     #[command(flatten)]
     table: TableArgs,
+    #[command(flatten)]
+    windows: WindowArgs,
     /// Vectors to write: embeds (one space), features (for probes)
     #[arg(long, value_enum, default_value_t = FeaturesArg::Embeds, value_name = "WHICH")]
     features: FeaturesArg,
@@ -51,9 +55,76 @@ pub(super) struct EmbedArgs {
     /// Replace an output that exists or is of another job
     #[arg(long)]
     overwrite: bool,
+    /// Say what there is to do, by names and headers alone, and write nothing
+    #[arg(long)]
+    dry_run: bool,
     /// Report as JSON on standard output
     #[arg(long)]
     json: bool,
+}
+
+/// How scenes are cut.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Scenes")]
+pub(super) struct WindowArgs {
+    /// Cut each file into square windows of so many pixels a side; each is a row with its own place
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=16_384))]
+    tile: Option<u32>,
+    /// Pixels from one window to the next [default: the tile]
+    #[arg(long, value_name = "PIXELS", requires = "tile", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    stride: Option<u32>,
+    /// At the right and lower edge: one more window moved back inside, none, or one with missing pixels
+    #[arg(long, value_enum, requires = "tile", default_value_t = EdgeArg::Shift, value_name = "HOW")]
+    edge: EdgeArg,
+    /// Assets of STAC items: one picture, or red,green,blue, by key or common name [default: red,green,blue with
+    /// --scale, else visual]
+    #[arg(long, value_name = "NAMES", requires = "tile", value_delimiter = ',')]
+    assets: Vec<String>,
+    /// What is added to samples of Sentinel-2 items with --scale s2 or s2-l1c: auto is what the item says
+    #[arg(long, value_name = "auto|0|-1000", requires = "tile", default_value = "auto", allow_hyphen_values = true,
+          value_parser = clap::builder::PossibleValuesParser::new(["auto", "0", "-1000"]))]
+    offset: String,
+    /// Asset with Sentinel-2's scene classification (SCL): each window gets its share of clouds
+    #[arg(long, value_name = "NAME", requires = "tile")]
+    cloud_asset: Option<String>,
+    /// Leave out windows with a larger share of clouds, 0 to 1
+    #[arg(long, value_name = "SHARE", requires = "cloud_asset")]
+    max_cloud: Option<f32>,
+    /// Only windows that touch this box, in degrees
+    #[arg(
+        long,
+        value_name = "W,S,E,N",
+        requires = "tile",
+        allow_hyphen_values = true
+    )]
+    bbox: Option<String>,
+    /// Only STAC items of this time: days or moments of RFC 3339, `..` for an open end
+    #[arg(long, value_name = "A/B", requires = "tile")]
+    datetime: Option<String>,
+}
+
+impl WindowArgs {
+    fn tiling(&self) -> Result<Option<Tiling>> {
+        let cut = |tile| Tiling::new(tile, self.stride.unwrap_or(tile), self.edge.into());
+        self.tile.map(cut).transpose()
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum EdgeArg {
+    Shift,
+    Drop,
+    Pad,
+}
+
+impl From<EdgeArg> for Edge {
+    fn from(edge: EdgeArg) -> Self {
+        match edge {
+            EdgeArg::Shift => Edge::Shift,
+            EdgeArg::Drop => Edge::Drop,
+            EdgeArg::Pad => Edge::Pad,
+        }
+    }
 }
 
 /// A table of metadata and its columns.
@@ -161,12 +232,28 @@ pub(super) fn run(args: EmbedArgs, terminal: &Terminal) -> Result<Exit> {
     }
     config.features = args.features.into();
     config.metadata = args.table.config()?;
+    config.windows = args.windows.tiling()?;
+    config.assets = args.windows.assets;
+    config.offset = args.windows.offset.parse()?;
+    config.cloud_asset = args.windows.cloud_asset;
+    config.max_cloud = args.windows.max_cloud;
+    config.bbox = args.windows.bbox.as_deref().map(str::parse).transpose()?;
+    config.datetime = args
+        .windows
+        .datetime
+        .as_deref()
+        .map(str::parse)
+        .transpose()?;
     config.workers = args.model.workers();
     config.batch_size = args.model.batch_size();
     config.rows_per_part = args.rows_per_part as usize;
     config.reading = args.model.reading()?;
     config.overwrite = args.overwrite;
     let interrupt = Interrupt::watch(terminal, "");
+    if args.dry_run {
+        config.stop = interrupt.flag();
+        return dry_run(&config, args.json);
+    }
     let embedder = args.model.load(terminal)?;
     tracing::info!(
         "model `{}` on {}, {} workers",
@@ -207,6 +294,43 @@ pub(super) fn run(args: EmbedArgs, terminal: &Terminal) -> Result<Exit> {
         out.finish()?;
     }
     Ok(exit)
+}
+
+/// What there is to do.
+fn dry_run(config: &JobConfig, json: bool) -> Result<Exit> {
+    let found = embed::survey(config)?;
+    let mut out = Output::open();
+    if json {
+        out.json(&found)?;
+        out.finish()?;
+        return Ok(Exit::of(found.refused));
+    }
+    let megabytes = found.bytes as f64 / 1e6;
+    let what = match config.windows {
+        Some(tiling) => format!(
+            "{} windows of {} pixels, of {} scenes",
+            found.items, tiling.tile, found.scenes
+        ),
+        None => format!("{} images", found.items),
+    };
+    out.line(&format!("{what} ({megabytes:.1} MB)"))?;
+    if found.outside > 0 {
+        out.line(&format!(
+            "{} scenes of another time or place",
+            found.outside
+        ))?;
+    }
+    if found.ignored > 0 {
+        out.line(&format!("{} other files", found.ignored))?;
+    }
+    if found.refused > 0 {
+        out.line(&format!("{} would be left out:", found.refused))?;
+        for refused in &found.first_refused {
+            out.line(&format!("  {}: {}", refused.id, refused.reason))?;
+        }
+    }
+    out.finish()?;
+    Ok(Exit::of(found.refused))
 }
 
 /// What is left of a job that was interrupted.

@@ -1,6 +1,7 @@
 //! `satmip inspect`.
 
 mod onnx;
+mod scene;
 mod show;
 
 use std::fs::File;
@@ -41,6 +42,15 @@ pub(super) struct InspectArgs {
     /// Take a TIFF's DateTime for the time of the acquisition: it is that of the file's writing
     #[arg(long)]
     datetime_tag: bool,
+    /// Take a TIFF for a scene, of which the header alone is read, and count its windows of so many pixels a side
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=16_384))]
+    tile: Option<u32>,
+    /// Write a picture as the model would see it, at most 1,024 pixels a side
+    #[arg(long, value_name = "FILE.png")]
+    preview: Option<PathBuf>,
+    /// Replace a preview that exists
+    #[arg(long, requires = "preview")]
+    overwrite: bool,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -128,6 +138,13 @@ fn is_path(what: &Path) -> bool {
 /// Shows a picture or a file of metadata; how many records could not be read.
 fn file(args: &InspectArgs, out: &mut Output) -> Result<usize> {
     let path = &args.what;
+    if let Some(preview) = &args.preview {
+        scene::preview(args, is_tiff(path), preview)?;
+    }
+    if let Some(tile) = args.tile {
+        scene::show(args, tile, out)?;
+        return Ok(0);
+    }
     let picture = match image::read(path, &args.reading.options()?) {
         Ok(picture) => Some(picture),
         Err(Error::Image {
@@ -305,9 +322,15 @@ impl InspectArgs {
     }
 }
 
-/// How a picture was read.
+/// How a picture was read, and how much of it is there.
 fn picture_rows(picture: &Picture) -> Vec<Vec<String>> {
-    let reading = picture.reading();
+    let mut rows = reading_rows(picture.reading());
+    let share = format!("{:.1} %", 100.0 * valid(picture));
+    rows.push(vec!["valid pixels".to_owned(), share]);
+    rows
+}
+
+fn reading_rows(reading: &Reading) -> Vec<Vec<String>> {
     let [red, green, blue] = reading.rgb;
     let bands = format!("{red}, {green}, {blue} of {}", reading.bands);
     let mut rows = vec![
@@ -340,7 +363,6 @@ fn picture_rows(picture: &Picture) -> Vec<Vec<String>> {
     if let Some(turned) = &reading.turned {
         rows.push(("turned", turned.clone()));
     }
-    rows.push(("valid pixels", format!("{:.1} %", 100.0 * valid(picture))));
     rows.into_iter()
         .map(|(name, text)| vec![name.to_owned(), text])
         .collect()

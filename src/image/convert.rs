@@ -22,12 +22,32 @@ pub(super) trait Sample: Copy + 'static {
     fn is(self, nodata: f64) -> bool {
         self.number() == nodata
     }
+
+    /// Its place in a table of all values of its type; none for types of more than 16 bits.
+    fn place(self) -> Option<u16> {
+        None
+    }
+
+    /// The value of a place.
+    fn at(_place: u16) -> Option<Self> {
+        None
+    }
 }
 
 macro_rules! samples {
-    ($($type:ty),*) => {$(
+    ($($type:ty $(as $bits:ty)?),*) => {$(
         impl Sample for $type {
             const BYTES: usize = size_of::<$type>();
+
+            $(
+                fn place(self) -> Option<u16> {
+                    Some(u16::from(self as $bits))
+                }
+
+                fn at(place: u16) -> Option<Self> {
+                    <$bits>::try_from(place).ok().map(|bits| bits as $type)
+                }
+            )?
 
             fn read(bytes: &[u8]) -> Self {
                 // Chunks have the length of the type; a shorter one would read as 0.
@@ -49,7 +69,9 @@ macro_rules! samples {
     )*};
 }
 
-samples!(u8, i8, u16, i16, u32, i32, u64, i64, f64);
+samples!(
+    u8 as u8, i8 as u8, u16 as u16, i16 as u16, u32, i32, u64, i64, f64
+);
 
 impl Sample for f32 {
     const BYTES: usize = 4;
@@ -118,6 +140,61 @@ pub(super) struct Rule {
     pub(super) nodata: Vec<f64>,
     /// Whether a pixel is missing only where red, green and blue all are.
     pub(super) missing_where_all: bool,
+    /// What becomes of each sample, worked out beforehand.
+    pub(super) table: Option<Table>,
+}
+
+impl Rule {
+    /// The table of this rule for a type of samples; none for those of more than 16 bits.
+    #[cfg_attr(not(feature = "geotiff"), allow(dead_code, reason = "for scenes"))]
+    pub(super) fn table<T: Sample>(&self) -> Option<Table> {
+        T::at(0)?;
+        let channel = |channel: usize| {
+            let values = (0..=u16::MAX).map_while(T::at);
+            let entry = |sample: T| match self.is_missing(sample) {
+                true => Table::MISSING,
+                false => u16::from(self.byte(sample, channel)),
+            };
+            values.map(entry).collect()
+        };
+        Some(Table([channel(0), channel(1), channel(2)]))
+    }
+
+    /// Red, green and blue of a pixel, and which of its samples are missing.
+    fn pixel<T: Sample>(&self, samples: [T; 3]) -> ([u8; 3], [bool; 3]) {
+        if let Some(table) = &self.table {
+            let entries = [0, 1, 2].map(|i| table.entry(samples[i], i).unwrap_or(Table::MISSING));
+            return (
+                entries.map(|entry| entry as u8),
+                entries.map(|entry| entry == Table::MISSING),
+            );
+        }
+        let missing = samples.map(|sample| self.is_missing(sample));
+        ([0, 1, 2].map(|i| self.byte(samples[i], i)), missing)
+    }
+
+    fn is_missing<T: Sample>(&self, sample: T) -> bool {
+        !sample.number().is_finite() || self.nodata.iter().any(|nodata| sample.is(*nodata))
+    }
+
+    fn byte<T: Sample>(&self, sample: T, channel: usize) -> u8 {
+        match &self.range {
+            None => sample.number() as u8,
+            Some(range) => byte(sample.number(), range[channel]),
+        }
+    }
+}
+
+/// For red, green and blue and each value of a sample: its byte, or that it is missing.
+#[derive(Debug, Clone)]
+pub(super) struct Table([Vec<u16>; 3]);
+
+impl Table {
+    const MISSING: u16 = 256;
+
+    fn entry<T: Sample>(&self, sample: T, channel: usize) -> Option<u16> {
+        self.0[channel].get(usize::from(sample.place()?)).copied()
+    }
 }
 
 /// Pixels while they are converted, from the first row to the last.
@@ -180,30 +257,18 @@ impl<'a> Pixels<'a> {
             let masked = there.is_some_and(|there| there.get(i) != Some(&true));
             let sample = |band: usize| T::read(&pixel[band * T::BYTES..(band + 1) * T::BYTES]);
             let samples = rule.rgb.map(sample);
-            let missing = samples.map(|sample| {
-                !sample.number().is_finite() || rule.nodata.iter().any(|nodata| sample.is(*nodata))
-            });
+            let (color, missing) = rule.pixel(samples);
             let is_missing = masked
                 || match rule.missing_where_all {
-                    true => missing.iter().all(|m| *m),
-                    false => missing.iter().any(|m| *m),
+                    true => missing == [true; 3],
+                    false => missing != [false; 3],
                 };
             self.note(!is_missing);
-            if is_missing {
-                self.rgb.extend_from_slice(&[0; 3]);
-            } else {
-                self.rgb.extend_from_slice(&self.color(samples));
-            }
+            self.rgb
+                .extend_from_slice(if is_missing { &[0; 3] } else { &color });
             if let (Some(band), Some(shown)) = (rule.alpha, &mut self.shown) {
                 shown.push(sample(band).number());
             }
-        }
-    }
-
-    fn color<T: Sample>(&self, samples: [T; 3]) -> [u8; 3] {
-        match &self.rule.range {
-            None => samples.map(|sample| sample.number() as u8),
-            Some(range) => [0, 1, 2].map(|i| byte(samples[i].number(), range[i])),
         }
     }
 
@@ -270,6 +335,7 @@ mod tests {
             range: None,
             nodata: Vec::new(),
             missing_where_all: false,
+            table: None,
         }
     }
 

@@ -138,7 +138,10 @@ pub fn prepare(
 }
 
 /// As [`prepare`], of a picture that is decoded already.
-pub(crate) fn prepare_picture(
+///
+/// # Errors
+/// As [`fit`]; [`ImageFault::TooFewValid`] where fewer pixels are valid than the options ask for.
+pub fn prepare_picture(
     picture: Picture,
     item: &str,
     options: &ReadOptions,
@@ -223,6 +226,23 @@ fn of_jpeg(
     Ok(Picture::new(image, None, reading))
 }
 
+/// Whether a file begins as a TIFF does.
+///
+/// # Errors
+/// [`ImageFault`] where it cannot be read, or is of no known format.
+#[cfg(feature = "geotiff")]
+pub(super) fn is_tiff(path: &Path) -> Result<bool, ImageFault> {
+    let unreadable = |error: std::io::Error| ImageFault::Unreadable(error.to_string());
+    let facts = std::fs::metadata(path).map_err(unreadable)?;
+    if !facts.is_file() {
+        return Err(ImageFault::Unreadable("not a regular file".into()));
+    }
+    let mut head = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(64).read_to_end(&mut head).map_err(unreadable)?;
+    Ok(sniff(&head)? == Format::Tiff)
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum Format {
     Jpeg,
@@ -292,10 +312,10 @@ pub(super) fn buffer_for(len: u64) -> Result<Vec<u8>, ImageFault> {
 }
 
 /// Pixels, and which of them are there.
-pub(super) type Masked = (RgbImage, Option<Vec<bool>>);
+pub(crate) type Masked = (RgbImage, Option<Vec<bool>>);
 
 /// Turns pixels upright and makes them a picture.
-pub(super) fn upright(
+pub(crate) fn upright(
     width: u32,
     height: u32,
     pixels: Vec<u8>,

@@ -51,18 +51,15 @@ mod resize;
 mod tiff;
 
 pub use bands::Bands;
-#[cfg_attr(
-    not(feature = "serve"),
-    allow(unused_imports, reason = "for embedders")
-)]
-pub(crate) use decode::prepare_picture;
-pub use decode::{DecodeLimits, Prepared, decode, prepare, read};
+pub use decode::{DecodeLimits, Prepared, decode, prepare, prepare_picture, read};
 pub use geometry::Geometry;
 pub use picture::{Picture, ReadOptions, Reading};
 pub use radiometry::{Product, Scale};
 pub use resize::{Region, fit, fit_with_geometry, fitted_geometry, resize};
 #[doc(hidden)]
 pub use {beside::nothing_beside, tiff::facts as tiff_facts};
+#[cfg(feature = "geotiff")]
+pub(crate) use {decode::upright, tiff::Role, tiff::Tiff};
 
 use crate::error::{Error, Result};
 

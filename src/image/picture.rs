@@ -179,7 +179,7 @@ pub struct Picture {
 impl Picture {
     /// Missing pixels get the mean of those that are there, channel by channel; black where none is
     /// (our choice: a colour that the picture has already draws no edge but the gap's own).
-    pub(super) fn new(mut image: RgbImage, valid: Option<Vec<bool>>, reading: Reading) -> Self {
+    pub(crate) fn new(mut image: RgbImage, valid: Option<Vec<bool>>, reading: Reading) -> Self {
         let valid = valid.filter(|valid| valid.contains(&false));
         if let Some(valid) = &valid {
             fill(&mut image.pixels, valid);

@@ -89,6 +89,7 @@ fn decode_with(
         range: radiometry.range,
         nodata: radiometry.nodata.into_iter().collect(),
         missing_where_all: samples == SampleType::U8,
+        table: None,
     };
     let as_stored = color == ColorType::Rgb8 && chosen.rgb == [0, 1, 2];
     let (rgb, valid, alpha) = if as_stored {

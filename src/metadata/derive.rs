@@ -7,6 +7,8 @@ use solar_positioning::time::JulianDate;
 use solar_positioning::{SolarPositions, delta_t};
 
 use super::field::Field;
+#[cfg(feature = "geotiff")]
+use super::field::FieldSet;
 use super::place::{CountryCode, Location, UtmZone};
 use super::record::Metadata;
 use super::sensor::PerAxis;
@@ -18,6 +20,24 @@ const SEMI_MAJOR: f64 = 6_378_137.0;
 const ECCENTRICITY2: f64 = 6.694_379_990_141_316e-3;
 
 impl Metadata {
+    /// The record of a part of this picture: what `place` says of the part, as
+    /// [`Scene::record`](crate::scene::Scene::record) gives it, takes the place of the picture's own location, country,
+    /// UTM zone, gsd and pixel size; what it does not say of these is missing. A cloud
+    /// cover that it states is the part's as well.
+    #[cfg(feature = "geotiff")]
+    pub fn of_part(&self, place: &Metadata) -> Metadata {
+        Metadata {
+            location: place.location,
+            country_code: place.country_code,
+            utm_zone: place.utm_zone,
+            gsd: place.gsd,
+            pixel_size: place.pixel_size,
+            cloud_cover: place.cloud_cover.or(self.cloud_cover),
+            derived: FieldSet::NONE,
+            ..self.clone()
+        }
+    }
+
     /// The record with the fields that others imply, where they were missing;
     /// [`derived`](Metadata::derived) tells them from given ones.
     ///

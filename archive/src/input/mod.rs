@@ -1,4 +1,4 @@
-//! What a job embeds: images of folders, text lists, tar archives and single files, in one order.
+//! What a job embeds: images of folders, text lists, tar archives and single files, or windows of them, in one order.
 //!
 //! Nothing here holds the list of all items. [`Inputs::visit`] goes through them one after another
 //! and can do so again (streams excepted), which is how a job counts and fingerprints its input
@@ -7,6 +7,8 @@
 mod folder;
 mod list;
 mod name;
+mod scene;
+mod stac;
 mod stream;
 mod tar;
 
@@ -23,9 +25,12 @@ use sha2::{Digest, Sha256};
 use self::list::List;
 pub use self::name::EXTENSIONS;
 use self::name::{bytes_path, has_image_extension, is_hidden, path_bytes, readable};
+pub(crate) use self::scene::OpenScene;
 use self::stream::Stoppable;
 use super::skipped::{SkipKind, Skipped};
 use super::stop::Stop;
+use crate::assets::{ItemFacts, SceneOptions};
+use satmip::image::Region;
 use satmip::parts::sha256;
 use satmip::parts::tar::TarFile;
 use satmip::{Error, Result};
@@ -35,8 +40,10 @@ use satmip::{Error, Result};
 pub(crate) struct Item {
     /// Place in the input, from 0.
     pub(crate) index: u64,
-    /// Name in the output: UTF-8, with `/` between its parts.
+    /// Name in the output: UTF-8, with `/` between its parts; of a window its scene's with the window behind it.
     pub(crate) id: String,
+    /// How much of the id is the name of the file.
+    name: usize,
     /// Whether the real name is no UTF-8 and `id` has escapes for the bytes that are not.
     pub(crate) escaped: bool,
     /// Where the picture's bytes are.
@@ -60,6 +67,17 @@ pub(crate) enum Contents {
     },
     /// Bytes that came through a pipe.
     Bytes(Vec<u8>),
+    /// A scene that a catalogue lists.
+    Item(Arc<ItemFacts>),
+    /// A part of a scene.
+    Window {
+        scene: Arc<OpenScene>,
+        window: Region,
+        /// Whether it is the first one of its scene.
+        first: bool,
+    },
+    /// A scene of which no window can be read.
+    Refused(Box<Error>),
     /// Something that cannot be read, known before anybody tried.
     Fault(SkipKind, String),
 }
@@ -78,7 +96,12 @@ impl Chain {
             // Sizes of members cost nothing to know, and so tell one archive from another.
             Contents::Member { size, .. } => hash.update(size.to_le_bytes()),
             Contents::Bytes(bytes) => hash.update((bytes.len() as u64).to_le_bytes()),
-            Contents::File(_) | Contents::Fault(..) => {}
+            // A window is in its id.
+            Contents::File(_)
+            | Contents::Item(_)
+            | Contents::Fault(..)
+            | Contents::Window { .. }
+            | Contents::Refused(_) => {}
         }
         Chain(hash.finalize().into())
     }
@@ -121,6 +144,8 @@ pub(crate) struct Listing {
     pub(crate) items: u64,
     /// Files left aside because their name is no image's.
     pub(crate) ignored: u64,
+    /// Scenes of another time, or without a window that touches the box.
+    pub(crate) outside: u64,
     /// Fingerprint of all items.
     pub(crate) chain: Chain,
 }
@@ -129,6 +154,23 @@ pub(crate) struct Listing {
 #[derive(Debug)]
 pub(crate) struct Inputs {
     roots: Vec<Root>,
+    /// How scenes are cut into windows, and how they are read; none where each file is one picture.
+    windows: Option<SceneOptions>,
+}
+
+impl Item {
+    /// The name of its file: its id, of a window without what says which it is.
+    pub(crate) fn name(&self) -> &str {
+        &self.id[..self.name]
+    }
+
+    /// Whether it is the first one of its file.
+    pub(crate) fn is_first(&self) -> bool {
+        match &self.source {
+            Contents::Window { first, .. } => *first,
+            _ => true,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -149,7 +191,7 @@ impl Root {
             Kind::Folder(_) => whole(path),
             // A folder's archive has the folder's name.
             Kind::Archive(_) => whole(path).map(|path| path.with_extension("")),
-            Kind::Single(_) | Kind::List(_) => std::env::current_dir().ok(),
+            Kind::Single(_) | Kind::List(_) | Kind::Catalogue(_) => std::env::current_dir().ok(),
             Kind::Stream(_) => None,
         }
     }
@@ -160,6 +202,8 @@ enum Kind {
     Single(PathBuf),
     List(List),
     Archive(Arc<TarFile>),
+    /// STAC items.
+    Catalogue(PathBuf),
     /// An archive that comes through a pipe: gone once it is read.
     Stream(Mutex<Option<Box<dyn Read + Send>>>),
 }
@@ -171,6 +215,7 @@ impl std::fmt::Debug for Kind {
             Kind::Single(_) => "Single",
             Kind::List(_) => "List",
             Kind::Archive(_) => "Archive",
+            Kind::Catalogue(_) => "Catalogue",
             Kind::Stream(_) => "Stream",
         })
     }
@@ -228,7 +273,14 @@ impl Inputs {
         });
         Ok(Inputs {
             roots: roots.collect::<Result<_>>()?,
+            windows: None,
         })
+    }
+
+    /// Each file is a scene, of which windows are items.
+    pub(crate) fn cut(mut self, scenes: Option<SceneOptions>) -> Self {
+        self.windows = scenes;
+        self
     }
 
     /// Inputs that nobody stops.
@@ -242,6 +294,7 @@ impl Inputs {
     pub(super) fn of_stream(reader: Box<dyn Read + Send>, stop: &Stop) -> Result<Self> {
         let (label, kind) = (Vec::new(), from_stream(reader, "-", stop)?);
         Ok(Inputs {
+            windows: None,
             roots: vec![Root {
                 label,
                 place: None,
@@ -267,7 +320,7 @@ impl Inputs {
         let unique = matches!(self.roots.as_slice(), [one] if matches!(one.kind, Kind::Folder(_)));
         let mut seen: HashSet<u128> = HashSet::new();
         for root in &self.roots {
-            let mut ignored = 0;
+            let (mut ignored, mut outside) = (0, 0);
             let mut entry = |entry: Entry| {
                 let mut source = entry.source;
                 let (label, _) = readable(&root.label);
@@ -283,20 +336,28 @@ impl Inputs {
                     let place = place.join(bytes_path(&entry.name));
                     readable(&path_bytes(&place)).0
                 });
-                let chain = listing.chain.next(&id, &source);
-                let item = Item {
-                    index: listing.items,
-                    id,
-                    escaped,
-                    source,
-                    place,
-                    chain,
+                let name = id.len();
+                let mut send = |id: String, source: Contents| {
+                    let chain = listing.chain.next(&id, &source);
+                    let item = Item {
+                        index: listing.items,
+                        name,
+                        id,
+                        escaped,
+                        source,
+                        place: place.clone(),
+                        chain,
+                    };
+                    listing.items += 1;
+                    listing.chain = chain;
+                    let flow = receive(item);
+                    stopped = flow.is_break();
+                    flow
                 };
-                listing.items += 1;
-                listing.chain = chain;
-                let flow = receive(item);
-                stopped = flow.is_break();
-                flow
+                match &self.windows {
+                    Some(options) => scene::visit(id, source, options, &mut outside, &mut send),
+                    None => send(id, source),
+                }
             };
             let mut sink = Sink {
                 entry: &mut entry,
@@ -312,6 +373,7 @@ impl Inputs {
                 }
                 Kind::List(list) => list.visit(&mut sink)?,
                 Kind::Archive(archive) => tar::visit_file(archive, &mut sink)?,
+                Kind::Catalogue(path) => stac::visit(path, &mut sink)?,
                 Kind::Stream(reader) => {
                     let reader = reader.lock().ok().and_then(|mut r| r.take());
                     let reader = reader.ok_or_else(|| Error::Input {
@@ -323,6 +385,7 @@ impl Inputs {
                 }
             }
             listing.ignored += ignored;
+            listing.outside += outside;
             if stopped {
                 break;
             }
@@ -345,6 +408,14 @@ pub(crate) fn read(item: Item, limit: u64) -> Result<Vec<u8>, Skipped> {
 fn read_source(source: Contents, limit: u64) -> Result<Vec<u8>, (SkipKind, String)> {
     match source {
         Contents::Fault(kind, reason) => Err((kind, reason)),
+        Contents::Refused(error) => Err(SkipKind::of(&error)),
+        Contents::Item(_) => {
+            let reason = "a STAC item is of a scene: say how large its windows are (`--tile 64`)";
+            Err((SkipKind::Option, reason.into()))
+        }
+        Contents::Window { .. } => {
+            Err((SkipKind::Other, "a window has no bytes of its own".into()))
+        }
         Contents::Bytes(bytes) => Ok(bytes),
         Contents::Member {
             archive,
@@ -426,6 +497,9 @@ fn from_path(path: &Path, stop: &Stop) -> Result<Kind> {
         return Ok(Kind::Archive(Arc::new(
             TarFile::open(path.to_owned(), true).map_err(|e| unreadable(path, e))?,
         )));
+    }
+    if stac::is_one(&name) {
+        return Ok(Kind::Catalogue(path.to_owned()));
     }
     if name.ends_with(".txt") {
         return Ok(Kind::List(List::file(path)?));
@@ -513,6 +587,7 @@ mod tests {
     #[test]
     fn the_fingerprint_follows_names_and_order() {
         let list = |text: &str| Inputs {
+            windows: None,
             roots: vec![Root {
                 label: Vec::new(),
                 place: None,

@@ -160,6 +160,7 @@ mod tests {
         let bytes = archive(&[("a.jpg", b"one"), ("b.jpg", b"two")]);
         let (_dir, inputs) = open(&bytes);
         let stream = Inputs {
+            windows: None,
             roots: vec![super::super::Root {
                 label: Vec::new(),
                 place: None,

@@ -53,6 +53,16 @@ impl PartWriter for JsonLines {
                 self.line.extend_from_slice(b"\":");
                 append(&mut self.line, &rows.vector(i, c, column.dim));
             }
+            if let Some(window) = rows.windows.get(i) {
+                let mut known = serde_json::Map::new();
+                window.describe(&mut known);
+                for (name, value) in known {
+                    self.line.push(b',');
+                    append(&mut self.line, &name);
+                    self.line.push(b':');
+                    append(&mut self.line, &value);
+                }
+            }
             self.line.extend_from_slice(b"}\n");
         }
         match &mut self.sink {

@@ -3,9 +3,11 @@
 //! Each writer makes one part: one file, or several that belong together. It writes them aside;
 //! [`commit`] gives them their names once everything is on the disk.
 
+mod geo;
 mod jsonl;
 mod npy;
 mod parquet;
+mod window;
 
 use std::fmt;
 use std::fs::File;
@@ -16,6 +18,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::jsonl::JsonLines;
+pub(crate) use self::window::WindowRow;
 use super::join::Match;
 use satmip::Cause;
 use satmip::image::Geometry;
@@ -29,7 +32,7 @@ use satmip::{Error, Result};
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// Parquet: columns `id` and `valid` (the share of valid pixels), and one fixed-size list of 32-bit floats
-    /// for each vector.
+    /// for each vector; of windows of scenes also where each lies, as GeoParquet 1.1.
     #[default]
     Parquet,
     /// NumPy arrays of 32-bit floats, `[rows, d]` in C order, with the ids in a file beside them.
@@ -123,6 +126,9 @@ pub(crate) struct Rows {
     pub(crate) geometries: Vec<Geometry>,
     /// In the order of the schema; `values` has `ids.len() * dim` numbers, 0 where missing.
     pub(crate) columns: Vec<ColumnValues>,
+    /// Of windows of scenes: where each lies. Empty for pictures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) windows: Vec<WindowRow>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -148,9 +154,11 @@ mod bits {
 
 impl Rows {
     /// Whether these rows have the columns of a schema: rows that were read can be any.
-    pub(crate) fn fit(&self, columns: &[ColumnSpec]) -> bool {
-        let rows = self.ids.len();
+    pub(crate) fn fit(&self, schema: &Schema) -> bool {
+        let (rows, columns) = (self.ids.len(), &schema.columns);
+        let windows = if schema.windows { rows } else { 0 };
         self.columns.len() == columns.len()
+            && self.windows.len() == windows
             && self.columns.iter().zip(columns).all(|(column, spec)| {
                 column.present.len() == rows && column.values.len() == rows * spec.dim
             })
@@ -167,6 +175,8 @@ impl Rows {
 #[derive(Debug, Clone)]
 pub(crate) struct Schema {
     pub(crate) columns: Vec<ColumnSpec>,
+    /// Whether rows are windows of scenes, of which it is written where they lie.
+    pub(crate) windows: bool,
     /// Where the vectors come from, for formats that can hold it.
     pub(crate) provenance: Vec<(String, String)>,
 }
@@ -304,6 +314,7 @@ mod tests {
                 column("image_embedding", 2, false),
                 column("metadata_embedding", 3, true),
             ],
+            windows: false,
             provenance: vec![("satmip.model".into(), "test".into())],
         }
     }
@@ -407,10 +418,10 @@ mod tests {
             values.map(|v| v.to_bits()).collect()
         };
         assert_eq!(all(&after), all(&before));
-        assert!(after.fit(&schema().columns));
+        assert!(after.fit(&schema()));
         let mut short = rows(0, 5);
         short.columns[1].values.pop();
-        assert!(!short.fit(&schema().columns));
+        assert!(!short.fit(&schema()));
     }
 
     #[test]

@@ -70,8 +70,11 @@ impl PartWriter for Npy {
         let nullable = self.arrays.iter().position(|(column, _)| column.nullable);
         for (i, id) in rows.ids.iter().enumerate() {
             let metadata = nullable.is_some_and(|c| rows.columns[c].present[i]);
-            let line =
+            let mut line =
                 serde_json::json!({ "id": id, "metadata": metadata, "valid": rows.valid[i] });
+            if let (Some(window), Some(line)) = (rows.windows.get(i), line.as_object_mut()) {
+                window.describe(line);
+            }
             self.ids.write(format!("{line}\n").as_bytes())?;
         }
         self.rows += rows.ids.len() as u64;

@@ -17,7 +17,9 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use super::super::ledger::json;
-use super::{ColumnSpec, PartWriter, Rows, Schema, failed, failed_within, with_suffix};
+use super::{
+    ColumnSpec, PartWriter, Rows, Schema, WindowRow, failed, failed_within, geo, with_suffix,
+};
 use satmip::parts::aside::Aside;
 use satmip::{Error, Result};
 
@@ -30,6 +32,10 @@ pub(super) struct Parquet {
     aside: Aside,
     schema: SchemaRef,
     columns: Vec<ColumnSpec>,
+    /// Whether rows are windows of scenes.
+    windows: bool,
+    /// Whether one of them lies on the antimeridian.
+    split: bool,
     writer: ArrowWriter<File>,
     /// Rows by how their pictures were read.
     readings: BTreeMap<String, u64>,
@@ -45,6 +51,9 @@ impl Parquet {
         for column in &schema.columns {
             let list = DataType::FixedSizeList(element(), width(column, &path)?);
             fields.push(Field::new(column.name, list, column.nullable));
+        }
+        if schema.windows {
+            fields.extend(geo::fields());
         }
         let arrow = SchemaRef::new(arrow_schema::Schema::new(fields));
         let zstd = ZstdLevel::try_new(3).map_err(|e| failed_within(&path, e.into()))?;
@@ -74,6 +83,8 @@ impl Parquet {
             aside,
             schema: arrow,
             columns: schema.columns.clone(),
+            windows: schema.windows,
+            split: false,
             writer,
             readings: BTreeMap::new(),
         })
@@ -119,6 +130,11 @@ impl PartWriter for Parquet {
         for index in 0..self.columns.len() {
             arrays.push(self.list(rows, index)?);
         }
+        if self.windows {
+            arrays.extend(geo::arrays(&rows.windows));
+            let split = |row: &WindowRow| row.footprint().is_some_and(|place| place.is_split());
+            self.split |= rows.windows.iter().any(split);
+        }
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays)
             .map_err(|e| failed_within(self.aside.target(), e.into()))?;
         self.writer
@@ -131,6 +147,10 @@ impl PartWriter for Parquet {
         let readings = String::from_utf8_lossy(&readings).into_owned();
         self.writer
             .append_key_value_metadata(KeyValue::new("satmip.reading".to_owned(), readings));
+        if self.windows {
+            let geo = KeyValue::new("geo".to_owned(), geo::footer(self.split));
+            self.writer.append_key_value_metadata(geo);
+        }
         self.writer
             .finish()
             .map_err(|e| failed_within(self.aside.target(), e.into()))?;

@@ -151,7 +151,7 @@ impl Folder {
             changed(&path, &format!("cannot be used ({reason})"))
         };
         while let Some(batch) = kept.next_batch().map_err(|reason| unusable(self, reason))? {
-            if !batch.rows.fit(&self.schema.columns) {
+            if !batch.rows.fit(&self.schema) {
                 return Err(unusable(self, "its rows have other columns".into()));
             }
             self.push(&batch.rows, batch.skipped, batch.items, batch.end)?;

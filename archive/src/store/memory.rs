@@ -1,7 +1,7 @@
 //! Rows in memory, for commands that compare them.
 
 use super::Tally;
-use crate::join::{Match, Table};
+use crate::join::{Match, Table, is_usable};
 use crate::output::Rows;
 use crate::skipped::{SkipKind, Skipped};
 use satmip::image::Geometry;
@@ -52,7 +52,7 @@ impl Gathered {
             };
             if metadata
                 .as_ref()
-                .is_ok_and(|record| !table.is_usable(record))
+                .is_ok_and(|record| !is_usable(record, fields))
             {
                 self.without_fields += 1;
                 self.metadata.push(None);

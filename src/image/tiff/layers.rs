@@ -2,14 +2,17 @@
 
 use tiff_reader::{ColorModel, Ifd, RasterLayout, TiffFile};
 
+use super::super::Region;
+#[cfg(feature = "geotiff")]
+use super::super::convert::Table;
 use super::super::convert::{Converted, Pixels, Rule, Sample};
 use super::super::decode::{DecodeLimits, buffer_for};
 use super::super::radiometry::{SampleKind, SampleType};
 use super::facts::Said;
-use super::fault;
 use super::pages::Pages;
 use super::palette::Palette;
 use super::sparse::Sparse;
+use super::{Role, fault};
 use crate::error::ImageFault;
 
 /// Bytes that are decoded at a time, unless a single row of strips or tiles has more.
@@ -43,10 +46,13 @@ pub(super) enum Kind {
 }
 
 impl Layers {
-    pub(super) fn of(page: &Ifd, said: &Said) -> Result<Self, ImageFault> {
+    pub(super) fn of(page: &Ifd, said: &Said, role: Role) -> Result<Self, ImageFault> {
         let layout = page.raster_layout().map_err(fault)?;
         let model = page.color_model().map_err(fault)?;
-        let kind = kind(page, &model, &layout, said)?;
+        let kind = match role {
+            Role::Classes => Kind::Values,
+            Role::Picture | Role::Band => kind(page, &model, &layout, said)?,
+        };
         let stored = sample_type(&layout);
         let (layout, samples, bands) = match &kind {
             Kind::Values | Kind::WhiteIsLeast => (layout, stored, layout.samples_per_pixel),
@@ -73,12 +79,15 @@ impl Layers {
         })
     }
 
+    /// Reads regions of the picture one after another and converts them, the first row of each next to the last one
+    /// of the one before.
     pub(super) fn convert(
         &self,
         file: &TiffFile,
         pages: &Pages<'_>,
         rule: &Rule,
         nodata: Option<f64>,
+        regions: &[Region],
         limits: &DecodeLimits,
     ) -> Result<Converted, ImageFault> {
         let unsupported =
@@ -98,7 +107,22 @@ impl Layers {
             (SampleKind::Float, 64) => Self::run::<f64>,
             _ => return Err(unsupported()),
         };
-        run(self, file, pages, rule, nodata, limits)
+        run(self, file, pages, rule, nodata, regions, limits)
+    }
+
+    /// What becomes of each sample of 16 bits or fewer, for a file of which much will be read.
+    #[cfg(feature = "geotiff")]
+    pub(super) fn table(&self, rule: &Rule) -> Option<Table> {
+        let SampleType { bits, kind } = sample_type(&self.layout);
+        match (kind, bits, &self.kind) {
+            // Its indices become bytes first.
+            (.., Kind::Palette(_)) => rule.table::<u8>(),
+            (SampleKind::Unsigned, 1..=8, _) => rule.table::<u8>(),
+            (SampleKind::Unsigned, 9..=16, _) => rule.table::<u16>(),
+            (SampleKind::Signed, 8, _) => rule.table::<i8>(),
+            (SampleKind::Signed, 16, _) => rule.table::<i16>(),
+            _ => None,
+        }
     }
 
     fn run<T: Sample>(
@@ -107,52 +131,73 @@ impl Layers {
         pages: &Pages<'_>,
         rule: &Rule,
         nodata: Option<f64>,
+        regions: &[Region],
         limits: &DecodeLimits,
     ) -> Result<Converted, ImageFault> {
         let (layout, page) = (&self.layout, pages.picture);
-        let block = match page.tile_height() {
-            Some(rows) => rows as usize,
-            None => page.rows_per_strip() as usize,
-        };
-        let block = block.clamp(1, layout.height);
-        let row_bytes = layout.width * layout.samples_per_pixel * layout.bytes_per_sample;
-        let rows = block * (PIECE / (block * row_bytes).max(1)).max(1);
-        let rows = rows.min(layout.height);
-        self.check(
-            page,
-            (rows * row_bytes) as u64,
-            pages.mask.is_some(),
-            limits,
-        )?;
-        let mask = pages.there(file)?;
         let sparse = nodata.zip(Sparse::of(page, layout));
-        let rgb = buffer_for(layout.width as u64 * layout.height as u64 * 3)?;
+        let area = |region: &Region| u64::from(region.width) * u64::from(region.height);
+        let rgb = buffer_for(regions.iter().map(area).sum::<u64>() * 3)?;
         let mut pixels = Pixels::new(rule, rgb);
-        for first in (0..layout.height).step_by(rows) {
-            let rows = rows.min(layout.height - first);
-            let mut piece = match self.kind {
-                Kind::Colors => {
-                    file.read_decoded_window_bytes_from_ifd(page, first, 0, rows, layout.width)
+        for region in regions {
+            let (left, width) = (region.left as usize, region.width as usize);
+            let (top, height) = (region.top as usize, region.height as usize);
+            let row_bytes = width * layout.samples_per_pixel * layout.bytes_per_sample;
+            let rows = rows_at_a_time(page, row_bytes).min(height);
+            self.check(
+                page,
+                (rows * row_bytes) as u64,
+                pages.mask.is_some(),
+                area(region),
+                limits,
+            )?;
+            let mask = pages.there(file, region)?;
+            for first in (0..height).step_by(rows) {
+                let rows = rows.min(height - first);
+                let mut piece = match self.kind {
+                    Kind::Colors => file.read_decoded_window_bytes_from_ifd(
+                        page,
+                        top + first,
+                        left,
+                        rows,
+                        width,
+                    ),
+                    _ => file.read_window_bytes_from_ifd(page, top + first, left, rows, width),
                 }
-                _ => file.read_window_bytes_from_ifd(page, first, 0, rows, layout.width),
-            }
-            .map_err(fault)?;
-            if let Some((nodata, sparse)) = &sparse {
-                sparse.fill::<T>(&mut piece, first, layout, *nodata);
-            }
-            let there = mask
-                .as_deref()
-                .and_then(|mask| mask.get(first * layout.width..(first + rows) * layout.width));
-            match &self.kind {
-                Kind::Palette(palette) => {
-                    let bands = layout.samples_per_pixel;
-                    let (colors, there) = palette.look_up::<T>(&piece, bands, there, nodata)?;
-                    pixels.push::<u8>(&colors, Some(&there));
+                .map_err(fault)?;
+                if let Some((nodata, sparse)) = &sparse {
+                    sparse.fill::<T>(&mut piece, (left, top + first), width, layout, *nodata);
                 }
-                _ => pixels.push::<T>(&piece, there),
+                let there = mask.as_deref();
+                let there = there.and_then(|mask| mask.get(first * width..(first + rows) * width));
+                match &self.kind {
+                    Kind::Palette(palette) => {
+                        let bands = layout.samples_per_pixel;
+                        let (colors, there) = palette.look_up::<T>(&piece, bands, there, nodata)?;
+                        pixels.push::<u8>(&colors, Some(&there));
+                    }
+                    _ => pixels.push::<T>(&piece, there),
+                }
             }
         }
         Ok(pixels.finish())
+    }
+
+    /// Width and height of what is decoded at once: a tile, or some strips.
+    #[cfg(feature = "geotiff")]
+    pub(super) fn block(&self, page: &Ifd) -> (u32, u32) {
+        let (width, height) = (page.width(), page.height());
+        match (page.tile_width(), page.tile_height()) {
+            (Some(across), Some(down)) if page.is_tiled() => {
+                (across.clamp(1, width), down.clamp(1, height))
+            }
+            _ => {
+                let layout = &self.layout;
+                let row = layout.width * layout.samples_per_pixel * layout.bytes_per_sample;
+                let rows = u32::try_from(rows_at_a_time(page, row)).unwrap_or(height);
+                (width, rows.clamp(1, height))
+            }
+        }
     }
 
     /// Whether the picture and the blocks that are decoded at a time stay within what a picture may cost.
@@ -161,10 +206,10 @@ impl Layers {
         page: &Ifd,
         piece: u64,
         mask: bool,
+        pixels: u64,
         limits: &DecodeLimits,
     ) -> Result<(), ImageFault> {
         let layout = &self.layout;
-        let pixels = layout.width as u64 * layout.height as u64;
         let block = match (page.tile_width(), page.tile_height()) {
             (Some(width), Some(height)) => u64::from(width).saturating_mul(height.into()),
             _ => layout.width as u64 * u64::from(page.rows_per_strip()).min(layout.height as u64),
@@ -193,6 +238,16 @@ impl Layers {
             )),
         }
     }
+}
+
+/// Rows that are decoded at a time: whole strips or tiles of them, of so many bytes a row.
+fn rows_at_a_time(page: &Ifd, row_bytes: usize) -> usize {
+    let block = match page.tile_height() {
+        Some(rows) => rows as usize,
+        None => page.rows_per_strip() as usize,
+    };
+    let block = block.clamp(1, (page.height() as usize).max(1));
+    block * (PIECE / (block * row_bytes).max(1)).max(1)
 }
 
 fn kind(

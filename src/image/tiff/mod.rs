@@ -9,12 +9,15 @@ mod north;
 mod pages;
 mod palette;
 mod sparse;
+#[cfg(feature = "geotiff")]
+mod windows;
 
 use ::image::metadata::Orientation;
 use tiff_reader::{Ifd, OpenOptions, TiffError, TiffFile};
 
+use super::Region;
 use super::bands;
-use super::convert::Rule;
+use super::convert::{Converted, Rule};
 use super::decode::{DecodeLimits, upright};
 use super::picture::{Picture, ReadOptions, Reading};
 use super::radiometry::{self, SampleType};
@@ -25,58 +28,132 @@ use pages::Pages;
 
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Picture, ImageFault> {
     let file = open(bytes, &options.limits)?;
-    let pages = Pages::of(&file)?;
-    let page = pages.picture;
-    options.limits.check(page.width(), page.height())?;
-    let said = Said::of(page)?;
-    let file_nodata = said.nodata;
-    let layers = Layers::of(page, &said)?;
-    let is_palette = matches!(layers.kind, Kind::Palette(_));
-    let facts = Facts::of(said, &layers.model, is_palette);
-    let chosen = bands::decide(options.bands, &facts.colors, facts.colors_source)?;
-    let few_bits = layers.samples.is_picture() && layers.samples != SampleType::U8;
-    let colors = is_palette || layers.kind == Kind::Colors;
-    let radiometry = radiometry::decide(
-        options.scale,
-        &radiometry::Facts {
-            samples: layers.samples,
-            stated: chosen.rgb.map(|band| facts.stated(band)),
-            grey: chosen.is_grey(),
-            by_format: (few_bits || colors).then_some((0.0, layers.samples.most())),
-            colors,
-            nameless: facts.is_nameless(),
-        },
-    )?;
-    // The least of the first band is white; other bands have no colour.
-    let white_is_least = layers.kind == Kind::WhiteIsLeast;
-    let exchanged = chosen.rgb.map(|band| white_is_least && band == 0);
-    let radiometry = radiometry.exchanged(exchanged, layers.samples);
-    let mut nodata: Vec<f64> = file_nodata.into_iter().chain(radiometry.nodata).collect();
-    nodata.dedup_by(|a, b| a.to_bits() == b.to_bits());
-    let rule = Rule {
-        bands: layers.bands,
-        rgb: chosen.rgb,
-        alpha: chosen.alpha,
-        alpha_defined: false,
-        range: radiometry.range,
-        // Of a palette the index is nodata, and no colour.
-        nodata: match is_palette {
-            true => Vec::new(),
-            false => nodata.clone(),
-        },
-        missing_where_all: layers.samples.is_picture(),
-    };
-    let (rgb, valid, alpha) = layers.convert(&file, &pages, &rule, file_nodata, &options.limits)?;
-    let (orientation, turned) = north::orientation(page)?;
+    let page = file.ifd(0).map_err(fault)?;
+    let (width, height) = (page.width(), page.height());
+    options.limits.check(width, height)?;
+    let tiff = Tiff::of(file, options, Role::Picture)?;
+    let whole = [Region::whole(width, height)];
+    let (rgb, valid, alpha) = tiff.read(&whole)?;
     let reading = Reading {
-        nodata,
-        mask: pages.mask.is_some(),
         alpha: Reading::alpha(alpha),
-        turned,
-        ..Reading::of("TIFF", layers.stored, layers.bands, &chosen, &radiometry)
+        ..tiff.reading
     };
-    let (image, valid) = upright(page.width(), page.height(), rgb, valid, orientation)?;
+    let (image, valid) = upright(width, height, rgb, valid, tiff.orientation)?;
     Ok(Picture::new(image, valid, reading))
+}
+
+/// What a file is of a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// All of it.
+    Picture,
+    #[cfg_attr(not(feature = "geotiff"), allow(dead_code, reason = "for scenes"))]
+    /// Red, green or blue alone. Each of the three channels that are read is the band as that colour.
+    Band,
+    /// Numbers of classes: a table of colours beside them is for people.
+    #[cfg_attr(not(feature = "geotiff"), allow(dead_code, reason = "for scenes"))]
+    Classes,
+}
+
+/// A file of which it is known how its samples become a picture.
+pub(crate) struct Tiff {
+    file: TiffFile,
+    /// What a region may cost.
+    limits: DecodeLimits,
+    layers: Layers,
+    rule: Rule,
+    /// The nodata value that the file states.
+    nodata: Option<f64>,
+    /// What was decided; of an alpha band nothing yet.
+    pub(super) reading: Reading,
+    pub(super) orientation: Orientation,
+}
+
+impl Tiff {
+    fn of(file: TiffFile, options: &ReadOptions, role: Role) -> Result<Self, ImageFault> {
+        let pages = Pages::of(&file)?;
+        let (page, mask) = (pages.picture, pages.mask.is_some());
+        let said = Said::of(page)?;
+        let file_nodata = said.nodata;
+        let layers = Layers::of(page, &said, role)?;
+        let is_palette = matches!(layers.kind, Kind::Palette(_));
+        let facts = Facts::of(said, &layers.model, is_palette);
+        let chosen = bands::decide(options.bands, &facts.colors, facts.colors_source)?;
+        if role == Role::Band && !chosen.is_grey() {
+            return Err(ImageFault::Option(format!(
+                "it has {} bands, where one of red, green or blue alone was expected",
+                facts.colors.len()
+            )));
+        }
+        if role == Role::Classes && (layers.samples != SampleType::U8 || !chosen.is_grey()) {
+            return Err(ImageFault::Option(
+                "its classes are not one band of 8 bits".into(),
+            ));
+        }
+        let few_bits = layers.samples.is_picture() && layers.samples != SampleType::U8;
+        let colors = is_palette || layers.kind == Kind::Colors;
+        let radiometry = radiometry::decide(
+            options.scale,
+            &radiometry::Facts {
+                samples: layers.samples,
+                stated: chosen.rgb.map(|band| facts.stated(band)),
+                // Of a band it is known which it is: each colour has a range of its own.
+                grey: chosen.is_grey() && role == Role::Picture,
+                by_format: (few_bits || colors).then_some((0.0, layers.samples.most())),
+                colors,
+                nameless: facts.is_nameless() && role == Role::Picture,
+            },
+        )?;
+        // The least of the first band is white; other bands have no colour.
+        let white_is_least = layers.kind == Kind::WhiteIsLeast;
+        let exchanged = chosen.rgb.map(|band| white_is_least && band == 0);
+        let radiometry = radiometry.exchanged(exchanged, layers.samples);
+        let mut nodata: Vec<f64> = file_nodata.into_iter().chain(radiometry.nodata).collect();
+        nodata.dedup_by(|a, b| a.to_bits() == b.to_bits());
+        let rule = Rule {
+            bands: layers.bands,
+            rgb: chosen.rgb,
+            alpha: chosen.alpha,
+            alpha_defined: false,
+            range: radiometry.range,
+            // Of a palette the index is nodata, and no colour.
+            nodata: match is_palette {
+                true => Vec::new(),
+                false => nodata.clone(),
+            },
+            missing_where_all: layers.samples.is_picture(),
+            table: None,
+        };
+        let (orientation, turned) = north::orientation(page)?;
+        let reading = Reading {
+            nodata,
+            mask,
+            turned,
+            ..Reading::of("TIFF", layers.stored, layers.bands, &chosen, &radiometry)
+        };
+        Ok(Tiff {
+            file,
+            limits: options.limits,
+            layers,
+            rule,
+            nodata: file_nodata,
+            reading,
+            orientation,
+        })
+    }
+
+    /// Regions one below the other.
+    fn read(&self, regions: &[Region]) -> Result<Converted, ImageFault> {
+        let pages = Pages::of(&self.file)?;
+        self.layers.convert(
+            &self.file,
+            &pages,
+            &self.rule,
+            self.nodata,
+            regions,
+            &self.limits,
+        )
+    }
 }
 
 /// What a TIFF says of itself where it says too little to be read.
@@ -89,7 +166,7 @@ pub fn facts(
     let page = pages.picture;
     let said = Said::of(page)?;
     let nodata = said.nodata;
-    let layers = Layers::of(page, &said)?;
+    let layers = Layers::of(page, &said, Role::Picture)?;
     let is_palette = matches!(layers.kind, Kind::Palette(_));
     let mut rows = vec![
         (
@@ -109,14 +186,18 @@ pub fn facts(
 
 fn open(bytes: &[u8], limits: &DecodeLimits) -> Result<TiffFile, ImageFault> {
     let most = usize::try_from(limits.peak_bytes()).unwrap_or(usize::MAX);
-    let options = OpenOptions {
+    TiffFile::from_bytes_with_options(bytes.to_vec(), open_options(most)).map_err(fault)
+}
+
+/// For files of which at most so many bytes are decoded at a time.
+fn open_options(most: usize) -> OpenOptions {
+    OpenOptions {
         // Every block is read once.
         block_cache_bytes: 0,
         block_cache_slots: 0,
         decode_output_bytes: most,
         ..OpenOptions::default()
-    };
-    TiffFile::from_bytes_with_options(bytes.to_vec(), options).map_err(fault)
+    }
 }
 
 fn fault(error: TiffError) -> ImageFault {

@@ -2,6 +2,7 @@
 
 use tiff_reader::{Ifd, TiffFile};
 
+use super::super::Region;
 use super::fault;
 use crate::error::ImageFault;
 
@@ -60,8 +61,12 @@ impl<'a> Pages<'a> {
         Ok(Pages { picture, mask })
     }
 
-    /// Which pixels are there by the mask: those where it is not 0.
-    pub(super) fn there(&self, file: &TiffFile) -> Result<Option<Vec<bool>>, ImageFault> {
+    /// Which pixels of a region are there by the mask: those where it is not 0.
+    pub(super) fn there(
+        &self,
+        file: &TiffFile,
+        region: &Region,
+    ) -> Result<Option<Vec<bool>>, ImageFault> {
         let Some(mask) = self.mask else {
             return Ok(None);
         };
@@ -72,7 +77,10 @@ impl<'a> Pages<'a> {
                 "a TIFF whose mask has several bands or numbers".into(),
             ));
         }
-        let stored = file.read_image_bytes_from_ifd(mask).map_err(fault)?;
+        let [left, top, width, height] =
+            [region.left, region.top, region.width, region.height].map(|side| side as usize);
+        let stored = file.read_window_bytes_from_ifd(mask, top, left, height, width);
+        let stored = stored.map_err(fault)?;
         Ok(Some(stored.into_iter().map(|value| value != 0).collect()))
     }
 }

@@ -41,23 +41,21 @@ impl Sparse {
         })
     }
 
-    /// Writes nodata to samples of these rows, from `first` on, that are left out.
+    /// Writes nodata to samples that are left out of a piece of this width, whose first pixel is at a column and row.
     pub(super) fn fill<T: Sample>(
         &self,
         piece: &mut [u8],
-        first: usize,
+        (left, first): (usize, usize),
+        width: usize,
         layout: &RasterLayout,
         nodata: f64,
     ) {
         let bands = layout.samples_per_pixel;
         let planes = layout.planar_configuration == 2;
-        for (i, row) in piece
-            .chunks_exact_mut(layout.width * bands * T::BYTES)
-            .enumerate()
-        {
+        for (i, row) in piece.chunks_exact_mut(width * bands * T::BYTES).enumerate() {
             let below = (first + i) / self.block.1;
             for (sample, bytes) in row.chunks_exact_mut(T::BYTES).enumerate() {
-                let (x, band) = (sample / bands, sample % bands);
+                let (x, band) = (left + sample / bands, sample % bands);
                 let plane = if planes { band } else { 0 };
                 let index = (plane * self.down + below) * self.across + x / self.block.0;
                 if self.absent.get(index) == Some(&true) {

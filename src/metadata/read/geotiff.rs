@@ -23,6 +23,7 @@ use std::path::Path;
 use tiff::decoder::Decoder;
 use tiff::decoder::ifd::Value;
 use tiff::tags::Tag;
+use tiff_reader::Ifd;
 
 use super::grid;
 use super::{caused, time_text, unreadable};
@@ -91,6 +92,21 @@ impl Tags {
         })
     }
 
+    /// Where the raster lies; none where it has no reference to the ground.
+    fn georeference(&self) -> Result<Option<Georeference>, String> {
+        let keys = self.geo_keys.as_deref().map(GeoKeys::parse).transpose()?;
+        let Some(keys) = keys else { return Ok(None) };
+        let Some(transform) = self.transform(keys.pixel_is_point())? else {
+            return Ok(None);
+        };
+        let (epsg, crs) = keys.system()?;
+        Ok(Some(Georeference {
+            transform,
+            crs,
+            epsg,
+        }))
+    }
+
     fn transform(&self, pixel_is_point: bool) -> Result<Option<GeoTransform>, String> {
         GeoTransform::from_tags(
             self.transformation.as_deref(),
@@ -108,21 +124,88 @@ fn fields(tags: &Tags, options: &GeoTiffOptions) -> Result<Metadata, String> {
     {
         metadata.set_time(time);
     }
-    let Some(keys) = tags.geo_keys.as_deref().map(GeoKeys::parse).transpose()? else {
-        return Ok(metadata);
-    };
-    let Some(affine) = tags.transform(keys.pixel_is_point())? else {
-        return Ok(metadata);
-    };
-    let crs = keys.system()?;
-    let centre = affine.at(tags.width / 2.0, tags.height / 2.0);
-    let (lon, lat) = crs.place(centre.0, centre.1)?;
-    let size = crs.pixel_size(centre, affine.steps())?;
-    grid::set_size(&mut metadata, size)
-        .and_then(|()| metadata.set_location(lon, lat))
-        .and_then(|()| grid::set_zone(&mut metadata, &crs))
-        .map_err(|e| e.to_string())?;
+    if let Some(place) = tags.georeference()? {
+        place.set(&mut metadata, (tags.width / 2.0, tags.height / 2.0))?;
+    }
     Ok(metadata)
+}
+
+/// Where the pixels of a raster lie.
+#[derive(Debug, Clone)]
+pub(crate) struct Georeference {
+    transform: GeoTransform,
+    crs: Crs,
+    epsg: u32,
+}
+
+impl Georeference {
+    /// That of a page of a TIFF; none where it has no place on the ground.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub(crate) fn of(page: &Ifd) -> Result<Option<Self>, String> {
+        let numbers = |tag: Tag| {
+            let tag = page.tag(tag.to_u16())?;
+            tag.value.as_f64_vec()
+        };
+        let tags = Tags {
+            width: page.width().into(),
+            height: page.height().into(),
+            pixel_scale: numbers(Tag::ModelPixelScaleTag),
+            tiepoints: numbers(Tag::ModelTiepointTag),
+            transformation: numbers(Tag::ModelTransformationTag),
+            geo_keys: page
+                .tag(Tag::GeoKeyDirectoryTag.to_u16())
+                .and_then(|tag| tag.value.as_u16_slice().map(<[u16]>::to_vec)),
+            date_time: None,
+        };
+        tags.georeference()
+    }
+
+    /// The code of the coordinate system.
+    pub(crate) fn epsg(&self) -> u32 {
+        self.epsg
+    }
+
+    /// Whether this raster lies over the ground of another one with pixels so many times as large a side, to a tenth of
+    /// the other's pixel.
+    pub(crate) fn covers(&self, other: &Self, times: f64) -> bool {
+        let (own, theirs) = (self.transform.numbers(), other.transform.numbers());
+        let (width, height) = other.transform.pixel_size();
+        let step = 0.1 * width.min(height);
+        let scaled =
+            |i: usize| (own[i] - theirs[i] * times).abs() <= 1e-6 * (width + height) * times;
+        let placed = |i: usize| (own[i] - theirs[i]).abs() <= step;
+        self.epsg == other.epsg
+            && [0, 1, 3, 4].into_iter().all(scaled)
+            && [2, 5].into_iter().all(placed)
+    }
+
+    /// Longitude and latitude of a place in the raster, in pixels; none outside of the map.
+    pub(crate) fn on_the_ground(&self, column: f64, row: f64) -> Option<(f64, f64)> {
+        let (x, y) = self.transform.at(column, row);
+        self.crs.place(x, y).ok()
+    }
+
+    /// What the raster's place says of pixels around a column and row.
+    ///
+    /// # Errors
+    /// Where that is outside of the map.
+    pub(crate) fn record(&self, at: (f64, f64)) -> Result<Metadata, String> {
+        let mut metadata = Metadata::new();
+        self.set(&mut metadata, at)?;
+        Ok(metadata)
+    }
+
+    fn set(&self, metadata: &mut Metadata, (column, row): (f64, f64)) -> Result<(), String> {
+        let centre = self.transform.at(column, row);
+        let (lon, lat) = self.crs.place(centre.0, centre.1)?;
+        let size = self.crs.pixel_size(centre, self.transform.steps())?;
+        grid::set_size(metadata, size)
+            .and_then(|()| metadata.set_location(lon, lat))
+            .and_then(|()| grid::set_zone(metadata, &self.crs))
+            .map_err(|e| e.to_string())
+    }
 }
 
 /// TIFF's DateTime, `YYYY:MM:DD HH:MM:SS`; none where it is blank, zeros, or written otherwise,
@@ -184,8 +267,8 @@ impl GeoKeys {
         self.raster_type == Some(2)
     }
 
-    /// The coordinate system, whose units must be those that the keys state, where they do.
-    fn system(&self) -> Result<Crs, String> {
+    /// The coordinate system and its code, whose units must be those that the keys state, where they do.
+    fn system(&self) -> Result<(u32, Crs), String> {
         let (code, is_projected) = match (self.model_type, self.projected, self.geographic) {
             (Some(1) | None, Some(code), _) => (code, true),
             (Some(2) | None, _, Some(code)) => (code, false),
@@ -213,7 +296,7 @@ impl GeoKeys {
             (Some(unit), Some(size)) if !agrees(size) => Err(format!(
                 "EPSG:{code} in the unit EPSG:{unit} is not supported"
             )),
-            _ => Ok(crs),
+            _ => Ok((code.into(), crs)),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use super::{MAX_DOCUMENT_BYTES, Record, document_records, json_of_bytes, table, within};
 use crate::error::{Error, Result};
@@ -54,44 +55,84 @@ pub(super) fn are_lines(path: &Path) -> Result<bool> {
     Ok(false)
 }
 
-/// The records of a file, line by line.
-pub(super) struct Lines {
+/// The documents of a file, line by line, each with its number from 1. Lines that are blank are passed over; after an error
+/// of the file itself the iterator ends.
+#[derive(Debug)]
+pub struct Documents {
     path: PathBuf,
     reader: BufReader<File>,
-    /// The line at hand, from 1.
+    /// The line at hand.
     number: u64,
     bytes: Vec<u8>,
+    done: bool,
+}
+
+impl Documents {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        Ok(Documents {
+            path: path.to_owned(),
+            reader: BufReader::new(File::open(path).map_err(|e| Error::io(path, e))?),
+            number: 0,
+            bytes: Vec::new(),
+            done: false,
+        })
+    }
+
+    /// The document of the line at hand.
+    fn document(&mut self) -> Result<Value> {
+        if too_long(&self.bytes) {
+            skip_line(&mut self.reader).map_err(|e| Error::io(&self.path, e))?;
+            let reason = format!("the line is larger than {MAX_DOCUMENT_BYTES} bytes");
+            return Err(table::at(self.path.display(), self.number, reason));
+        }
+        json_of_bytes(plain(&self.bytes), "JSON")
+            .map_err(|e| within(&self.path, Some(self.number), e))
+    }
+}
+
+impl Iterator for Documents {
+    type Item = (u64, Result<Value>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.done {
+            self.bytes.clear();
+            match line(&mut self.reader, &mut self.bytes) {
+                Ok(true) => self.number += 1,
+                Ok(false) => self.done = true,
+                Err(e) => {
+                    self.done = true;
+                    return Some((self.number + 1, Err(Error::io(&self.path, e))));
+                }
+            }
+            if !blank(&self.bytes) {
+                return Some((self.number, self.document()));
+            }
+        }
+        None
+    }
+}
+
+/// The records of a file, line by line.
+pub(super) struct Lines {
+    documents: Documents,
     /// What the line at hand still has.
     left: VecDeque<Result<Record>>,
-    done: bool,
 }
 
 impl Lines {
     pub(super) fn open(path: &Path) -> Result<Self> {
         Ok(Lines {
-            path: path.to_owned(),
-            reader: BufReader::new(File::open(path).map_err(|e| Error::io(path, e))?),
-            number: 0,
-            bytes: Vec::new(),
+            documents: Documents::open(path)?,
             left: VecDeque::new(),
-            done: false,
         })
     }
 
-    /// Reads the records of a line.
-    fn take(&mut self) -> Result<()> {
-        let (path, number) = (self.path.display(), self.number);
-        if too_long(&self.bytes) {
-            skip_line(&mut self.reader).map_err(|e| Error::io(&self.path, e))?;
-            let reason = format!("the line is larger than {MAX_DOCUMENT_BYTES} bytes");
-            return Err(table::at(path, number, reason));
-        }
-        let document = json_of_bytes(plain(&self.bytes), "JSON")
-            .map_err(|e| within(&self.path, Some(number), e))?;
-        let records = document_records(&document, &format!("line {number}"))
-            .map_err(|reason| table::at(path, number, reason))?;
-        let located =
-            |record: Result<Record>| record.map_err(|e| within(&self.path, Some(number), e));
+    /// Takes the records of a line.
+    fn take(&mut self, number: u64, document: &Value) -> Result<()> {
+        let path = &self.documents.path;
+        let records = document_records(document, &format!("line {number}"))
+            .map_err(|reason| table::at(path.display(), number, reason))?;
+        let located = |record: Result<Record>| record.map_err(|e| within(path, Some(number), e));
         self.left = records.into_iter().map(located).collect();
         Ok(())
     }
@@ -105,21 +146,9 @@ impl Iterator for Lines {
             if let Some(record) = self.left.pop_front() {
                 return Some(record);
             }
-            if self.done {
-                return None;
-            }
-            self.bytes.clear();
-            match line(&mut self.reader, &mut self.bytes) {
-                Ok(true) => self.number += 1,
-                Ok(false) => self.done = true,
-                Err(e) => {
-                    self.done = true;
-                    return Some(Err(Error::io(&self.path, e)));
-                }
-            }
-            if !blank(&self.bytes)
-                && let Err(error) = self.take()
-            {
+            let (number, document) = self.documents.next()?;
+            let taken = document.and_then(|document| self.take(number, &document));
+            if let Err(error) = taken {
                 return Some(Err(error));
             }
         }

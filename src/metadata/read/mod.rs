@@ -41,7 +41,8 @@ mod geoparquet;
 pub mod geotiff;
 mod grid;
 mod json;
-mod lines;
+#[doc(hidden)]
+pub mod lines;
 #[doc(hidden)]
 pub mod names;
 mod normalise;
@@ -192,6 +193,16 @@ pub fn json_document(path: impl AsRef<Path>) -> Result<Value> {
         return Err(unreadable(path.display(), reason));
     }
     json_of_bytes(&bytes, path.display())
+}
+
+/// The documents of a file that has one on each line, with their numbers; none where it is one document as a whole.
+#[doc(hidden)]
+pub fn json_lines(path: impl AsRef<Path>) -> Result<Option<lines::Documents>> {
+    let path = path.as_ref();
+    match lines::are_lines(path)? {
+        true => lines::Documents::open(path).map(Some),
+        false => Ok(None),
+    }
 }
 
 /// Parses a JSON document; `origin` names it in errors.

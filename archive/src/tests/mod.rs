@@ -1,5 +1,7 @@
 //! The job with a model whose vectors can be worked out by hand: the mean colour.
 
+mod scenes;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
@@ -700,6 +702,7 @@ fn a_panic_of_the_input_is_an_error_and_never_a_hang() {
             features: Features::Embeds,
             columns: &columns,
             reading: ReadOptions::default(),
+            max_cloud: None,
         };
         let mut producer = super::pipeline::Producer {
             batch_size: 2,
@@ -840,6 +843,7 @@ fn metadata_join_and_bad_rows_cost_only_themselves() {
         features: Features::Both,
         columns: &columns,
         reading: ReadOptions::default(),
+        max_cloud: None,
     };
     let mut items = Vec::new();
     inputs

@@ -1,0 +1,386 @@
+//! Which files of a STAC item are a scene's red, green and blue, and what their samples mean.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde_json::Value;
+
+use crate::filter::{BoundingBox, TimeSpan};
+use crate::tiling::Tiling;
+use satmip::image::{Product, ReadOptions, Scale};
+use satmip::{Error, Metadata, Result};
+
+/// How scenes are read.
+#[derive(Debug, Clone)]
+pub(crate) struct SceneOptions {
+    pub(crate) tiling: Tiling,
+    pub(crate) reading: ReadOptions,
+    /// Names of assets: none, one, or red, green and blue.
+    pub(crate) assets: Vec<String>,
+    pub(crate) offset: Offset,
+    /// The asset with Sentinel-2's scene classification.
+    pub(crate) classes: Option<String>,
+    pub(crate) bbox: Option<BoundingBox>,
+    pub(crate) time: Option<TimeSpan>,
+}
+
+/// What is added to Sentinel-2's samples before they are reflectances: since processing baseline 04.00 ESA's have 1,000
+/// more, which some hosts have taken off again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Offset {
+    /// What an item says: `earthsearch:boa_offset_applied`, else its host, else `s2:processing_baseline`; an error where
+    /// it says nothing.
+    #[default]
+    Auto,
+    /// Nothing: the samples are harmonised, or of an older baseline.
+    None,
+    /// -1000.
+    Baseline4,
+}
+
+impl FromStr for Offset {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "auto" => Ok(Offset::Auto),
+            "0" => Ok(Offset::None),
+            "-1000" => Ok(Offset::Baseline4),
+            _ => Err(Error::Argument {
+                what: "offset",
+                reason: format!("`{text}` is none of auto, 0, -1000"),
+            }),
+        }
+    }
+}
+
+impl std::fmt::Display for Offset {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Offset::Auto => "auto",
+            Offset::None => "0",
+            Offset::Baseline4 => "-1000",
+        })
+    }
+}
+
+/// A STAC item, as far as its windows need it.
+#[derive(Debug)]
+pub(crate) struct ItemFacts {
+    pub(crate) id: String,
+    pub(crate) collection: Option<String>,
+    pub(crate) metadata: Result<Metadata, String>,
+    /// The document.
+    pub(crate) item: Value,
+    /// Where its own addresses begin.
+    pub(crate) folder: PathBuf,
+}
+
+/// The files of a scene.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Chosen {
+    pub(crate) names: Vec<String>,
+    /// Their addresses as the item has them.
+    pub(crate) hrefs: Vec<String>,
+    /// One picture, or red, green and blue.
+    pub(crate) paths: Vec<PathBuf>,
+    /// What their samples mean.
+    pub(crate) scale: Scale,
+    /// Why, where the item says so.
+    pub(crate) why: Option<String>,
+}
+
+const COLOURS: [&str; 3] = ["red", "green", "blue"];
+
+impl ItemFacts {
+    /// The files that are asked for: by their names, else red, green and blue where it is said what samples mean, else
+    /// the asset `visual`, else red, green and blue.
+    ///
+    /// # Errors
+    /// The reason.
+    pub(crate) fn files(&self, options: &SceneOptions) -> Result<Chosen, String> {
+        let colours = COLOURS.map(str::to_owned).to_vec();
+        let visual = options.reading.scale == Scale::Auto && self.asset("visual").is_some();
+        let names = match options.assets.is_empty() {
+            false => options.assets.clone(),
+            true if visual => vec!["visual".to_owned()],
+            true => colours,
+        };
+        let hrefs = names
+            .iter()
+            .map(|name| self.href(name))
+            .collect::<Result<Vec<_>, _>>()?;
+        let paths = hrefs
+            .iter()
+            .map(|href| self.path(href))
+            .collect::<Result<Vec<_>, _>>()?;
+        let (scale, why) = self.scale(options, &hrefs)?;
+        Ok(Chosen {
+            names,
+            hrefs,
+            paths,
+            scale,
+            why,
+        })
+    }
+
+    /// The file with the classes of its pixels, where one was asked for.
+    ///
+    /// # Errors
+    /// The reason.
+    pub(crate) fn classes(&self, options: &SceneOptions) -> Result<Option<PathBuf>, String> {
+        let name = options.classes.as_deref();
+        name.map(|name| self.href(name).and_then(|href| self.path(&href)))
+            .transpose()
+    }
+
+    /// The asset of a key, else the one whose only band has this common name.
+    fn asset(&self, name: &str) -> Option<&Value> {
+        let assets = self.item.get("assets")?.as_object()?;
+        assets.get(name).or_else(|| {
+            assets.values().find(|asset| {
+                let bands = ["eo:bands", "bands"]
+                    .iter()
+                    .find_map(|key| asset.get(key)?.as_array());
+                let only = match bands.map(Vec::as_slice) {
+                    Some([only]) => only,
+                    _ => return false,
+                };
+                let called = |key: &str| only.get(key).and_then(Value::as_str) == Some(name);
+                called("common_name") || called("eo:common_name")
+            })
+        })
+    }
+
+    fn href(&self, name: &str) -> Result<String, String> {
+        let known = || {
+            let assets = self.item.get("assets").and_then(Value::as_object);
+            let names: Vec<_> = assets
+                .into_iter()
+                .flatten()
+                .map(|(key, _)| key.as_str())
+                .take(30)
+                .collect();
+            names.join(", ")
+        };
+        let asset = self.asset(name).ok_or_else(|| {
+            format!(
+                "it has no asset `{name}`, nor one of a band with this common name (it has: {})",
+                known()
+            )
+        })?;
+        let href = asset.get("href").and_then(Value::as_str);
+        href.map(str::to_owned)
+            .ok_or_else(|| format!("its asset `{name}` has no `href`"))
+    }
+
+    /// The file of an address.
+    fn path(&self, href: &str) -> Result<PathBuf, String> {
+        match href.split_once("://") {
+            Some(("file", path)) => Ok(PathBuf::from(path)),
+            Some(_) => Err(format!(
+                "`{href}` is on a server: this program reads scenes of this machine (download it, and put its path \
+                 into the item)"
+            )),
+            None => Ok(self.folder.join(href)),
+        }
+    }
+
+    /// What samples mean: of Sentinel-2 with or without the offset of baseline 04.00.
+    fn scale(
+        &self,
+        options: &SceneOptions,
+        hrefs: &[String],
+    ) -> Result<(Scale, Option<String>), String> {
+        let asked = options.reading.scale;
+        let Scale::Product(product, range) = asked else {
+            return Ok((asked, None));
+        };
+        let with = match product {
+            Product::S2 => Product::S2Offset,
+            Product::S2L1c => Product::S2L1cOffset,
+            _ => return Ok((asked, None)),
+        };
+        let (offset, why) = match options.offset {
+            Offset::Auto => self.offset(hrefs)?,
+            Offset::Baseline4 => (true, "as asked for".to_owned()),
+            Offset::None => (false, "as asked for".to_owned()),
+        };
+        let number = if offset { -1000 } else { 0 };
+        let product = if offset { with } else { product };
+        Ok((
+            Scale::Product(product, range),
+            Some(format!("offset {number}, {why}")),
+        ))
+    }
+
+    /// Whether the samples have the offset of baseline 04.00, and who says so.
+    fn offset(&self, hrefs: &[String]) -> Result<(bool, String), String> {
+        /// Hosts that take it off: Element84's Earth Search, and the buckets that it lists
+        /// (<https://github.com/Element84/earth-search/issues/71>).
+        const HARMONISED: [&str; 4] = [
+            "earth-search.aws.element84.com",
+            "sentinel-cogs.s3.us-west-2.amazonaws.com",
+            "e84-earth-search-sentinel-data.s3.us-west-2.amazonaws.com",
+            "sentinel-cogs",
+        ];
+        let property = |key: &str| self.item.get("properties").and_then(|all| all.get(key));
+        if let Some(applied) = property("earthsearch:boa_offset_applied").and_then(Value::as_bool) {
+            return Ok((
+                !applied,
+                format!("by `earthsearch:boa_offset_applied`: {applied}"),
+            ));
+        }
+        let links = self.item.get("links").and_then(Value::as_array);
+        let own = links.into_iter().flatten().filter(|link| {
+            let rel = link.get("rel").and_then(Value::as_str);
+            matches!(rel, Some("self" | "root" | "parent" | "collection"))
+        });
+        let own = own.filter_map(|link| link.get("href").and_then(Value::as_str));
+        let mut addresses = hrefs.iter().map(String::as_str).chain(own);
+        let host = |address: &str| {
+            let (_, rest) = address.split_once("://")?;
+            rest.split('/').next().map(str::to_owned)
+        };
+        let known = addresses
+            .find_map(|address| host(address).filter(|host| HARMONISED.contains(&host.as_str())));
+        if let Some(host) = known {
+            return Ok((false, format!("by its host `{host}`, which takes it off")));
+        }
+        if let Some(baseline) = property("s2:processing_baseline") {
+            let text = match baseline {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            let number: f64 = text
+                .parse()
+                .map_err(|_| format!("`s2:processing_baseline` is `{text}`"))?;
+            return Ok((
+                number >= 4.0,
+                format!("by `s2:processing_baseline`: {text}"),
+            ));
+        }
+        Err("whether its samples have the offset of Sentinel-2's baseline 04.00 cannot be told: it has neither \
+             `earthsearch:boa_offset_applied`, nor a host that is known, nor `s2:processing_baseline` \
+             (say `--offset 0` or `--offset -1000`)"
+            .into())
+    }
+}
+
+impl Chosen {
+    /// Their paths, for messages.
+    pub(crate) fn first(&self) -> &Path {
+        self.paths.first().map_or(Path::new(""), PathBuf::as_path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::tiling::Edge;
+
+    fn facts(properties: Value, assets: Value) -> ItemFacts {
+        let item =
+            json!({"type": "Feature", "id": "x", "properties": properties, "assets": assets});
+        ItemFacts {
+            id: "x".into(),
+            collection: None,
+            metadata: Ok(Metadata::new()),
+            item,
+            folder: "/data".into(),
+        }
+    }
+
+    fn options(scale: &str, assets: &[&str], offset: &str) -> SceneOptions {
+        let mut reading = ReadOptions::default();
+        reading.scale = scale.parse().unwrap();
+        SceneOptions {
+            tiling: Tiling::new(64, 64, Edge::Shift).unwrap(),
+            reading,
+            assets: assets.iter().map(|name| (*name).to_owned()).collect(),
+            offset: offset.parse().unwrap(),
+            classes: None,
+            bbox: None,
+            time: None,
+        }
+    }
+
+    fn bands() -> Value {
+        json!({
+            "B04": {"href": "r.tif", "eo:bands": [{"name": "B04", "common_name": "red"}]},
+            "green": {"href": "./g.tif"},
+            "B02": {"href": "file:///other/b.tif", "bands": [{"eo:common_name": "blue"}]},
+            "visual": {"href": "tci.tif"},
+        })
+    }
+
+    #[test]
+    fn assets_are_found_by_key_and_by_common_name() {
+        let item = facts(json!({}), bands());
+        let chosen = item.files(&options("auto", &[], "auto")).unwrap();
+        assert_eq!(chosen.paths, [PathBuf::from("/data/tci.tif")]);
+        let chosen = item.files(&options("0,3000", &[], "auto")).unwrap();
+        let expected = ["/data/r.tif", "/data/./g.tif", "/other/b.tif"].map(PathBuf::from);
+        assert_eq!((chosen.paths.as_slice(), chosen.why), (&expected[..], None));
+        let error = item.files(&options("auto", &["nir"], "auto")).unwrap_err();
+        assert!(error.contains("B02, B04, green, visual"), "{error}");
+    }
+
+    #[test]
+    fn the_offset_is_decided_or_refused() {
+        let remote = json!({"red": {"href": "r.tif"}, "green": {"href": "g.tif"}, "blue": {"href": "b.tif"}});
+        for (properties, offset, expected) in [
+            (
+                json!({"earthsearch:boa_offset_applied": true, "s2:processing_baseline": "05.00"}),
+                "auto",
+                "s2",
+            ),
+            (
+                json!({"earthsearch:boa_offset_applied": false}),
+                "auto",
+                "s2-offset",
+            ),
+            (
+                json!({"s2:processing_baseline": "05.09"}),
+                "auto",
+                "s2-offset",
+            ),
+            (json!({"s2:processing_baseline": "02.14"}), "auto", "s2"),
+            (json!({"s2:processing_baseline": 4.0}), "auto", "s2-offset"),
+            (json!({"s2:processing_baseline": "05.00"}), "0", "s2"),
+            (json!({}), "-1000", "s2-offset"),
+        ] {
+            let chosen = facts(properties.clone(), remote.clone())
+                .files(&options("s2", &[], offset))
+                .unwrap();
+            assert_eq!(chosen.scale.to_string(), expected, "{properties} {offset}");
+        }
+        let error = facts(json!({}), remote.clone())
+            .files(&options("s2", &[], "auto"))
+            .unwrap_err();
+        assert!(error.contains("--offset 0"), "{error}");
+        // The host of the catalogue it came from says more than the baseline.
+        let mut item = facts(json!({"s2:processing_baseline": "05.00"}), remote);
+        item.item["links"] =
+            json!([{"rel": "self", "href": "https://earth-search.aws.element84.com/v1/x"}]);
+        let chosen = item.files(&options("s2", &[], "auto")).unwrap();
+        assert_eq!(chosen.scale.to_string(), "s2");
+        assert!(chosen.why.unwrap().contains("element84"));
+    }
+
+    #[test]
+    fn what_is_on_a_server_is_said() {
+        let item = facts(
+            json!({}),
+            json!({"visual": {"href": "s3://bucket/tci.tif"}}),
+        );
+        let error = item.files(&options("auto", &[], "auto")).unwrap_err();
+        assert!(
+            error.contains("s3://bucket/tci.tif") && error.contains("on a server"),
+            "{error}"
+        );
+    }
+}

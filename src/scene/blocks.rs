@@ -1,0 +1,135 @@
+//! The strips or tiles of a scene as 8-bit RGB, those read last kept.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use lru::LruCache;
+
+use crate::error::ImageFault;
+use crate::image::{Reading, Region, Tiff};
+use crate::parts::guard::guarded;
+
+/// Most bytes of decoded blocks that a scene keeps: 192 MiB (our choice; two rows of tiles of 512 pixels of a scene of
+/// 60,000 pixels a row).
+pub const MOST_KEPT: usize = 192 << 20;
+
+/// A block as 8-bit RGB, and which of its pixels are there; none where all are.
+pub(super) type Decoded = Result<(Vec<u8>, Option<Vec<bool>>), ImageFault>;
+
+/// A block that somebody decodes, or has decoded.
+type Slot = Arc<OnceLock<Decoded>>;
+
+/// A raster by its blocks.
+pub(super) struct Blocks {
+    tiff: Tiff,
+    /// By their places: column and row of the grid of blocks.
+    kept: Mutex<LruCache<(u32, u32), Slot>>,
+    /// How many blocks may be kept.
+    most: usize,
+}
+
+impl std::fmt::Debug for Blocks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Blocks")
+            .field("most", &self.most)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Blocks {
+    pub(super) fn of(tiff: Tiff) -> Self {
+        Blocks::keeping(tiff, MOST_KEPT)
+    }
+
+    /// One of three files of a scene.
+    pub(super) fn third_of(tiff: Tiff) -> Self {
+        Blocks::keeping(tiff, MOST_KEPT / 3)
+    }
+
+    fn keeping(tiff: Tiff, bytes: usize) -> Self {
+        let (width, height) = tiff.block();
+        // Three bytes a pixel, and one for what is missing.
+        let block = width as usize * height as usize * 4;
+        Blocks {
+            tiff,
+            kept: Mutex::new(LruCache::unbounded()),
+            most: (bytes / block.max(1)).max(1),
+        }
+    }
+
+    pub(super) fn reading(&mut self) -> &mut Reading {
+        self.tiff.reading_mut()
+    }
+
+    pub(super) fn tiff(&self) -> &Tiff {
+        &self.tiff
+    }
+
+    /// The pixels of a window and which of them are there; none where all are.
+    pub(super) fn window(&self, window: Region) -> Decoded {
+        let ((width, height), (across, down)) = (self.tiff.size(), self.tiff.block());
+        let right = window.left.saturating_add(window.width).min(width);
+        let bottom = window.top.saturating_add(window.height).min(height);
+        let row_pixels = window.width as usize;
+        let mut rgb = vec![0; row_pixels * window.height as usize * 3];
+        let cut = right - window.left < window.width || bottom - window.top < window.height;
+        let mut valid = cut.then(|| vec![false; row_pixels * window.height as usize]);
+        for row in window.top / down..bottom.div_ceil(down) {
+            for column in window.left / across..right.div_ceil(across) {
+                let region = self.region(column, row);
+                let slot = self.block(column, row);
+                let decoded = slot.get_or_init(|| self.decode(region));
+                let (pixels, there) = decoded.as_ref().map_err(ImageFault::clone)?;
+                if there.is_some() && valid.is_none() {
+                    valid = Some(vec![true; row_pixels * window.height as usize]);
+                }
+                let left = window.left.max(region.left);
+                let length = (right.min(region.left + region.width) - left) as usize;
+                let rows = window.top.max(region.top)..bottom.min(region.top + region.height);
+                for y in rows {
+                    let from = (y - region.top) as usize * region.width as usize
+                        + (left - region.left) as usize;
+                    let to = (y - window.top) as usize * row_pixels + (left - window.left) as usize;
+                    rgb[to * 3..(to + length) * 3]
+                        .copy_from_slice(&pixels[from * 3..(from + length) * 3]);
+                    if let Some(valid) = &mut valid {
+                        match there {
+                            Some(there) => {
+                                valid[to..to + length].copy_from_slice(&there[from..from + length])
+                            }
+                            None => valid[to..to + length].fill(true),
+                        }
+                    }
+                }
+            }
+        }
+        Ok((rgb, valid))
+    }
+
+    /// A block's pixels. A decoder's panic on a hostile file must cost the windows of this block, not the job.
+    fn decode(&self, region: Region) -> Decoded {
+        guarded(|| self.tiff.region(region))
+            .unwrap_or_else(|said| Err(ImageFault::DecoderPanicked(said)))
+    }
+
+    /// The block at a place of the grid; whoever asks first decodes it, others wait for that.
+    fn block(&self, column: u32, row: u32) -> Slot {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = Arc::clone(kept.get_or_insert_mut((column, row), Slot::default));
+        while kept.len() > self.most {
+            kept.pop_lru();
+        }
+        slot
+    }
+
+    /// The pixels of the block at a place of the grid.
+    fn region(&self, column: u32, row: u32) -> Region {
+        let ((width, height), (across, down)) = (self.tiff.size(), self.tiff.block());
+        let (left, top) = (column * across, row * down);
+        Region {
+            left,
+            top,
+            width: across.min(width - left),
+            height: down.min(height - top),
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Where a window lies on the ground.
+
+use crate::image::Region;
+use crate::metadata::read::geotiff::Georeference;
+
+/// The corners of a window in degrees of WGS84, longitude first, and what follows from them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Footprint {
+    corners: [(f64, f64); 4],
+}
+
+impl Footprint {
+    pub(super) fn of(place: &Georeference, window: Region) -> Option<Self> {
+        let (left, top) = (f64::from(window.left), f64::from(window.top));
+        let (right, bottom) = (
+            left + f64::from(window.width),
+            top + f64::from(window.height),
+        );
+        let pixels = [(left, top), (right, top), (right, bottom), (left, bottom)];
+        let mut corners = [(0.0, 0.0); 4];
+        for (corner, (column, row)) in corners.iter_mut().zip(pixels) {
+            *corner = place.on_the_ground(column, row)?;
+        }
+        // A window is never half of the world.
+        let first = corners[0].0;
+        for (lon, _) in &mut corners {
+            if *lon - first > 180.0 {
+                *lon -= 360.0;
+            } else if *lon - first < -180.0 {
+                *lon += 360.0;
+            }
+        }
+        Some(Footprint { corners })
+    }
+
+    /// Of these corners, of which no two are 180 degrees of longitude apart.
+    pub fn from_corners(corners: [(f64, f64); 4]) -> Self {
+        Footprint { corners }
+    }
+
+    /// Left upper, right upper, right lower, left lower corner of the window as it is stored: longitude and latitude.
+    /// Longitudes may lie beyond 180 or -180, so that those of a window on the antimeridian follow each other.
+    pub fn corners(&self) -> [(f64, f64); 4] {
+        self.corners
+    }
+
+    /// West, south, east, north, in degrees; west is above east where the window lies on the antimeridian (RFC 7946,
+    /// section 5.2).
+    pub fn bbox(&self) -> [f64; 4] {
+        let lons = self.corners.map(|(lon, _)| lon);
+        let lats = self.corners.map(|(_, lat)| lat);
+        let least = |numbers: [f64; 4]| numbers.into_iter().fold(f64::INFINITY, f64::min);
+        let most = |numbers: [f64; 4]| numbers.into_iter().fold(f64::NEG_INFINITY, f64::max);
+        [
+            wrapped(least(lons)),
+            least(lats),
+            wrapped(most(lons)),
+            most(lats),
+        ]
+    }
+
+    /// Its outline in well-known binary, counterclockwise; two polygons where it lies on the antimeridian (RFC 7946,
+    /// section 3.1.9).
+    pub fn wkb(&self) -> Vec<u8> {
+        let parts = self.polygons();
+        match parts.as_slice() {
+            [one] => polygon(one),
+            several => {
+                let mut bytes = header(6);
+                bytes.extend((several.len() as u32).to_le_bytes());
+                several.iter().for_each(|part| bytes.extend(polygon(part)));
+                bytes
+            }
+        }
+    }
+
+    /// Whether it lies on both sides of the antimeridian.
+    pub fn is_split(&self) -> bool {
+        self.corners.iter().any(|(lon, _)| lon.abs() > 180.0)
+    }
+
+    /// Rings, counterclockwise, not closed.
+    fn polygons(&self) -> Vec<Vec<(f64, f64)>> {
+        let mut ring = self.corners.to_vec();
+        if area(&ring) < 0.0 {
+            ring.reverse();
+        }
+        let beyond = ring
+            .iter()
+            .find(|(lon, _)| lon.abs() > 180.0)
+            .map(|(lon, _)| lon.signum() * 180.0);
+        let Some(edge) = beyond else {
+            return vec![ring];
+        };
+        let side = edge.signum();
+        let here = clipped(&ring, |lon| (edge - lon) * side);
+        let there = clipped(&ring, |lon| (lon - edge) * side);
+        let there: Vec<_> = there
+            .into_iter()
+            .map(|(lon, lat)| (lon - 2.0 * edge, lat))
+            .collect();
+        [here, there]
+            .into_iter()
+            .filter(|part| part.len() > 2)
+            .collect()
+    }
+}
+
+/// A longitude within -180 to 180.
+fn wrapped(lon: f64) -> f64 {
+    match lon {
+        lon if lon > 180.0 => lon - 360.0,
+        lon if lon < -180.0 => lon + 360.0,
+        lon => lon,
+    }
+}
+
+/// Twice the area of a ring, negative where it runs clockwise.
+fn area(ring: &[(f64, f64)]) -> f64 {
+    let next = ring.iter().cycle().skip(1);
+    ring.iter()
+        .zip(next)
+        .map(|((x, y), (u, v))| x * v - u * y)
+        .sum()
+}
+
+/// The part of a convex ring whose longitudes are inside, where `inside` is not negative.
+fn clipped(ring: &[(f64, f64)], inside: impl Fn(f64) -> f64) -> Vec<(f64, f64)> {
+    let mut part = Vec::new();
+    for (from, to) in ring.iter().zip(ring.iter().cycle().skip(1)) {
+        let (a, b) = (inside(from.0), inside(to.0));
+        if a >= 0.0 {
+            part.push(*from);
+        }
+        if (a > 0.0 && b < 0.0) || (a < 0.0 && b > 0.0) {
+            let t = a / (a - b);
+            part.push((from.0 + t * (to.0 - from.0), from.1 + t * (to.1 - from.1)));
+        }
+    }
+    part
+}
+
+/// Little-endian well-known binary of a type.
+fn header(kind: u32) -> Vec<u8> {
+    let mut bytes = vec![1];
+    bytes.extend(kind.to_le_bytes());
+    bytes
+}
+
+fn polygon(ring: &[(f64, f64)]) -> Vec<u8> {
+    let mut bytes = header(3);
+    bytes.extend(1u32.to_le_bytes());
+    bytes.extend((ring.len() as u32 + 1).to_le_bytes());
+    for (lon, lat) in ring.iter().chain(ring.first()) {
+        bytes.extend(lon.to_le_bytes());
+        bytes.extend(lat.to_le_bytes());
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(corners: [(f64, f64); 4]) -> Footprint {
+        Footprint { corners }
+    }
+
+    #[test]
+    fn outlines_run_counterclockwise() {
+        // Corners of a window run clockwise.
+        let square = of([(2.0, 49.0), (3.0, 49.0), (3.0, 48.0), (2.0, 48.0)]);
+        assert_eq!(square.bbox(), [2.0, 48.0, 3.0, 49.0]);
+        assert!(!square.is_split());
+        let bytes = square.wkb();
+        assert_eq!((bytes.len(), bytes[0], bytes[1]), (93, 1, 3));
+        assert!(area(&square.polygons()[0]) > 0.0);
+    }
+
+    #[test]
+    fn windows_on_the_antimeridian_are_two_polygons() {
+        for corners in [
+            [(179.5, 1.0), (180.5, 1.0), (180.5, 0.0), (179.5, 0.0)],
+            [(-179.5, 1.0), (-180.5, 1.0), (-180.5, 0.0), (-179.5, 0.0)],
+        ] {
+            let window = of(corners);
+            assert_eq!(window.bbox(), [179.5, 0.0, -179.5, 1.0]);
+            let parts = window.polygons();
+            assert_eq!(parts.len(), 2);
+            for part in &parts {
+                assert!((area(part) - 1.0).abs() < 1e-9, "{part:?}");
+                assert!(part.iter().all(|(lon, _)| lon.abs() <= 180.0));
+            }
+            assert_eq!(window.wkb()[1], 6);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+"""Files of GDAL's, and what windows of them are: for tests/scenes.rs.
+
+    python tests/scene_files.py FOLDER
+
+Needs numpy and rasterio. Writes FOLDER/*.tif, FOLDER/windows.json (a list of files, windows, scale, and shares of valid
+pixels) and FOLDER/pixels.bin: the windows' red, green and blue bytes, one window after the other, as satmip's rule makes
+them of the samples that rasterio reads. Pixels that are missing are 0 there.
+"""
+
+import itertools
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from rasterio.enums import ColorInterp
+from rasterio.transform import from_origin
+from rasterio.windows import Window
+
+WIDTH, HEIGHT = 150, 110
+WINDOWS = [(0, 0, 64, 64), (40, 30, 64, 64), (100, 60, 32, 48), (149, 109, 1, 1), (0, 0, WIDTH, HEIGHT), (7, 64, 33, 17)]
+RANGES = {"uint8": None, "uint16": (500, 3500), "int16": (-1000, 2000), "float32": (0, 0.3), "uint32": (0, 60000)}
+
+
+def samples(dtype, bands, seed):
+    """Smooth pictures with some noise, so that all compressions have something to do."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
+    waves = [np.sin(x / (9 + 3 * band)) * np.cos(y / (7 + 2 * band)) for band in range(bands)]
+    picture = np.stack(waves) * 0.4 + 0.5 + random.normal(0, 0.02, (bands, HEIGHT, WIDTH))
+    low, high = RANGES[dtype] or (0, 255)
+    values = low + picture * (high - low)
+    if dtype != "float32":
+        limits = np.iinfo(dtype)
+        values = np.clip(np.round(values), max(limits.min, low - 300), min(limits.max, high + 300))
+    return values.astype(dtype)
+
+
+def files(folder):
+    """Name, and the options of each file."""
+    tiled = {"tiled": True, "blockxsize": 32, "blockysize": 48}
+    strips = {"blockysize": 7}
+    cases = []
+    for dtype, layout, interleave in itertools.product(["uint8", "uint16"], ["tiled", "strips"], ["pixel", "band"]):
+        options = tiled if layout == "tiled" else strips
+        for compress in ["none", "deflate", "lzw", "zstd", "packbits"]:
+            cases.append((dtype, {**options, "interleave": interleave, "compress": compress}))
+        for compress in ["deflate", "lzw", "zstd"]:
+            cases.append((dtype, {**options, "interleave": interleave, "compress": compress, "predictor": 2}))
+    for dtype in ["float32", "int16", "uint32"]:
+        for layout in [tiled, strips]:
+            cases.append((dtype, {**layout, "compress": "deflate", "interleave": "pixel"}))
+    cases.append(("float32", {**tiled, "compress": "deflate", "predictor": 3, "interleave": "pixel"}))
+    cases.append(("float32", {**strips, "compress": "zstd", "predictor": 3, "interleave": "band"}))
+    cases.append(("uint16", {**tiled, "compress": "lerc", "max_z_error": 0, "interleave": "band"}))
+    cases.append(("float32", {**tiled, "compress": "lerc", "max_z_error": 0, "interleave": "pixel"}))
+    cases.append(("uint8", {**tiled, "blockysize": 32, "compress": "webp", "webp_lossless": True, "interleave": "pixel"}))
+    for more in [{"bigtiff": "yes"}, {"endianness": "big"}, {"endianness": "big", "bigtiff": "yes", "compress": "deflate", "predictor": 2}]:
+        cases.append(("uint16", {**tiled, **more, "interleave": "pixel"}))
+        cases.append(("uint16", {**strips, **more, "interleave": "band"}))
+    cases.append(("uint16", {**tiled, "sparse_ok": True, "nodata": 0, "compress": "deflate", "interleave": "pixel"}))
+    cases.append(("uint16", {**strips, "nodata": 0, "interleave": "pixel"}))
+    cases.append(("float32", {**tiled, "nodata": float("nan"), "interleave": "pixel"}))
+    cases.append(("uint8", {**tiled, "mask": True, "compress": "deflate", "interleave": "pixel"}))
+    cases.append(("uint16", {**tiled, "overviews": True, "compress": "deflate", "interleave": "pixel"}))
+    for number, (dtype, options) in enumerate(cases):
+        words = [str(value) for key, value in options.items() if key not in ("blockxsize", "tiled", "sparse_ok")]
+        layout = "tiled" if options.get("tiled") else "strips"
+        yield folder / ("-".join([f"{number:02}", dtype, layout, *words]).replace(".", "") + ".tif"), dtype, options
+
+
+def write(path, dtype, options, seed):
+    """Writes a file and gives its samples, and which pixels are there."""
+    options = dict(options)
+    mask, overviews = options.pop("mask", False), options.pop("overviews", False)
+    data = samples(dtype, 3, seed)
+    there = np.ones((HEIGHT, WIDTH), bool)
+    nodata = options.get("nodata")
+    if nodata is not None or mask:
+        there[20:70, 30:80] = False
+        there[0, 0] = False
+    if nodata is not None:
+        data[:, ~there] = nodata
+    profile = {"driver": "GTiff", "width": WIDTH, "height": HEIGHT, "count": 3, "dtype": dtype, "crs": "EPSG:32633",
+               "transform": from_origin(500000, 5400000, 10, 10), **options}
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **profile) as file:
+        if nodata == 0 and options.get("sparse_ok"):
+            # Only blocks that have something are written.
+            for _, window in file.block_windows(1):
+                part = data[:, window.row_off : window.row_off + window.height, window.col_off : window.col_off + window.width]
+                if part.any():
+                    file.write(part, window=window)
+        else:
+            file.write(data)
+        file.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
+        if mask:
+            file.write_mask(there)
+    if overviews:
+        with rasterio.open(path, "r+") as file:
+            file.build_overviews([2, 4])
+    return there
+
+
+def picture(data, dtype):
+    """Bytes of samples by satmip's rule."""
+    limits = RANGES[dtype]
+    if limits is None:
+        return data
+    low, high = limits
+    return np.clip(np.floor((data.astype(np.float64) - low) * 255 / (high - low) + 0.5), 0, 255).astype(np.uint8)
+
+
+def main():
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    list_of_files = []
+    with open(folder / "pixels.bin", "wb") as pixels:
+
+        def expect(files, scale, data, there, windows, dtype):
+            shares = []
+            for left, top, width, height in windows:
+                part = np.nan_to_num(data[:, top : top + height, left : left + width])
+                rgb = picture(part, dtype).transpose(1, 2, 0).copy()
+                here = there[top : top + height, left : left + width]
+                rgb[~here] = 0
+                pixels.write(rgb.tobytes())
+                shares.append(float(here.mean()))
+            list_of_files.append({"files": files, "scale": scale, "windows": windows, "valid": shares})
+
+        for seed, (path, dtype, options) in enumerate(files(folder)):
+            there = write(path, dtype, options, seed)
+            with rasterio.open(path) as file:
+                data = file.read()
+            limits = RANGES[dtype]
+            scale = "auto" if limits is None else f"{limits[0]},{limits[1]}"
+            expect([path.name], scale, data, there, WINDOWS, dtype)
+
+        # Red, green and blue in files of their own, blue with pixels twice as large.
+        data = samples("uint16", 3, 1000)
+        coarse = data[2, ::2, ::2]
+        names = []
+        for band, (name, part) in enumerate({"red": data[0], "green": data[1], "blue": coarse}.items()):
+            size = 20 if name == "blue" else 10
+            profile = {"driver": "GTiff", "width": part.shape[1], "height": part.shape[0], "count": 1, "dtype": "uint16",
+                       "crs": "EPSG:32633", "transform": from_origin(500000, 5400000, size, size), "tiled": True,
+                       "blockxsize": 32, "blockysize": 32, "compress": "deflate", "predictor": 2, "nodata": 0}
+            names.append(f"band-{name}.tif")
+            with rasterio.open(folder / names[-1], "w", **profile) as file:
+                file.write(part, 1)
+        data[2] = coarse.repeat(2, 0).repeat(2, 1)
+        expect(names, "500,3500", data, np.ones((HEIGHT, WIDTH), bool), WINDOWS, "uint16")
+
+        # A scene classification of 20 m with a table of colours, as some catalogues have it.
+        classes = np.random.default_rng(5).integers(0, 12, coarse.shape, dtype=np.uint8)
+        profile |= {"dtype": "uint8", "nodata": 0, "predictor": 1}
+        with rasterio.open(folder / "classes.tif", "w", **profile) as file:
+            file.write(classes, 1)
+            file.write_colormap(1, {value: (20 * value, 255 - 20 * value, 99, 255) for value in range(12)})
+        fine = classes.repeat(2, 0).repeat(2, 1)
+        clouds = []
+        for left, top, width, height in WINDOWS:
+            part = fine[top : top + height, left : left + width]
+            there = (part != 0).sum()
+            clouds.append(float(np.isin(part, [8, 9, 10]).sum() / there) if there else None)
+        list_of_files[-1] |= {"classes": "classes.tif", "cloud": clouds}
+    (folder / "windows.json").write_text(json.dumps(list_of_files))
+
+
+if __name__ == "__main__":
+    main()

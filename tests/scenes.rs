@@ -1,0 +1,275 @@
+//! Windows of scenes: the same pixels as the picture as a whole has, and as GDAL reads.
+#![cfg(feature = "geotiff")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use satmip::image::{Picture, ReadOptions, Region, read};
+use satmip::scene::{Footprint, Scene};
+use satmip::{Error, ImageFault};
+use serde::Deserialize;
+
+fn rasters() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rasters")
+}
+
+fn options(scale: &str) -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.scale = scale.parse().unwrap();
+    options
+}
+
+fn region([left, top, width, height]: [u32; 4]) -> Region {
+    Region {
+        left,
+        top,
+        width,
+        height,
+    }
+}
+
+/// The pixels that are there; none for those that are missing.
+fn there(picture: &Picture, x: u32, y: u32) -> Option<[u8; 3]> {
+    let valid = picture.valid_share(region([x, y, 1, 1])) == 1.0;
+    picture.image().get(x, y).filter(|_| valid)
+}
+
+/// All files of the tests of rasters, of which some are refused and some are turned.
+#[test]
+fn windows_are_parts_of_the_picture() {
+    let (mut compared, mut refused) = (0, 0);
+    for entry in std::fs::read_dir(rasters()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|ending| ending != "tif") {
+            continue;
+        }
+        let found = ["auto", "0,3000", "stated"]
+            .map(options)
+            .into_iter()
+            .find_map(|options| read(&path, &options).ok().map(|picture| (options, picture)));
+        let Some((options, whole)) = found else {
+            let scene = Scene::open(&path, &ReadOptions::default());
+            let window =
+                scene.and_then(|scene| scene.window(region([0, 0, scene.width(), scene.height()])));
+            assert!(window.is_err(), "{}", path.display());
+            refused += 1;
+            continue;
+        };
+        let scene = Scene::open(&path, &options).unwrap();
+        let (width, height) = (scene.width(), scene.height());
+        let all = scene.window(region([0, 0, width, height])).unwrap();
+        assert_eq!(all, whole, "{}", path.display());
+        if whole.reading().turned.is_some() {
+            continue;
+        }
+        for [left, top, w, h] in [
+            [0, 0, 16, 16],
+            [5, 3, 20, 11],
+            [width - 1, height - 1, 1, 1],
+            [9, 0, 1, height],
+        ] {
+            let window = scene.window(region([left, top, w, h])).unwrap();
+            for (x, y) in (0..h).flat_map(|y| (0..w).map(move |x| (x, y))) {
+                let expected = there(&whole, left + x, top + y);
+                assert_eq!(there(&window, x, y), expected, "{} {x} {y}", path.display());
+            }
+        }
+        compared += 1;
+    }
+    assert!(
+        compared > 20 && refused > 3,
+        "{compared} compared, {refused} refused"
+    );
+}
+
+#[test]
+fn what_lies_beyond_the_edge_is_missing() {
+    let path = rasters().join("u16.tif");
+    let scene = Scene::open(&path, &options("0,3000")).unwrap();
+    let (width, height) = (scene.width(), scene.height());
+    let window = scene.window(region([width - 4, height - 2, 8, 8])).unwrap();
+    assert_eq!(window.valid_share(region([0, 0, 8, 8])), 0.125);
+    assert_eq!(window.valid_share(region([0, 0, 4, 2])), 1.0);
+    for wrong in [
+        [width, 0, 1, 1],
+        [0, height, 1, 1],
+        [0, 0, 0, 1],
+        [0, 0, 1 << 20, 1 << 20],
+    ] {
+        let error = scene.window(region(wrong)).unwrap_err();
+        assert!(
+            matches!(error, Error::Argument { what: "window", .. }),
+            "{error}"
+        );
+        let error = scene.cloud_share(region(wrong)).unwrap_err();
+        assert!(
+            matches!(error, Error::Argument { what: "window", .. }),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn files_that_are_no_scenes_say_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        Scene::open(&path, &ReadOptions::default()).unwrap_err()
+    };
+    for (name, bytes) in [
+        ("empty.tif", &b""[..]),
+        ("text.tif", b"no picture at all, but text"),
+        ("cut.tif", b"II*\0\x08\0\0\0"),
+        ("loop.tif", b"II*\0\x08\0\0\0\0\0\x08\0\0\0"),
+    ] {
+        assert!(matches!(open(name, bytes), Error::Image { .. }), "{name}");
+    }
+    let jpeg = open("a.jpg", b"\xff\xd8\xff\xe0 and so on");
+    assert!(jpeg.to_string().contains("JPEG"), "{jpeg}");
+    let missing =
+        Scene::open(&folder.path().join("none.tif"), &ReadOptions::default()).unwrap_err();
+    assert!(
+        matches!(
+            missing,
+            Error::Image {
+                fault: ImageFault::Unreadable(_),
+                ..
+            }
+        ),
+        "{missing}"
+    );
+    let needs = Scene::open(&rasters().join("u16.tif"), &ReadOptions::default()).unwrap_err();
+    assert!(
+        matches!(
+            needs,
+            Error::Image {
+                fault: ImageFault::NeedsScale { .. },
+                ..
+            }
+        ),
+        "{needs}"
+    );
+}
+
+#[derive(Deserialize)]
+struct Expected {
+    files: Vec<String>,
+    scale: String,
+    windows: Vec<[u32; 4]>,
+    valid: Vec<f32>,
+    classes: Option<String>,
+    #[serde(default)]
+    cloud: Vec<Option<f32>>,
+}
+
+/// Tiles and strips, planes, compressions, predictors, byte orders, sparse files, masks, and bands in files of their own,
+/// written by GDAL at the time of the test.
+#[test]
+fn windows_have_the_pixels_that_gdal_reads() {
+    let python = std::env::var_os("SATMIP_PYTHON").unwrap_or_else(|| "python3".into());
+    let has = Command::new(&python)
+        .args(["-c", "import numpy, rasterio"])
+        .output();
+    if !has.is_ok_and(|has| has.status.success()) {
+        eprintln!("skipped: {python:?} lacks numpy or rasterio (SATMIP_PYTHON names another)");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scene_files.py");
+    let made = Command::new(&python)
+        .arg(script)
+        .arg(folder.path())
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let list = std::fs::read(folder.path().join("windows.json")).unwrap();
+    let list: Vec<Expected> = serde_json::from_slice(&list).unwrap();
+    let pixels = std::fs::read(folder.path().join("pixels.bin")).unwrap();
+    let mut rest = pixels.as_slice();
+    for expected in &list {
+        let options = options(&expected.scale);
+        let paths: Vec<_> = expected
+            .files
+            .iter()
+            .map(|name| folder.path().join(name))
+            .collect();
+        let scene = match paths.as_slice() {
+            [one] => Scene::open(one, &options),
+            [red, green, blue] => {
+                Scene::of_bands([red, green, blue], ["red", "green", "blue"], &options)
+            }
+            _ => panic!("{} files", paths.len()),
+        };
+        let mut scene = scene.unwrap_or_else(|error| panic!("{error}"));
+        if let Some(classes) = &expected.classes {
+            scene = scene.with_classes(&folder.path().join(classes)).unwrap();
+            // Another raster is no classification of this ground.
+            let other = Scene::open(&rasters().join("zstd.tif"), &ReadOptions::default()).unwrap();
+            let error = other
+                .with_classes(&folder.path().join(classes))
+                .unwrap_err();
+            assert!(error.to_string().contains("classes"), "{error}");
+        }
+        for (window, cloud) in expected.windows.iter().zip(&expected.cloud) {
+            let found = scene.cloud_share(region(*window)).unwrap();
+            assert!(
+                found
+                    .zip(*cloud)
+                    .is_some_and(|(found, cloud)| (found - cloud).abs() < 1e-6),
+                "{found:?} {cloud:?}"
+            );
+        }
+        for (window, valid) in expected.windows.iter().zip(&expected.valid) {
+            let [_, _, width, height] = *window;
+            let (part, after) = rest.split_at((width * height * 3) as usize);
+            rest = after;
+            let picture = scene.window(region(*window)).unwrap();
+            let name = format!("{:?} {window:?}", expected.files);
+            assert!(
+                (picture.valid_share(region([0, 0, width, height])) - valid).abs() < 1e-6,
+                "{name}"
+            );
+            for (at, pixel) in part.chunks_exact(3).enumerate() {
+                let (x, y) = (at as u32 % width, at as u32 / width);
+                let found = there(&picture, x, y).unwrap_or_default();
+                assert_eq!(found, pixel, "{name} {x} {y}");
+            }
+        }
+    }
+    assert!(rest.is_empty() && list.len() > 80, "{} files", list.len());
+}
+
+#[test]
+fn a_window_has_a_place_of_its_own() {
+    let corners = [(14.0, 49.0), (15.0, 49.0), (15.0, 48.0), (14.0, 48.0)];
+    assert_eq!(
+        Footprint::from_corners(corners).bbox(),
+        [14.0, 48.0, 15.0, 49.0]
+    );
+    let path = std::fs::read_dir(rasters())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| {
+            let scene = Scene::open(path, &options("auto"));
+            scene
+                .is_ok_and(|scene| scene.projection().is_some() && scene.reading().turned.is_none())
+        });
+    let path = path.expect("a raster of the tests has a place");
+    let scene = Scene::open(&path, &ReadOptions::default()).unwrap();
+    let whole = region([0, 0, scene.width(), scene.height()]);
+    let record = scene.record(whole).unwrap();
+    assert_eq!(record, satmip::Metadata::from_geotiff(&path).unwrap());
+    // The left upper quarter lies north-west of the centre, with pixels of the same size.
+    let quarter = scene
+        .record(region([0, 0, scene.width() / 2, scene.height() / 2]))
+        .unwrap();
+    let (centre, part) = (record.location().unwrap(), quarter.location().unwrap());
+    assert!(
+        part.lon() < centre.lon() && part.lat() > centre.lat(),
+        "{part:?} {centre:?}"
+    );
+    let [west, south, east, north] = scene.footprint(whole).unwrap().bbox();
+    assert!(west < part.lon() && part.lon() < east && south < part.lat() && part.lat() < north);
+    assert_eq!(record.gsd().is_some(), quarter.gsd().is_some());
+}
