@@ -2,13 +2,15 @@
 
     cargo build --release -p satmip-cli
     pip install numpy rasterio onnxruntime pyarrow
-    python benches/scenes.py OUT [--satmip target/release/satmip] [--side 10980] [--turns 3] [--workers 2] [--what speed|memory]
+    python benches/scenes.py OUT [--satmip target/release/satmip] [--side 10980] [--turns 3] [--workers 2] [--what speed|memory|http]
 
 Makes OUT/scene.tif, a synthetic Sentinel-2 tile (three bands of uint16, deflate with predictor 2, tiles of 512 pixels), and
 embeds its windows of 64 pixels with the built-in model: by satmip with ONNX Runtime and with rten, and by Python (rasterio, a
 thread for each worker that reads whole rows of tiles, one session of ONNX Runtime with one thread each, Parquet at the end).
 Prints seconds, windows a second and the most memory of each, medians of turns that alternate. `--what memory` embeds scenes of
-1,000 to 40,000 pixels a side with satmip, every window of a sparse lattice, and prints the most memory of each.
+1,000 to 40,000 pixels a side with satmip, every window of a sparse lattice, and prints the most memory of each. `--what http`
+embeds the tile from this machine's disk and, in turn, from a server on it that waits 50 ms before each answer, and prints how
+many bytes the server sent beside those of the file's tiles.
 """
 
 import argparse
@@ -46,6 +48,67 @@ def scene(path, side, block=512):
                 values = np.clip(light + random.normal(0, 25, light.shape), 1, 10000).astype(np.uint16)
                 file.write(values, band + 1, window=Window(0, top, side, rows))
     aside.rename(path)
+
+
+def serve(path):
+    """A server of one file that waits 50 ms before each answer. It says its port, and on /sent how many bytes it sent."""
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    size, sent = path.stat().st_size, [0, 0]
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_):
+            pass
+
+        def do_GET(self):
+            if self.path == "/sent":
+                body = f"{sent[0]} {sent[1]}".encode()
+                self.send_response(200)
+            else:
+                time.sleep(0.05)
+                first, last = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
+                last = min(last, size - 1)
+                with open(path, "rb") as file:
+                    file.seek(first)
+                    body = file.read(last + 1 - first)
+                self.send_response(206)
+                self.send_header("Content-Range", f"bytes {first}-{last}/{size}")
+                self.send_header("ETag", '"1"')
+                sent[0] += len(body)
+                sent[1] += 1
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    print(server.server_address[1], flush=True)
+    server.serve_forever()
+
+
+def over_http(options, path):
+    """The same windows from the disk and from a server, in turn."""
+    import urllib.request
+
+    server = subprocess.Popen([sys.executable, __file__, options.out, "--serve", path], stdout=subprocess.PIPE, text=True)
+    try:
+        address = f"http://127.0.0.1:{int(server.stdout.readline())}"
+        times = {"disk": [], "server": []}
+        for turn in range(options.turns):
+            for name in ("disk", "server")[:: 1 if turn % 2 == 0 else -1]:
+                source = path if name == "disk" else f"{address}/{path.name}"
+                times[name].append(measured(by_satmip(options, source, options.out / "http.parquet", "onnxruntime")))
+        bytes_sent, requests = map(int, urllib.request.urlopen(f"{address}/sent").read().split())
+    finally:
+        server.kill()
+    windows = (options.side // TILE) ** 2
+    print("| from | s | windows/s | MB of memory |\n|---|---|---|---|")
+    for name, turns in times.items():
+        seconds = statistics.median(turn[0] for turn in turns)
+        print(f"| {name} | {seconds:.1f} | {windows / seconds:.0f} | {max(turn[1] for turn in turns):.0f} |")
+    ratio = bytes_sent / options.turns / path.stat().st_size
+    print(f"\n{requests / options.turns:.0f} requests a turn, {ratio:.3f} of the file's bytes")
 
 
 def by_satmip(options, path, out, device):
@@ -130,9 +193,13 @@ def main():
     parser.add_argument("--side", type=int, default=10980)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--what", choices=["speed", "memory"], default="speed")
+    parser.add_argument("--what", choices=["speed", "memory", "http"], default="speed")
     parser.add_argument("--python", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.serve:
+        serve(options.serve)
+        return
     if options.python:
         embed_in_python(options.python, options.graph, options.out, options.workers)
         return
@@ -148,9 +215,14 @@ def main():
         return
     path = options.out / "scene.tif"
     scene(path, options.side)
+    if options.what == "http":
+        over_http(options, path)
+        return
     windows = (options.side // TILE) ** 2
     ways = {
         "satmip, ONNX Runtime": by_satmip(options, path, options.out / "onnxruntime.parquet", "onnxruntime"),
+        "satmip, ONNX Runtime, without metadata": [
+            *by_satmip(options, path, options.out / "images.parquet", "onnxruntime"), "--images-only"],
         "Python": by_python(options, path, options.out / "python.parquet"),
         "satmip, rten": by_satmip(options, path, options.out / "rten.parquet", "rten"),
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use satmip::image::{Picture, ReadOptions, Region, read};
-use satmip::scene::{Footprint, Scene};
+use satmip::scene::{Footprint, RasterFile, Scene};
 use satmip::{Error, ImageFault};
 use serde::Deserialize;
 
@@ -197,18 +197,17 @@ fn windows_have_the_pixels_that_gdal_reads() {
         let scene = match paths.as_slice() {
             [one] => Scene::open(one, &options),
             [red, green, blue] => {
-                Scene::of_bands([red, green, blue], ["red", "green", "blue"], &options)
+                let files = [red, green, blue].map(RasterFile::from);
+                Scene::of_bands(files, ["red", "green", "blue"], &options)
             }
             _ => panic!("{} files", paths.len()),
         };
         let mut scene = scene.unwrap_or_else(|error| panic!("{error}"));
         if let Some(classes) = &expected.classes {
-            scene = scene.with_classes(&folder.path().join(classes)).unwrap();
+            scene = scene.with_classes(folder.path().join(classes)).unwrap();
             // Another raster is no classification of this ground.
             let other = Scene::open(&rasters().join("zstd.tif"), &ReadOptions::default()).unwrap();
-            let error = other
-                .with_classes(&folder.path().join(classes))
-                .unwrap_err();
+            let error = other.with_classes(folder.path().join(classes)).unwrap_err();
             assert!(error.to_string().contains("classes"), "{error}");
         }
         for (window, cloud) in expected.windows.iter().zip(&expected.cloud) {

@@ -1,11 +1,12 @@
 //! Which files of a STAC item are a scene's red, green and blue, and what their samples mean.
 
-use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde_json::Value;
+use url::Url;
 
 use crate::filter::{BoundingBox, TimeSpan};
+use crate::location::{Location, shown};
 use crate::tiling::Tiling;
 use satmip::image::{Product, ReadOptions, Scale};
 use satmip::{Error, Metadata, Result};
@@ -73,18 +74,18 @@ pub(crate) struct ItemFacts {
     pub(crate) metadata: Result<Metadata, String>,
     /// The document.
     pub(crate) item: Value,
-    /// Where its own addresses begin.
-    pub(crate) folder: PathBuf,
+    /// Where it is; its own addresses begin there.
+    pub(crate) place: Location,
 }
 
 /// The files of a scene.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Chosen {
     pub(crate) names: Vec<String>,
-    /// Their addresses as the item has them.
+    /// Their addresses as the item has them, without secrets.
     pub(crate) hrefs: Vec<String>,
     /// One picture, or red, green and blue.
-    pub(crate) paths: Vec<PathBuf>,
+    pub(crate) files: Vec<Location>,
     /// What their samples mean.
     pub(crate) scale: Scale,
     /// Why, where the item says so.
@@ -111,15 +112,16 @@ impl ItemFacts {
             .iter()
             .map(|name| self.href(name))
             .collect::<Result<Vec<_>, _>>()?;
-        let paths = hrefs
+        let files = hrefs
             .iter()
-            .map(|href| self.path(href))
+            .map(|href| self.locate(href))
             .collect::<Result<Vec<_>, _>>()?;
         let (scale, why) = self.scale(options, &hrefs)?;
+        let hrefs = hrefs.iter().map(|href| shown_href(href)).collect();
         Ok(Chosen {
             names,
             hrefs,
-            paths,
+            files,
             scale,
             why,
         })
@@ -129,9 +131,9 @@ impl ItemFacts {
     ///
     /// # Errors
     /// The reason.
-    pub(crate) fn classes(&self, options: &SceneOptions) -> Result<Option<PathBuf>, String> {
+    pub(crate) fn classes(&self, options: &SceneOptions) -> Result<Option<Location>, String> {
         let name = options.classes.as_deref();
-        name.map(|name| self.href(name).and_then(|href| self.path(&href)))
+        name.map(|name| self.href(name).and_then(|href| self.locate(&href)))
             .transpose()
     }
 
@@ -176,15 +178,9 @@ impl ItemFacts {
     }
 
     /// The file of an address.
-    fn path(&self, href: &str) -> Result<PathBuf, String> {
-        match href.split_once("://") {
-            Some(("file", path)) => Ok(PathBuf::from(path)),
-            Some(_) => Err(format!(
-                "`{href}` is on a server: this program reads scenes of this machine (download it, and put its path \
-                 into the item)"
-            )),
-            None => Ok(self.folder.join(href)),
-        }
+    fn locate(&self, href: &str) -> Result<Location, String> {
+        let found = self.place.join(href);
+        found.map_err(|reason| format!("`{}`: {reason}", shown_href(href)))
     }
 
     /// What samples mean: of Sentinel-2 with or without the offset of baseline 04.00.
@@ -268,10 +264,11 @@ impl ItemFacts {
     }
 }
 
-impl Chosen {
-    /// Their paths, for messages.
-    pub(crate) fn first(&self) -> &Path {
-        self.paths.first().map_or(Path::new(""), PathBuf::as_path)
+/// An address without what may be secret in it.
+pub(crate) fn shown_href(href: &str) -> String {
+    match href.contains("://").then(|| Url::parse(href)) {
+        Some(Ok(url)) => shown(&url),
+        _ => href.to_owned(),
     }
 }
 
@@ -290,7 +287,7 @@ mod tests {
             collection: None,
             metadata: Ok(Metadata::new()),
             item,
-            folder: "/data".into(),
+            place: Location::File("/data/item.json".into()),
         }
     }
 
@@ -308,6 +305,10 @@ mod tests {
         }
     }
 
+    fn file(path: &str) -> Location {
+        Location::File(path.into())
+    }
+
     fn bands() -> Value {
         json!({
             "B04": {"href": "r.tif", "eo:bands": [{"name": "B04", "common_name": "red"}]},
@@ -321,10 +322,10 @@ mod tests {
     fn assets_are_found_by_key_and_by_common_name() {
         let item = facts(json!({}), bands());
         let chosen = item.files(&options("auto", &[], "auto")).unwrap();
-        assert_eq!(chosen.paths, [PathBuf::from("/data/tci.tif")]);
+        assert_eq!(chosen.files, [file("/data/tci.tif")]);
         let chosen = item.files(&options("0,3000", &[], "auto")).unwrap();
-        let expected = ["/data/r.tif", "/data/./g.tif", "/other/b.tif"].map(PathBuf::from);
-        assert_eq!((chosen.paths.as_slice(), chosen.why), (&expected[..], None));
+        let expected = ["/data/r.tif", "/data/./g.tif", "/other/b.tif"].map(file);
+        assert_eq!((chosen.files.as_slice(), chosen.why), (&expected[..], None));
         let error = item.files(&options("auto", &["nir"], "auto")).unwrap_err();
         assert!(error.contains("B02, B04, green, visual"), "{error}");
     }
@@ -372,15 +373,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_a_server_is_said() {
-        let item = facts(
-            json!({}),
-            json!({"visual": {"href": "s3://bucket/tci.tif"}}),
-        );
-        let error = item.files(&options("auto", &[], "auto")).unwrap_err();
-        assert!(
-            error.contains("s3://bucket/tci.tif") && error.contains("on a server"),
-            "{error}"
-        );
+    fn addresses_are_taken_from_the_items_own() {
+        let assets = json!({"visual": {"href": "s3://bucket/tci.tif"}, "signed": {"href": "https://host/a.tif?sig=secret"}});
+        let item = facts(json!({}), assets);
+        let chosen = item.files(&options("auto", &[], "auto")).unwrap();
+        assert_eq!(chosen.files[0].to_string(), "s3://bucket/tci.tif");
+        let chosen = item.files(&options("auto", &["signed"], "auto")).unwrap();
+        assert_eq!(chosen.hrefs, ["https://host/a.tif"]);
+        assert!(format!("{:?}", chosen.files).contains("secret"));
+        let mut away = item;
+        away.place = Location::given("https://host/x/item.json".as_ref()).unwrap();
+        away.item["assets"]["visual"]["href"] = json!("file:///etc/passwd");
+        let error = away.files(&options("auto", &[], "auto")).unwrap_err();
+        assert!(error.contains("may not name"), "{error}");
     }
 }

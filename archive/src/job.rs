@@ -5,7 +5,7 @@ use std::path::Path;
 use std::thread;
 
 use super::assets::SceneOptions;
-use super::input::{self, Contents, Inputs, Listing};
+use super::input::{self, Contents, Inputs, Listing, shown_input};
 use super::join::{Counter, JoinReport, Table};
 use super::ledger::{
     FirstRead, InputRecord, JobRecord, MetadataRecord, ModelRecord, OutputRecord, ReadingRecord,
@@ -123,7 +123,7 @@ fn go_through<'s>(
     };
     // Each window has a place of its own.
     let known = table.is_some() || (config.windows.is_some() && side.is_some());
-    let with_metadata = embed_metadata && known;
+    let with_metadata = embed_metadata && known && !config.images_only;
     let columns = config.features.columns(&facts.arch, with_metadata);
     let first = match listing {
         Some(_) => peek(&inputs, &config.reading)?,
@@ -154,6 +154,7 @@ fn go_through<'s>(
     };
     let work = Work {
         model,
+        remote: inputs.remote(),
         table: table.as_ref(),
         features: config.features,
         columns: &columns,
@@ -338,11 +339,7 @@ fn list(
         return Err(Error::Interrupted);
     }
     if listing.items == 0 {
-        let given: Vec<_> = config
-            .inputs
-            .iter()
-            .map(|p| p.display().to_string())
-            .collect();
+        let given: Vec<_> = config.inputs.iter().map(|path| shown_input(path)).collect();
         return Err(match listing.outside {
             0 => nothing(&given.join(", "), listing.ignored),
             outside => Error::Input {
@@ -376,7 +373,8 @@ fn peek(inputs: &Inputs, options: &ReadOptions) -> Result<Option<FirstRead>> {
             Contents::Window { scene, .. } => Ok(Ok(scene.scene.reading().clone())),
             Contents::Refused(error) => Ok(Err(*error)),
             _ => {
-                let Ok(bytes) = input::read(item, options.limits.max_bytes()) else {
+                let Ok(bytes) = input::read(item, inputs.remote(), options.limits.max_bytes())
+                else {
                     others = true;
                     return ControlFlow::Continue(());
                 };
@@ -460,7 +458,7 @@ fn record(
         engine: facts.engine.clone(),
         preprocessing: facts.arch.preprocessing.clone(),
         input: InputRecord {
-            given: config.inputs.iter().map(|p| text(p)).collect(),
+            given: config.inputs.iter().map(|path| shown_input(path)).collect(),
             items: listing.map(|l| l.items),
             sha256: listing.map(|l| l.chain.hex()),
             windows: config.windows.map(|tiling| WindowsRecord {

@@ -45,9 +45,15 @@ mod input;
 mod job;
 mod join;
 mod ledger;
+mod location;
 mod model;
 mod output;
 mod pipeline;
+#[cfg(feature = "remote")]
+mod remote;
+#[cfg(not(feature = "remote"))]
+#[path = "remote/none.rs"]
+mod remote;
 mod skipped;
 mod stop;
 mod store;
@@ -106,6 +112,8 @@ pub struct JobConfig {
     pub rows_per_part: usize,
     /// How pictures are read: which bands, what samples mean, what they may cost.
     pub reading: ReadOptions,
+    /// Leaves out the vectors of metadata, which windows of scenes get else even without a table.
+    pub images_only: bool,
     /// How files are cut into windows, each an item of its own; none where each file is one picture.
     pub windows: Option<Tiling>,
     /// Of STAC items: the assets that are read, by key or by the common name of their band, one picture or red, green
@@ -150,6 +158,7 @@ impl JobConfig {
             batch_size: 8,
             rows_per_part: 10_000,
             reading: ReadOptions::default(),
+            images_only: false,
             windows: None,
             assets: Vec::new(),
             offset: Offset::Auto,

@@ -1,22 +1,27 @@
 //! One thread that finds items, workers that embed them, and their results in order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::input::{Inputs, Listing};
+use super::input::{Contents, Inputs, Listing, OpenScene};
 use super::job::{changed, nothing};
 use super::join::{Counter, Match, Table};
 use super::stop::Stop;
 use super::worker::{Batch, Done, Work};
+use satmip::image::Region;
 use satmip::parts::guard::{panicked, safely, said};
 use satmip::{Error, Result};
 
 /// Batches that each worker may have in flight: enough that a slow picture stops nobody, few
 /// enough to bound the memory.
 const IN_FLIGHT: usize = 4;
+
+/// Batches of windows whose bytes are on their way that are held back (our choice): a request takes as long as some of
+/// them.
+const AHEAD: usize = 16;
 
 /// Finds the items and cuts them into batches.
 pub(super) struct Producer<'a> {
@@ -47,17 +52,28 @@ impl Producer<'_> {
             items: Vec::new(),
         };
         let (mut other_input, mut sent) = (false, 0);
+        let mut hand_out = |full: Batch| {
+            // One that nobody takes any more, as after a stop, counts: the job is not done without it.
+            sent += 1;
+            match tokens.send(()).is_ok() && batches.send(full).is_ok() {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
+        };
+        let mut held = VecDeque::new();
         let mut send = |batch: &mut Batch| {
             let next = Batch {
                 index: batch.index + 1,
                 items: Vec::new(),
             };
             let full = std::mem::replace(batch, next);
-            // One that nobody takes any more, as after a stop, counts: the job is not done without it.
-            sent += 1;
-            match tokens.send(()).is_ok() && batches.send(full).is_ok() {
+            let far = announce(&full);
+            held.push_back(full);
+            match far && held.len() <= AHEAD {
                 true => ControlFlow::Continue(()),
-                false => ControlFlow::Break(()),
+                false => held
+                    .drain(..if far { 1 } else { held.len() })
+                    .try_for_each(&mut hand_out),
             }
         };
         let listing = inputs.visit(&mut |item| {
@@ -97,9 +113,29 @@ impl Producer<'_> {
         if !batch.items.is_empty() {
             let _ = send(&mut batch);
         }
+        let _ = held.into_iter().try_for_each(hand_out);
         self.sent = sent;
         Ok(listing)
     }
+}
+
+/// Says to the scenes of a batch which of their windows come next; whether any of them is far away.
+fn announce(batch: &Batch) -> bool {
+    let mut windows: Vec<(&OpenScene, Vec<Region>)> = Vec::new();
+    for (item, _) in &batch.items {
+        let Contents::Window { scene, window, .. } = &item.source else {
+            continue;
+        };
+        match windows.last_mut() {
+            Some((last, regions)) if std::ptr::eq(*last, &**scene) => regions.push(*window),
+            _ => windows.push((scene, vec![*window])),
+        }
+    }
+    windows.retain(|(scene, _)| scene.is_far());
+    windows
+        .iter()
+        .for_each(|(scene, windows)| scene.scene.expect(windows));
+    !windows.is_empty()
 }
 
 /// Runs producer and workers, and hands their results to `write` in order.

@@ -20,7 +20,8 @@ pub struct Survey {
     pub scenes: u64,
     /// Windows, or pictures where nothing is cut.
     pub items: u64,
-    /// Bytes of the pictures' or scenes' files, as far as they have any.
+    /// Bytes of the pictures' or scenes' files, as far as they have any; of pictures of servers and stores, which would
+    /// have to be asked for one by one, none.
     pub bytes: u64,
     /// Items that would be left out, by what can be told now.
     pub refused: u64,
@@ -76,6 +77,10 @@ pub fn survey(config: &JobConfig) -> Result<Survey> {
             Contents::File(path) => {
                 found.items += 1;
                 found.bytes += std::fs::metadata(path).map_or(0, |facts| facts.len());
+                None
+            }
+            Contents::Object(_) => {
+                found.items += 1;
                 None
             }
             Contents::Member { size, .. } => {

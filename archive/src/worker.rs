@@ -10,6 +10,7 @@ use super::Features;
 use super::input::{self, Chain, Contents, Item, OpenScene};
 use super::join::{Match, Table, is_usable};
 use super::output::{ColumnSpec, ColumnValues, Rows, WindowRow};
+use super::remote::Remote;
 use super::skipped::{SkipKind, Skipped};
 use satmip::arch::Preprocessing;
 use satmip::image::{Geometry, Prepared, ReadOptions, Region, prepare, prepare_picture};
@@ -61,6 +62,8 @@ pub(crate) struct Done {
 /// Everything that all workers share.
 pub(crate) struct Work<'a> {
     pub(crate) model: &'a dyn Model,
+    /// What is read of servers and stores.
+    pub(crate) remote: &'a Remote,
     pub(crate) table: Option<&'a Table>,
     pub(crate) features: Features,
     /// Columns of the images, then those of the metadata where there is a table.
@@ -203,7 +206,7 @@ impl Work<'_> {
                 Skipped::of(id.clone(), &Error::Image { item, fault })
             })?;
         }
-        let bytes = input::read(item, self.reading.limits.max_bytes())?;
+        let bytes = input::read(item, self.remote, self.reading.limits.max_bytes())?;
         // A decoder's panic on a hostile file must cost one item, not the job.
         guarded(|| prepare(&bytes, &id, &self.reading, self.model.preprocessing()))
             .unwrap_or_else(|said| {

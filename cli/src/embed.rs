@@ -48,6 +48,9 @@ pub(super) struct EmbedArgs {
     /// Vectors to write: embeds (one space), features (for probes)
     #[arg(long, value_enum, default_value_t = FeaturesArg::Embeds, value_name = "WHICH")]
     features: FeaturesArg,
+    /// Write no vectors of metadata, which windows of scenes else get of their own place and time
+    #[arg(long)]
+    images_only: bool,
     /// Images in a part of a folder
     #[arg(long, value_name = "N", default_value_t = 10_000,
           value_parser = clap::value_parser!(u32).range(1..))]
@@ -232,6 +235,7 @@ pub(super) fn run(args: EmbedArgs, terminal: &Terminal) -> Result<Exit> {
     }
     config.features = args.features.into();
     config.metadata = args.table.config()?;
+    config.images_only = args.images_only;
     config.windows = args.windows.tiling()?;
     config.assets = args.windows.assets;
     config.offset = args.windows.offset.parse()?;

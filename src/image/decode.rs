@@ -226,21 +226,10 @@ fn of_jpeg(
     Ok(Picture::new(image, None, reading))
 }
 
-/// Whether a file begins as a TIFF does.
-///
-/// # Errors
-/// [`ImageFault`] where it cannot be read, or is of no known format.
+/// Whether the first bytes of a file are a TIFF's.
 #[cfg(feature = "geotiff")]
-pub(super) fn is_tiff(path: &Path) -> Result<bool, ImageFault> {
-    let unreadable = |error: std::io::Error| ImageFault::Unreadable(error.to_string());
-    let facts = std::fs::metadata(path).map_err(unreadable)?;
-    if !facts.is_file() {
-        return Err(ImageFault::Unreadable("not a regular file".into()));
-    }
-    let mut head = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    file.take(64).read_to_end(&mut head).map_err(unreadable)?;
-    Ok(sniff(&head)? == Format::Tiff)
+pub(super) fn is_tiff(head: &[u8]) -> Result<bool, ImageFault> {
+    Ok(sniff(head)? == Format::Tiff)
 }
 
 #[derive(Debug, PartialEq, Eq)]

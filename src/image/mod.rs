@@ -45,6 +45,8 @@ mod jpeg;
 mod picture;
 mod products;
 pub mod radiometry;
+#[cfg(feature = "geotiff")]
+mod ranges;
 mod raster;
 mod resample;
 mod resize;
@@ -53,8 +55,10 @@ mod tiff;
 pub use bands::Bands;
 pub use decode::{DecodeLimits, Prepared, decode, prepare, prepare_picture, read};
 pub use geometry::Geometry;
-pub use picture::{Picture, ReadOptions, Reading};
+pub use picture::{Picture, ReadOptions, Reading, Resolution};
 pub use radiometry::{Product, Scale};
+#[cfg(feature = "geotiff")]
+pub use ranges::{RangeReader, RasterFile};
 pub use resize::{Region, fit, fit_with_geometry, fitted_geometry, resize};
 #[doc(hidden)]
 pub use {beside::nothing_beside, tiff::facts as tiff_facts};

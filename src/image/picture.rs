@@ -22,6 +22,22 @@ pub struct ReadOptions {
     pub scale: Scale,
     /// The least share of valid pixels of what the model sees, 0 to 1.
     pub min_valid: f32,
+    /// Of scenes: which copy of the picture is read.
+    pub resolution: Resolution,
+}
+
+/// Which copy of its picture is read of a scene: GeoTIFFs hold smaller ones, called overviews.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
+pub enum Resolution {
+    /// The picture itself.
+    #[default]
+    Full,
+    /// An overview, counted from 1, which is the largest.
+    Overview(usize),
+    /// The copy whose pixels are nearest to so many metres, at most 1.42 times larger or smaller (overviews halve, our
+    /// choice).
+    Gsd(f64),
 }
 
 impl ReadOptions {
@@ -54,6 +70,7 @@ impl Default for ReadOptions {
             bands: Bands::Auto,
             scale: Scale::Auto,
             min_valid: Self::MIN_VALID,
+            resolution: Resolution::Full,
         }
     }
 }

@@ -68,6 +68,12 @@ impl GeoTransform {
         }
     }
 
+    /// That of a copy whose pixels are so many times as wide and high.
+    pub(crate) fn coarser(&self, across: f64, down: f64) -> Self {
+        let [a, b, c, d, e, f] = self.0;
+        GeoTransform([a * across, b * down, c, d * across, e * down, f])
+    }
+
     /// `[a, b, c, d, e, f]`.
     pub(crate) fn numbers(&self) -> [f64; 6] {
         self.0

@@ -1,11 +1,9 @@
 //! Red, green and blue from files of their own, over the same ground.
 
-use std::path::Path;
-
 use super::blocks::{Blocks, Decoded};
-use super::place_of;
+use super::resolution;
 use crate::error::{Error, ImageFault, Result};
-use crate::image::{ReadOptions, Reading, Region, Role, Tiff};
+use crate::image::{RasterFile, ReadOptions, Reading, Region, Role, Tiff};
 use crate::metadata::read::geotiff::Georeference;
 
 /// Most pixels of the finest band that one of another covers a side: 64 (our choice).
@@ -27,18 +25,18 @@ impl Bands {
     /// # Errors
     /// [`Error::Image`] of the file concerned.
     pub(super) fn open(
-        paths: [&Path; 3],
+        files: &[RasterFile; 3],
         names: [&str; 3],
         options: &ReadOptions,
     ) -> Result<(Self, Option<Georeference>)> {
         let image = |at: usize, fault| Error::Image {
-            item: format!("{} ({})", paths[at].display(), names[at]),
+            item: format!("{} ({})", files[at].name(), names[at]),
             fault,
         };
         let open = |at: usize| {
-            let tiff =
-                Tiff::open(paths[at], options, Role::Band).map_err(|fault| image(at, fault))?;
-            let place = place_of(&tiff).map_err(|reason| image(at, ImageFault::Option(reason)))?;
+            let opened = resolution::open(&files[at], options, Role::Band);
+            let (tiff, place) = opened.map_err(|fault| image(at, fault))?;
+            let place = place.map_err(|reason| image(at, ImageFault::Option(reason)))?;
             Ok((tiff, place))
         };
         let [(red, red_place), (green, green_place), (blue, blue_place)] =
@@ -46,6 +44,8 @@ impl Bands {
         let sizes = [red.size(), green.size(), blue.size()];
         let places = [red_place, green_place, blue_place];
         let finest = (0..3).max_by_key(|at| (sizes[*at].0, 3 - at)).unwrap_or(0);
+        resolution::reached(options, places[finest].as_ref(), sizes[finest])
+            .map_err(|fault| image(finest, fault))?;
         let mut coarser = [1; 3];
         for at in 0..3 {
             coarser[at] = times(
@@ -71,7 +71,7 @@ impl Bands {
             .any(|tiff| tiff.reading().samples != reading.samples)
         {
             return Err(Error::Image {
-                item: paths[0].display().to_string(),
+                item: files[0].name().to_owned(),
                 fault: ImageFault::Option(
                     "red, green and blue have samples of different types".into(),
                 ),
@@ -99,19 +99,22 @@ impl Bands {
         self.bands[at].tiff()
     }
 
+    /// Announces windows.
+    pub(super) fn expect(&self, windows: &[Region]) {
+        for (band, times) in self.bands.iter().zip(self.coarser) {
+            let parts: Vec<_> = windows.iter().map(|window| under(*window, times)).collect();
+            band.expect(&parts);
+        }
+    }
+
     /// The pixels of a window and which of them are there in all bands; none where all are.
     pub(super) fn window(&self, window: Region) -> Decoded {
         let (width, height) = (window.width as usize, window.height as usize);
         let mut rgb = vec![0; width * height * 3];
         let mut valid: Option<Vec<bool>> = None;
         for (channel, (band, times)) in self.bands.iter().zip(self.coarser).enumerate() {
-            let (left, top) = (window.left / times, window.top / times);
-            let part = Region {
-                left,
-                top,
-                width: (window.left + window.width).div_ceil(times) - left,
-                height: (window.top + window.height).div_ceil(times) - top,
-            };
+            let part = under(window, times);
+            let Region { left, top, .. } = part;
             let (pixels, there) = band.window(part)?;
             let at = |x: usize, y: usize| {
                 let column = (window.left as usize + x) / times as usize - left as usize;
@@ -133,6 +136,17 @@ impl Bands {
             }
         }
         Ok((rgb, valid))
+    }
+}
+
+/// The pixels of a raster under a window of the scene, each of which covers so many of the scene's a side.
+pub(super) fn under(window: Region, times: u32) -> Region {
+    let (left, top) = (window.left / times, window.top / times);
+    Region {
+        left,
+        top,
+        width: (window.left + window.width).div_ceil(times) - left,
+        height: (window.top + window.height).div_ceil(times) - top,
     }
 }
 

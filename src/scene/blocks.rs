@@ -105,6 +105,36 @@ impl Blocks {
         Ok((rgb, valid))
     }
 
+    /// Announces the blocks of windows that nobody has decoded or decodes.
+    pub(super) fn expect(&self, windows: &[Region]) {
+        if !self.tiff.listens() {
+            return;
+        }
+        let ((width, height), (across, down)) = (self.tiff.size(), self.tiff.block());
+        let mut places = Vec::new();
+        for window in windows {
+            let right = window.left.saturating_add(window.width).min(width);
+            let bottom = window.top.saturating_add(window.height).min(height);
+            for row in window.top / down..bottom.div_ceil(down) {
+                for column in window.left / across..right.div_ceil(across) {
+                    places.push((row, column));
+                }
+            }
+        }
+        places.sort_unstable();
+        places.dedup();
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        places.retain(|(row, column)| !kept.contains(&(*column, *row)));
+        drop(kept);
+        let blocks: Vec<_> = places
+            .into_iter()
+            .map(|(row, column)| self.region(column, row))
+            .collect();
+        if !blocks.is_empty() {
+            self.tiff.expect(&blocks);
+        }
+    }
+
     /// A block's pixels. A decoder's panic on a hostile file must cost the windows of this block, not the job.
     fn decode(&self, region: Region) -> Decoded {
         guarded(|| self.tiff.region(region))

@@ -1,12 +1,10 @@
 //! Clouds by a raster of classes over the same ground.
 
-use std::path::Path;
-
-use super::bands::times;
+use super::bands::{times, under};
 use super::blocks::Blocks;
-use super::place_of;
+use super::resolution;
 use crate::error::{Error, ImageFault, Result};
-use crate::image::{ReadOptions, Region, Role, Tiff};
+use crate::image::{RasterFile, ReadOptions, Region, Resolution, Role};
 use crate::metadata::read::geotiff::Georeference;
 
 /// Classes of Sentinel-2's scene classification (SCL) that are clouds: of medium and of high probability, and cirrus
@@ -25,22 +23,35 @@ pub(super) struct Clouds {
 
 impl Clouds {
     pub(super) fn open(
-        path: &Path,
+        file: &RasterFile,
         scene: (u32, u32),
         place: Option<&Georeference>,
     ) -> Result<Self> {
         let fault = |fault| Error::Image {
-            item: path.display().to_string(),
+            item: file.name().to_owned(),
             fault,
         };
-        let tiff = Tiff::open(path, &ReadOptions::default(), Role::Classes).map_err(fault)?;
-        let own = place_of(&tiff).map_err(|reason| fault(ImageFault::Option(reason)))?;
+        let mut options = ReadOptions::default();
+        // Of a scene that is read smaller than it is, so are the classes.
+        if let Some(metres) = place.and_then(|place| resolution::metres(place, scene)) {
+            options.resolution = Resolution::Gsd(metres);
+        }
+        let opened = resolution::open(file, &options, Role::Classes);
+        let (tiff, own) = opened.map_err(fault)?;
+        let own = own.map_err(|reason| fault(ImageFault::Option(reason)))?;
         let coarser = times(tiff.size(), scene, own.as_ref(), place)
             .map_err(|reason| fault(ImageFault::Option(format!("the classes: {reason}"))))?;
         Ok(Clouds {
             blocks: Blocks::third_of(tiff),
             coarser,
         })
+    }
+
+    /// Announces windows.
+    pub(super) fn expect(&self, windows: &[Region], scene: (u32, u32)) {
+        let part = |window: &Region| under(within(*window, scene), self.coarser);
+        self.blocks
+            .expect(&windows.iter().map(part).collect::<Vec<_>>());
     }
 
     /// The share of a window's pixels with data that are clouds; none where none has data.
@@ -50,15 +61,10 @@ impl Clouds {
         scene: (u32, u32),
     ) -> Result<Option<f32>, ImageFault> {
         let times = self.coarser;
-        let right = (window.left + window.width).min(scene.0);
-        let bottom = (window.top + window.height).min(scene.1);
-        let (left, top) = (window.left / times, window.top / times);
-        let part = Region {
-            left,
-            top,
-            width: right.div_ceil(times) - left,
-            height: bottom.div_ceil(times) - top,
-        };
+        let inside = within(window, scene);
+        let (right, bottom) = (inside.left + inside.width, inside.top + inside.height);
+        let part = under(inside, times);
+        let Region { left, top, .. } = part;
         let (classes, _) = self.blocks.window(part)?;
         let (mut data, mut clouds) = (0_u64, 0_u64);
         for row in window.top..bottom {
@@ -71,5 +77,14 @@ impl Clouds {
             }
         }
         Ok((data > 0).then(|| (clouds as f64 / data as f64) as f32))
+    }
+}
+
+/// What of a window is inside of the scene.
+fn within(window: Region, scene: (u32, u32)) -> Region {
+    Region {
+        width: window.width.min(scene.0 - window.left),
+        height: window.height.min(scene.1 - window.top),
+        ..window
     }
 }

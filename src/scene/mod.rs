@@ -4,7 +4,7 @@
 //! use satmip::image::{ReadOptions, Region};
 //! use satmip::scene::Scene;
 //!
-//! let scene = Scene::open("T31UDQ.tif".as_ref(), &ReadOptions::default())?;
+//! let scene = Scene::open("T31UDQ.tif", &ReadOptions::default())?;
 //! let window = Region { left: 512, top: 0, width: 64, height: 64 };
 //! let picture = scene.window(window)?; // 8-bit RGB, and which pixels are there
 //! let record = scene.record(window)?; // its place and the size of its pixels
@@ -16,6 +16,9 @@
 //! rows decode each of them once. Memory is that of the blocks kept ([`MOST_KEPT`]) and of those being decoded; it
 //! does not grow with the scene.
 //!
+//! A file may hold smaller copies of its picture, called overviews; which one is read is said by
+//! [`ReadOptions::resolution`]. Windows are then in pixels of that copy.
+//!
 //! Samples become red, green and blue by the rules of [`image`](crate::image), decided once from the file's header; a band
 //! called alpha is looked at in nine blocks of the scene. GeoTIFFs and other TIFFs are read.
 
@@ -23,11 +26,11 @@ mod bands;
 mod blocks;
 mod clouds;
 mod footprint;
-
-use std::path::Path;
+mod resolution;
 
 use crate::error::{Error, ImageFault, Result};
 use crate::image::{Picture, ReadOptions, Reading, Region, RgbImage, Role, Tiff, upright};
+pub use crate::image::{RangeReader, RasterFile};
 use crate::metadata::Metadata;
 use crate::metadata::read::geotiff::Georeference;
 use bands::Bands;
@@ -76,13 +79,18 @@ impl Scene {
     ///
     /// # Errors
     /// [`Error::Image`], as [`image::read`](crate::image::read) has it for files whose samples or bands need an option.
-    pub fn open(path: &Path, options: &ReadOptions) -> Result<Self> {
-        let name = path.display().to_string();
-        let tiff = Tiff::open(path, options, Role::Picture).map_err(|fault| Error::Image {
+    pub fn open(file: impl Into<RasterFile>, options: &ReadOptions) -> Result<Self> {
+        let file = file.into();
+        let name = file.name().to_owned();
+        let opened = resolution::open(&file, options, Role::Picture).and_then(|(tiff, place)| {
+            let found = place.as_ref().ok().and_then(Option::as_ref);
+            resolution::reached(options, found, tiff.size())?;
+            Ok((tiff, place))
+        });
+        let (tiff, place) = opened.map_err(|fault| Error::Image {
             item: name.clone(),
             fault,
         })?;
-        let place = place_of(&tiff);
         Ok(Scene {
             name,
             source: Source::File(Box::new(Blocks::of(tiff))),
@@ -97,10 +105,14 @@ impl Scene {
     ///
     /// # Errors
     /// As [`Scene::open`], naming the file; also where they do not lie over the same ground, or their samples differ.
-    pub fn of_bands(paths: [&Path; 3], names: [&str; 3], options: &ReadOptions) -> Result<Self> {
-        let (bands, place) = Bands::open(paths, names, options)?;
+    pub fn of_bands(
+        files: [RasterFile; 3],
+        names: [&str; 3],
+        options: &ReadOptions,
+    ) -> Result<Self> {
+        let (bands, place) = Bands::open(&files, names, options)?;
         Ok(Scene {
-            name: paths[0].display().to_string(),
+            name: files[0].name().to_owned(),
             source: Source::Bands(Box::new(bands)),
             place: Ok(place),
             clouds: None,
@@ -112,9 +124,9 @@ impl Scene {
     ///
     /// # Errors
     /// [`Error::Image`] where it cannot be read or does not lie over the scene.
-    pub fn with_classes(mut self, path: &Path) -> Result<Self> {
+    pub fn with_classes(mut self, file: impl Into<RasterFile>) -> Result<Self> {
         let place = self.place.as_ref().ok().and_then(Option::as_ref);
-        let clouds = Clouds::open(path, self.source.tiff().size(), place)?;
+        let clouds = Clouds::open(&file.into(), self.source.tiff().size(), place)?;
         self.clouds = Some(clouds);
         Ok(self)
     }
@@ -146,6 +158,12 @@ impl Scene {
     /// Width and height of what is decoded at once.
     pub fn block(&self) -> (u32, u32) {
         self.source.tiff().block()
+    }
+
+    /// Widths and heights of the whole picture and of its smaller copies (overviews), as they are stored; of bands, those
+    /// of the finest.
+    pub fn overviews(&self) -> &[(u32, u32)] {
+        self.source.tiff().sizes()
     }
 
     /// How its samples become a picture.
@@ -190,6 +208,20 @@ impl Scene {
             .map_err(|fault| self.image(fault))?;
         let (image, valid) = self.upright(window.width, window.height, rgb, valid)?;
         Ok(Picture::new(image, valid, self.reading().clone()))
+    }
+
+    /// Says which windows will be asked for next: of files that are read through a [`RangeReader`] the blocks that
+    /// they need and that are not at hand are announced to it. Windows outside of the scene are passed over.
+    pub fn expect(&self, windows: &[Region]) {
+        let inside = |window: &Region| self.check(*window).is_ok();
+        let windows: Vec<Region> = windows.iter().copied().filter(inside).collect();
+        match &self.source {
+            Source::File(blocks) => blocks.expect(&windows),
+            Source::Bands(bands) => bands.expect(&windows),
+        }
+        if let Some(clouds) = &self.clouds {
+            clouds.expect(&windows, self.source.tiff().size());
+        }
     }
 
     /// Whether a window begins within the scene and is of a size that can be read.
@@ -297,12 +329,4 @@ impl Scene {
         let (image, _) = self.upright(width, height, pixels, None)?;
         Ok(image)
     }
-}
-
-/// Where the pixels of a file lie; none where it has no place on the ground.
-///
-/// # Errors
-/// Why that cannot be read.
-fn place_of(tiff: &Tiff) -> Result<Option<Georeference>, String> {
-    tiff.page().map_or(Ok(None), Georeference::of)
 }

@@ -13,8 +13,12 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
     pub path: String,
-    /// The first byte that it wants, of `Range: bytes=N-`.
+    /// The first byte that it wants, of `Range: bytes=N-`, or `bytes=N-M`.
     pub from: Option<usize>,
+    /// The last one.
+    pub to: Option<usize>,
+    /// What it sends along.
+    pub sent: String,
     pub if_range: Option<String>,
 }
 
@@ -57,9 +61,10 @@ impl Answer {
         let answer = match request.from {
             Some(from) if from >= body.len() => Answer::status("416 Range Not Satisfiable"),
             Some(from) if same => {
-                let range = format!("bytes {from}-{}/{}", body.len() - 1, body.len());
+                let last = request.to.unwrap_or(usize::MAX).min(body.len() - 1);
+                let range = format!("bytes {from}-{last}/{}", body.len());
                 Answer {
-                    body: body[from..].to_vec(),
+                    body: body[from..=last].to_vec(),
                     ..Answer::status("206 Partial Content").with("Content-Range", range)
                 }
             }
@@ -207,30 +212,34 @@ impl Server {
 }
 
 fn read_request(input: &mut dyn Read) -> Option<Request> {
-    let mut lines = BufReader::new(input).lines();
-    let first = lines.next()?.ok()?;
+    let mut input = BufReader::new(input);
+    let mut first = String::new();
+    input.read_line(&mut first).ok()?;
     let mut request = Request {
         path: first.split(' ').nth(1)?.to_owned(),
         from: None,
+        to: None,
+        sent: String::new(),
         if_range: None,
     };
-    for line in lines {
-        let line = line.ok()?;
-        let Some((name, value)) = line.split_once(": ") else {
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        input.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(": ") else {
             break;
         };
         match name.to_ascii_lowercase().as_str() {
             "range" => {
-                request.from = value
-                    .strip_prefix("bytes=")?
-                    .strip_suffix('-')?
-                    .parse()
-                    .ok()
+                let (from, to) = value.strip_prefix("bytes=")?.split_once('-')?;
+                (request.from, request.to) = (from.parse().ok(), to.parse().ok());
             }
+            "content-length" => length = value.parse().ok()?,
             "if-range" => request.if_range = Some(value.to_owned()),
             _ => {}
         }
     }
+    input.take(length).read_to_string(&mut request.sent).ok()?;
     Some(request)
 }
 

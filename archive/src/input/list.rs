@@ -6,6 +6,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use super::{Contents, Entry, Sink, bytes_path, unreadable};
+use crate::location::{Location, shown};
+use crate::skipped::SkipKind;
 use satmip::{Error, Result};
 
 /// A longer line is no path on any system, and is not read into memory.
@@ -84,7 +86,14 @@ impl List {
             if line.is_empty() {
                 continue;
             }
-            let source = Contents::File(bytes_path(&line));
+            let source = match Location::given(&bytes_path(&line)) {
+                Ok(Location::Remote(url)) => {
+                    line = shown(&url).into_bytes();
+                    Contents::Object(url)
+                }
+                Ok(Location::File(path)) => Contents::File(path),
+                Err(reason) => Contents::Fault(SkipKind::Other, reason),
+            };
             if let ControlFlow::Break(()) = (sink.entry)(Entry { name: line, source }) {
                 return Ok(());
             }

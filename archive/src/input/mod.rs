@@ -12,7 +12,7 @@ mod stac;
 mod stream;
 mod tar;
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::fs::File;
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
+use url::Url;
 
 use self::list::List;
 pub use self::name::EXTENSIONS;
@@ -30,6 +31,8 @@ use self::stream::Stoppable;
 use super::skipped::{SkipKind, Skipped};
 use super::stop::Stop;
 use crate::assets::{ItemFacts, SceneOptions};
+use crate::location::{Location, shown};
+use crate::remote::Remote;
 use satmip::image::Region;
 use satmip::parts::sha256;
 use satmip::parts::tar::TarFile;
@@ -59,6 +62,8 @@ pub(crate) struct Item {
 pub(crate) enum Contents {
     /// A file, by its real name.
     File(PathBuf),
+    /// An object of a server or store.
+    Object(Url),
     /// A member of an archive.
     Member {
         archive: Arc<TarFile>,
@@ -96,11 +101,12 @@ impl Chain {
             // Sizes of members cost nothing to know, and so tell one archive from another.
             Contents::Member { size, .. } => hash.update(size.to_le_bytes()),
             Contents::Bytes(bytes) => hash.update((bytes.len() as u64).to_le_bytes()),
-            // A window is in its id.
+            // A window is in its id; of what servers have, the state is known.
+            Contents::Window { scene, .. } => hash.update(scene.versions.as_bytes()),
             Contents::File(_)
+            | Contents::Object(_)
             | Contents::Item(_)
             | Contents::Fault(..)
-            | Contents::Window { .. }
             | Contents::Refused(_) => {}
         }
         Chain(hash.finalize().into())
@@ -154,6 +160,8 @@ pub(crate) struct Listing {
 #[derive(Debug)]
 pub(crate) struct Inputs {
     roots: Vec<Root>,
+    /// What is read of servers and stores.
+    remote: Remote,
     /// How scenes are cut into windows, and how they are read; none where each file is one picture.
     windows: Option<SceneOptions>,
 }
@@ -192,7 +200,7 @@ impl Root {
             // A folder's archive has the folder's name.
             Kind::Archive(_) => whole(path).map(|path| path.with_extension("")),
             Kind::Single(_) | Kind::List(_) | Kind::Catalogue(_) => std::env::current_dir().ok(),
-            Kind::Stream(_) => None,
+            Kind::Object(_) | Kind::Below(_) | Kind::Stream(_) => None,
         }
     }
 }
@@ -203,7 +211,11 @@ enum Kind {
     List(List),
     Archive(Arc<TarFile>),
     /// STAC items.
-    Catalogue(PathBuf),
+    Catalogue(Location),
+    /// An object of a server or store.
+    Object(Url),
+    /// All images of a store below an address.
+    Below(Url),
     /// An archive that comes through a pipe: gone once it is read.
     Stream(Mutex<Option<Box<dyn Read + Send>>>),
 }
@@ -216,6 +228,8 @@ impl std::fmt::Debug for Kind {
             Kind::List(_) => "List",
             Kind::Archive(_) => "Archive",
             Kind::Catalogue(_) => "Catalogue",
+            Kind::Object(_) => "Object",
+            Kind::Below(_) => "Below",
             Kind::Stream(_) => "Stream",
         })
     }
@@ -255,14 +269,21 @@ impl Inputs {
         // One input needs no prefix: its own names are unique and nicer.
         let several = paths.len() > 1;
         let roots = paths.iter().map(|path| {
-            let kind = if path == stdin {
-                from_stream(Box::new(std::io::stdin()), "-", stop)?
-            } else {
-                from_path(path, stop)?
+            let place =
+                Location::given(path).map_err(|reason| refused(&shown_input(path), reason))?;
+            let kind = match &place {
+                Location::Remote(url) => from_address(url),
+                Location::File(_) if path == stdin => {
+                    from_stream(Box::new(std::io::stdin()), "-", stop)?
+                }
+                Location::File(path) => from_path(path, stop)?,
             };
             let mut label = Vec::new();
-            if several && !matches!(kind, Kind::Single(_) | Kind::List(_)) {
-                label = path_bytes(path);
+            if several && !matches!(kind, Kind::Single(_) | Kind::Object(_) | Kind::List(_)) {
+                label = match &place {
+                    Location::File(path) => path_bytes(path),
+                    Location::Remote(url) => shown(url).into_bytes(),
+                };
                 while label.last() == Some(&b'/') {
                     label.pop();
                 }
@@ -273,6 +294,7 @@ impl Inputs {
         });
         Ok(Inputs {
             roots: roots.collect::<Result<_>>()?,
+            remote: Remote::default(),
             windows: None,
         })
     }
@@ -295,12 +317,18 @@ impl Inputs {
         let (label, kind) = (Vec::new(), from_stream(reader, "-", stop)?);
         Ok(Inputs {
             windows: None,
+            remote: Remote::default(),
             roots: vec![Root {
                 label,
                 place: None,
                 kind,
             }],
         })
+    }
+
+    /// What is read of servers and stores.
+    pub(crate) fn remote(&self) -> &Remote {
+        &self.remote
     }
 
     /// Whether an input is a stream, which cannot be gone through twice.
@@ -355,12 +383,16 @@ impl Inputs {
                     flow
                 };
                 match &self.windows {
-                    Some(options) => scene::visit(id, source, options, &mut outside, &mut send),
+                    Some(options) => {
+                        scene::visit(id, source, options, &self.remote, &mut outside, &mut send)
+                    }
                     None => send(id, source),
                 }
             };
+            let mut waiting = Waiting::of(&self.remote, self.windows.is_some());
+            let mut later = |found: Entry| waiting.push(found, &mut entry);
             let mut sink = Sink {
-                entry: &mut entry,
+                entry: &mut later,
                 ignored: &mut ignored,
             };
             match &root.kind {
@@ -373,7 +405,14 @@ impl Inputs {
                 }
                 Kind::List(list) => list.visit(&mut sink)?,
                 Kind::Archive(archive) => tar::visit_file(archive, &mut sink)?,
-                Kind::Catalogue(path) => stac::visit(path, &mut sink)?,
+                Kind::Catalogue(place) => stac::visit(place, &self.remote, &mut sink)?,
+                Kind::Object(url) => {
+                    let _ = (sink.entry)(Entry {
+                        name: shown(url).into_bytes(),
+                        source: Contents::Object(url.clone()),
+                    });
+                }
+                Kind::Below(url) => below(url, &self.remote, &mut sink)?,
                 Kind::Stream(reader) => {
                     let reader = reader.lock().ok().and_then(|mut r| r.take());
                     let reader = reader.ok_or_else(|| Error::Input {
@@ -384,6 +423,7 @@ impl Inputs {
                     tar::visit_stream(reader, &mut sink)?;
                 }
             }
+            let _ = waiting.finish(&mut entry);
             listing.ignored += ignored;
             listing.outside += outside;
             if stopped {
@@ -394,10 +434,55 @@ impl Inputs {
     }
 }
 
+/// Entries that are held back while what servers have of them is being opened; each goes on in its turn.
+struct Waiting<'a> {
+    remote: &'a Remote,
+    scenes: bool,
+    entries: VecDeque<Entry>,
+}
+
+impl<'a> Waiting<'a> {
+    /// Most that are held back (our choice).
+    const MOST: usize = 8;
+
+    fn of(remote: &'a Remote, scenes: bool) -> Self {
+        Waiting {
+            remote,
+            scenes,
+            entries: VecDeque::new(),
+        }
+    }
+
+    fn push(
+        &mut self,
+        entry: Entry,
+        next: &mut dyn FnMut(Entry) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        match &entry.source {
+            Contents::Object(url) if self.scenes => self.remote.announce(url),
+            _ if self.entries.is_empty() => return next(entry),
+            _ => {}
+        }
+        self.entries.push_back(entry);
+        match self.entries.len() > Waiting::MOST {
+            true => self
+                .entries
+                .pop_front()
+                .map_or(ControlFlow::Continue(()), next),
+            false => ControlFlow::Continue(()),
+        }
+    }
+
+    /// Hands on what is left. After a break nothing is wanted any more, and whoever receives breaks off again.
+    fn finish(&mut self, next: &mut dyn FnMut(Entry) -> ControlFlow<()>) -> ControlFlow<()> {
+        self.entries.drain(..).try_for_each(next)
+    }
+}
+
 /// Reads an item's bytes, at most `limit` of them.
-pub(crate) fn read(item: Item, limit: u64) -> Result<Vec<u8>, Skipped> {
+pub(crate) fn read(item: Item, remote: &Remote, limit: u64) -> Result<Vec<u8>, Skipped> {
     let id = item.id;
-    read_source(item.source, limit).map_err(|(kind, reason)| Skipped {
+    read_source(item.source, remote, limit).map_err(|(kind, reason)| Skipped {
         id,
         kind,
         reason,
@@ -405,7 +490,11 @@ pub(crate) fn read(item: Item, limit: u64) -> Result<Vec<u8>, Skipped> {
     })
 }
 
-fn read_source(source: Contents, limit: u64) -> Result<Vec<u8>, (SkipKind, String)> {
+fn read_source(
+    source: Contents,
+    remote: &Remote,
+    limit: u64,
+) -> Result<Vec<u8>, (SkipKind, String)> {
     match source {
         Contents::Fault(kind, reason) => Err((kind, reason)),
         Contents::Refused(error) => Err(SkipKind::of(&error)),
@@ -417,6 +506,10 @@ fn read_source(source: Contents, limit: u64) -> Result<Vec<u8>, (SkipKind, Strin
             Err((SkipKind::Other, "a window has no bytes of its own".into()))
         }
         Contents::Bytes(bytes) => Ok(bytes),
+        Contents::Object(url) => {
+            let read = remote.whole(&url, limit);
+            read.map_err(|fault| (fault.kind, fault.reason))
+        }
         Contents::Member {
             archive,
             offset,
@@ -444,6 +537,63 @@ fn read_source(source: Contents, limit: u64) -> Result<Vec<u8>, (SkipKind, Strin
                 .map_err(|e| fault_of(&e))?;
             Ok(bytes)
         }
+    }
+}
+
+/// The images of a store below an address.
+fn below(url: &Url, remote: &Remote, sink: &mut Sink<'_>) -> Result<()> {
+    let listed = remote.list(url, &mut |name, url| {
+        let name = name.as_bytes();
+        if is_hidden(name) || !has_image_extension(name) {
+            *sink.ignored += 1;
+            return ControlFlow::Continue(());
+        }
+        (sink.entry)(Entry {
+            name: name.to_vec(),
+            source: Contents::Object(url),
+        })
+    });
+    listed.map_err(|fault| refused(&shown(url), fault.reason))
+}
+
+/// What an address is of, by its scheme and ending.
+fn from_address(url: &Url) -> Kind {
+    let place = Location::Remote(url.clone());
+    let name = place.file_name();
+    if stac::is_one(&name) {
+        return Kind::Catalogue(place);
+    }
+    if has_image_extension(name.as_bytes()) {
+        return Kind::Object(url.clone());
+    }
+    match url.scheme() {
+        // A page of an interface, as `/search` and `/items` are.
+        "http" | "https" => Kind::Catalogue(place),
+        _ => Kind::Below(url.clone()),
+    }
+}
+
+/// An input as it is written, without secrets.
+pub(crate) fn shown_input(path: &Path) -> String {
+    match Location::given(path) {
+        Ok(place) => place.to_string(),
+        // Nobody knows what is secret in it.
+        Err(_) => {
+            let text = path.to_string_lossy();
+            let plain = text.split(['?', '#']).next().unwrap_or_default();
+            match plain.split_once("://").zip(plain.rsplit_once('@')) {
+                Some(((scheme, _), (_, rest))) => format!("{scheme}://{rest}"),
+                None => plain.to_owned(),
+            }
+        }
+    }
+}
+
+fn refused(input: &str, reason: String) -> Error {
+    Error::Input {
+        input: input.to_owned(),
+        reason,
+        source: None,
     }
 }
 
@@ -499,7 +649,7 @@ fn from_path(path: &Path, stop: &Stop) -> Result<Kind> {
         )));
     }
     if stac::is_one(&name) {
-        return Ok(Kind::Catalogue(path.to_owned()));
+        return Ok(Kind::Catalogue(Location::File(path.to_owned())));
     }
     if name.ends_with(".txt") {
         return Ok(Kind::List(List::file(path)?));
@@ -588,6 +738,7 @@ mod tests {
     fn the_fingerprint_follows_names_and_order() {
         let list = |text: &str| Inputs {
             windows: None,
+            remote: Remote::default(),
             roots: vec![Root {
                 label: Vec::new(),
                 place: None,

@@ -1,14 +1,15 @@
 //! Windows of scenes.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Contents;
-use crate::assets::{ItemFacts, SceneOptions};
+use crate::assets::{Chosen, ItemFacts, SceneOptions};
+use crate::location::{Location, shown};
+use crate::remote::Remote;
 use crate::skipped::SkipKind;
 use satmip::parts::guard::guarded;
-use satmip::scene::Scene;
+use satmip::scene::{RangeReader, RasterFile, Scene};
 use satmip::{Error, ImageFault, Metadata, Timestamp};
 
 /// A scene of which windows are read.
@@ -18,6 +19,8 @@ pub(crate) struct OpenScene {
     /// Where it is, as the input has it.
     pub(crate) source: String,
     bytes: u64,
+    /// What servers call the state of its files; empty where all are of this machine.
+    pub(super) versions: String,
     /// The item that it is of.
     pub(crate) item: Option<Arc<ItemFacts>>,
 }
@@ -26,6 +29,11 @@ impl OpenScene {
     /// Bytes of its files.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Whether servers or stores have its files.
+    pub(crate) fn is_far(&self) -> bool {
+        !self.versions.is_empty()
     }
 
     /// What its item says.
@@ -42,6 +50,7 @@ pub(super) fn visit(
     id: String,
     source: Contents,
     options: &SceneOptions,
+    remote: &Remote,
     outside: &mut u64,
     send: &mut dyn FnMut(String, Contents) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
@@ -57,42 +66,16 @@ pub(super) fn visit(
         }
     }
     let opened = match source {
-        Contents::File(path) => guarded(|| {
-            Ok(OpenScene {
-                scene: Scene::open(&path, &options.reading)?,
-                source: id.clone(),
-                bytes: bytes_of(std::slice::from_ref(&path)),
-                item: None,
-            })
-        }),
+        Contents::File(path) => open(&Location::File(path), remote, id.clone(), options),
+        Contents::Object(url) => {
+            let name = shown(&url);
+            open(&Location::Remote(url), remote, name, options)
+        }
         Contents::Item(item) => match item
             .files(options)
             .and_then(|files| Ok((files, item.classes(options)?)))
         {
-            Ok((chosen, classes)) => guarded(|| {
-                let mut reading = options.reading;
-                reading.scale = chosen.scale;
-                let mut scene = match chosen.paths.as_slice() {
-                    [red, green, blue] => {
-                        let names = [0, 1, 2].map(|at| chosen.names[at].as_str());
-                        let paths: [&Path; 3] = [red, green, blue];
-                        Scene::of_bands(paths, names, &reading)?
-                    }
-                    _ => Scene::open(chosen.first(), &reading)?,
-                };
-                if let Some(classes) = &classes {
-                    scene = scene.with_classes(classes)?;
-                }
-                if let Some(why) = &chosen.why {
-                    scene.explain(why);
-                }
-                Ok(OpenScene {
-                    scene,
-                    source: chosen.hrefs.join(" "),
-                    bytes: bytes_of(&chosen.paths),
-                    item: Some(Arc::clone(&item)),
-                })
-            }),
+            Ok((chosen, classes)) => open_item(&item, &chosen, classes.as_ref(), remote, options),
             Err(reason) => return send(id, Contents::Fault(SkipKind::Option, reason)),
         },
         fault @ Contents::Fault(..) => return send(id, fault),
@@ -102,9 +85,8 @@ pub(super) fn visit(
         }
     };
     let scene = match opened {
-        Ok(Ok(scene)) => Arc::new(scene),
-        Ok(Err(error)) => return send(id, Contents::Refused(Box::new(error))),
-        Err(said) => return refuse(id, ImageFault::DecoderPanicked(said), send),
+        Ok(scene) => Arc::new(scene),
+        Err(contents) => return send(id, contents),
     };
     let (width, height) = (scene.scene.width(), scene.scene.height());
     let tiling = &options.tiling;
@@ -165,11 +147,143 @@ fn taken(source: &Contents) -> Option<Result<Timestamp, String>> {
     })
 }
 
-fn bytes_of(paths: &[PathBuf]) -> u64 {
-    paths
-        .iter()
-        .map(|path| std::fs::metadata(path).map_or(0, |facts| facts.len()))
-        .sum()
+/// Where the pixels of an item are.
+enum Rasters {
+    One(RasterFile),
+    Bands(Box<[RasterFile; 3]>),
+}
+
+/// The files of a scene, as they are opened.
+struct Files<'a> {
+    remote: &'a Remote,
+    bytes: u64,
+    versions: String,
+}
+
+impl<'a> Files<'a> {
+    fn of(remote: &'a Remote) -> Self {
+        Files {
+            remote,
+            bytes: 0,
+            versions: String::new(),
+        }
+    }
+
+    /// A file to be read in ranges.
+    ///
+    /// # Errors
+    /// What is sent where it cannot be had.
+    fn raster(&mut self, place: &Location) -> Result<RasterFile, Contents> {
+        match place {
+            Location::File(path) => {
+                self.bytes += std::fs::metadata(path).map_or(0, |facts| facts.len());
+                Ok(RasterFile::from(path))
+            }
+            Location::Remote(url) => {
+                let object = self.remote.object(url);
+                let object = object.map_err(|fault| Contents::Fault(fault.kind, fault.reason))?;
+                self.bytes += object.size();
+                self.versions.push_str(object.version());
+                self.versions.push('\n');
+                Ok(RasterFile::of_ranges(object.name().to_owned(), object))
+            }
+        }
+    }
+}
+
+/// Opens a scene of one file.
+///
+/// # Errors
+/// What is sent instead.
+fn open(
+    place: &Location,
+    remote: &Remote,
+    source: String,
+    options: &SceneOptions,
+) -> Result<OpenScene, Contents> {
+    let mut files = Files::of(remote);
+    let file = files.raster(place)?;
+    let scene = safely(&source, || Scene::open(file, &options.reading))?;
+    Ok(OpenScene {
+        scene,
+        source,
+        bytes: files.bytes,
+        versions: files.versions,
+        item: None,
+    })
+}
+
+/// Opens an item's files.
+///
+/// # Errors
+/// What is sent instead.
+fn open_item(
+    item: &Arc<ItemFacts>,
+    chosen: &Chosen,
+    classes: Option<&Location>,
+    remote: &Remote,
+    options: &SceneOptions,
+) -> Result<OpenScene, Contents> {
+    chosen.files.iter().chain(classes).for_each(|place| {
+        if let Location::Remote(url) = place {
+            remote.announce(url);
+        }
+    });
+    let mut files = Files::of(remote);
+    let rasters = match chosen.files.as_slice() {
+        [red, green, blue] => {
+            let bands = [
+                files.raster(red)?,
+                files.raster(green)?,
+                files.raster(blue)?,
+            ];
+            Rasters::Bands(Box::new(bands))
+        }
+        [one] => Rasters::One(files.raster(one)?),
+        other => {
+            let reason = format!("{} assets, where one or three are wanted", other.len());
+            return Err(Contents::Fault(SkipKind::Option, reason));
+        }
+    };
+    let bytes = files.bytes;
+    let classes = classes.map(|place| files.raster(place)).transpose()?;
+    let mut reading = options.reading;
+    reading.scale = chosen.scale;
+    let scene = safely(&item.id, || {
+        let mut scene = match rasters {
+            Rasters::One(file) => Scene::open(file, &reading)?,
+            Rasters::Bands(files) => {
+                let names = [0, 1, 2].map(|at| chosen.names[at].as_str());
+                Scene::of_bands(*files, names, &reading)?
+            }
+        };
+        if let Some(classes) = classes {
+            scene = scene.with_classes(classes)?;
+        }
+        if let Some(why) = &chosen.why {
+            scene.explain(why);
+        }
+        Ok(scene)
+    })?;
+    Ok(OpenScene {
+        scene,
+        source: chosen.hrefs.join(" "),
+        bytes,
+        versions: files.versions,
+        item: Some(Arc::clone(item)),
+    })
+}
+
+/// What `open` gives; a panic of the decoder on a hostile file is a fault of this scene.
+fn safely(id: &str, open: impl FnOnce() -> satmip::Result<Scene>) -> Result<Scene, Contents> {
+    let refused = |error: Error| Contents::Refused(Box::new(error));
+    match guarded(open) {
+        Ok(opened) => opened.map_err(refused),
+        Err(said) => Err(refused(Error::Image {
+            item: id.to_owned(),
+            fault: ImageFault::DecoderPanicked(said),
+        })),
+    }
 }
 
 fn refuse(

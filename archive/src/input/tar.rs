@@ -105,6 +105,7 @@ impl<'a, 'b> Pictures<'a, 'b> {
 mod tests {
     use super::super::{Inputs, tests::ids};
     use super::*;
+    use crate::remote::Remote;
 
     fn archive(members: &[(&str, &[u8])]) -> Vec<u8> {
         let mut builder = tar::Builder::new(Vec::new());
@@ -144,7 +145,7 @@ mod tests {
         let mut contents = Vec::new();
         let listing = inputs
             .visit(&mut |item| {
-                contents.push(super::super::read(item, 100).ok());
+                contents.push(super::super::read(item, &Remote::default(), 100).ok());
                 ControlFlow::Continue(())
             })
             .unwrap();
@@ -160,6 +161,7 @@ mod tests {
         let bytes = archive(&[("a.jpg", b"one"), ("b.jpg", b"two")]);
         let (_dir, inputs) = open(&bytes);
         let stream = Inputs {
+            remote: Remote::default(),
             windows: None,
             roots: vec![super::super::Root {
                 label: Vec::new(),
@@ -187,7 +189,7 @@ mod tests {
         let mut contents = Vec::new();
         inputs
             .visit(&mut |item| {
-                contents.push(super::super::read(item, 1 << 20));
+                contents.push(super::super::read(item, &Remote::default(), 1 << 20));
                 ControlFlow::Continue(())
             })
             .unwrap();
@@ -219,7 +221,7 @@ mod tests {
         let (_dir, inputs) = open(&bytes);
         inputs
             .visit(&mut |item| {
-                let skipped = super::super::read(item, u64::MAX).unwrap_err();
+                let skipped = super::super::read(item, &Remote::default(), u64::MAX).unwrap_err();
                 assert_eq!(skipped.kind, SkipKind::Damaged);
                 ControlFlow::Continue(())
             })

@@ -1,6 +1,12 @@
 //! The job with a model whose vectors can be worked out by hand: the mean colour.
 
+#[cfg(feature = "remote")]
+mod remote;
 mod scenes;
+#[cfg(feature = "remote")]
+#[path = "../../../tests/zoo/server.rs"]
+#[allow(unreachable_pub)]
+mod server;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -697,6 +703,7 @@ fn a_panic_of_the_input_is_an_error_and_never_a_hang() {
         let (model, facts) = model();
         let columns = Features::Embeds.columns(&facts.arch, false);
         let work = super::worker::Work {
+            remote: inputs.remote(),
             model: &model,
             table: None,
             features: Features::Embeds,
@@ -838,6 +845,7 @@ fn metadata_join_and_bad_rows_cost_only_themselves() {
     ];
     assert_eq!(names, expected);
     let work = super::worker::Work {
+        remote: inputs.remote(),
         model: &model,
         table: Some(&table),
         features: Features::Both,

@@ -84,7 +84,7 @@ impl Layers {
     pub(super) fn convert(
         &self,
         file: &TiffFile,
-        pages: &Pages<'_>,
+        pages: &Pages,
         rule: &Rule,
         nodata: Option<f64>,
         regions: &[Region],
@@ -128,13 +128,13 @@ impl Layers {
     fn run<T: Sample>(
         &self,
         file: &TiffFile,
-        pages: &Pages<'_>,
+        pages: &Pages,
         rule: &Rule,
         nodata: Option<f64>,
         regions: &[Region],
         limits: &DecodeLimits,
     ) -> Result<Converted, ImageFault> {
-        let (layout, page) = (&self.layout, pages.picture);
+        let (layout, page) = (&self.layout, &pages.picture);
         let sparse = nodata.zip(Sparse::of(page, layout));
         let area = |region: &Region| u64::from(region.width) * u64::from(region.height);
         let rgb = buffer_for(regions.iter().map(area).sum::<u64>() * 3)?;

@@ -19,7 +19,7 @@ use super::Region;
 use super::bands;
 use super::convert::{Converted, Rule};
 use super::decode::{DecodeLimits, upright};
-use super::picture::{Picture, ReadOptions, Reading};
+use super::picture::{Picture, ReadOptions, Reading, Resolution};
 use super::radiometry::{self, SampleType};
 use crate::error::ImageFault;
 use facts::{Facts, Said};
@@ -28,10 +28,15 @@ use pages::Pages;
 
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Picture, ImageFault> {
     let file = open(bytes, &options.limits)?;
-    let page = file.ifd(0).map_err(fault)?;
-    let (width, height) = (page.width(), page.height());
+    let pages = Pages::of(&file)?;
+    let (width, height) = (pages.picture.width(), pages.picture.height());
     options.limits.check(width, height)?;
-    let tiff = Tiff::of(file, options, Role::Picture)?;
+    if options.resolution != Resolution::Full {
+        return Err(ImageFault::Option(
+            "smaller copies are read of scenes alone, which are cut into windows".into(),
+        ));
+    }
+    let tiff = Tiff::of(file, pages, options, Role::Picture)?;
     let whole = [Region::whole(width, height)];
     let (rgb, valid, alpha) = tiff.read(&whole)?;
     let reading = Reading {
@@ -58,6 +63,7 @@ pub(crate) enum Role {
 /// A file of which it is known how its samples become a picture.
 pub(crate) struct Tiff {
     file: TiffFile,
+    pages: Pages,
     /// What a region may cost.
     limits: DecodeLimits,
     layers: Layers,
@@ -67,15 +73,27 @@ pub(crate) struct Tiff {
     /// What was decided; of an alpha band nothing yet.
     pub(super) reading: Reading,
     pub(super) orientation: Orientation,
+    /// Widths and heights of the picture and of its smaller copies.
+    #[cfg(feature = "geotiff")]
+    sizes: Vec<(u32, u32)>,
+    /// Who wants to know what will be read; nobody where the bytes are at hand.
+    #[cfg(feature = "geotiff")]
+    reader: Option<std::sync::Arc<dyn super::ranges::RangeReader>>,
 }
 
 impl Tiff {
-    fn of(file: TiffFile, options: &ReadOptions, role: Role) -> Result<Self, ImageFault> {
-        let pages = Pages::of(&file)?;
-        let (page, mask) = (pages.picture, pages.mask.is_some());
+    /// `pages` are the picture, or a copy of it; what is said of it stands in the file's first page.
+    fn of(
+        file: TiffFile,
+        pages: Pages,
+        options: &ReadOptions,
+        role: Role,
+    ) -> Result<Self, ImageFault> {
+        let page = file.ifd(0).map_err(fault)?;
+        let mask = pages.mask.is_some();
         let said = Said::of(page)?;
         let file_nodata = said.nodata;
-        let layers = Layers::of(page, &said, role)?;
+        let layers = Layers::of(&pages.picture, &said, role)?;
         let is_palette = matches!(layers.kind, Kind::Palette(_));
         let facts = Facts::of(said, &layers.model, is_palette);
         let chosen = bands::decide(options.bands, &facts.colors, facts.colors_source)?;
@@ -133,21 +151,25 @@ impl Tiff {
         };
         Ok(Tiff {
             file,
+            pages,
             limits: options.limits,
             layers,
             rule,
             nodata: file_nodata,
             reading,
             orientation,
+            #[cfg(feature = "geotiff")]
+            sizes: Vec::new(),
+            #[cfg(feature = "geotiff")]
+            reader: None,
         })
     }
 
     /// Regions one below the other.
     fn read(&self, regions: &[Region]) -> Result<Converted, ImageFault> {
-        let pages = Pages::of(&self.file)?;
         self.layers.convert(
             &self.file,
-            &pages,
+            &self.pages,
             &self.rule,
             self.nodata,
             regions,
@@ -163,7 +185,7 @@ pub fn facts(
 ) -> Result<Vec<(&'static str, String)>, ImageFault> {
     let file = open(bytes, limits)?;
     let pages = Pages::of(&file)?;
-    let page = pages.picture;
+    let page = &pages.picture;
     let said = Said::of(page)?;
     let nodata = said.nodata;
     let layers = Layers::of(page, &said, Role::Picture)?;
@@ -203,6 +225,7 @@ fn open_options(most: usize) -> OpenOptions {
 fn fault(error: TiffError) -> ImageFault {
     const LZMA: u16 = 34925;
     match error {
+        TiffError::Io(error, _) => ImageFault::Unreadable(error.to_string()),
         TiffError::UnsupportedCompression(LZMA) => {
             ImageFault::Unsupported("a TIFF compressed by LZMA".into())
         }

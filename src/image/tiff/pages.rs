@@ -11,9 +11,9 @@ const SUBFILE_TYPE: u16 = 255;
 const SUB_IFDS: u16 = 330;
 
 /// The page that is read, and the page that says which of its pixels are there.
-pub(super) struct Pages<'a> {
-    pub(super) picture: &'a Ifd,
-    pub(super) mask: Option<&'a Ifd>,
+pub(super) struct Pages {
+    pub(super) picture: Ifd,
+    pub(super) mask: Option<Ifd>,
 }
 
 /// What a page is of the picture.
@@ -21,18 +21,20 @@ pub(super) struct Pages<'a> {
 enum Kind {
     Picture,
     Mask,
-    /// A smaller copy, of the picture or of the mask.
+    /// A smaller copy of the picture.
     Reduced,
+    /// A smaller copy of the mask.
+    ReducedMask,
 }
 
-impl<'a> Pages<'a> {
-    pub(super) fn of(file: &'a TiffFile) -> Result<Self, ImageFault> {
+impl Pages {
+    pub(super) fn of(file: &TiffFile) -> Result<Self, ImageFault> {
         let picture = file.ifd(0).map_err(fault)?;
         let size = |page: &Ifd| (page.width(), page.height());
         let area = |page: &Ifd| u64::from(page.width()) * u64::from(page.height());
         let others = &file.ifds()[1..];
         let is_full = |page: &&Ifd| kind(page) == Kind::Picture && area(page) >= area(picture);
-        if kind(picture) == Kind::Reduced
+        if matches!(kind(picture), Kind::Reduced | Kind::ReducedMask)
             && (picture.tag(SUB_IFDS).is_some() || others.iter().any(|page| is_full(&page)))
         {
             return Err(ImageFault::Unsupported(
@@ -58,7 +60,56 @@ impl<'a> Pages<'a> {
                 "a TIFF with several masks, or one of another size than the picture".into(),
             ));
         }
-        Ok(Pages { picture, mask })
+        Ok(Pages {
+            picture: picture.clone(),
+            mask: mask.cloned(),
+        })
+    }
+
+    /// The smaller copies of the picture, the largest first, each with its own mask.
+    #[cfg(feature = "geotiff")]
+    pub(super) fn copies(&self, file: &TiffFile) -> Result<Vec<Pages>, ImageFault> {
+        /// More than a picture of 2^31 pixels a side can be halved.
+        const MOST: usize = 64;
+        let mut others: Vec<Ifd> = file.ifds()[1..].to_vec();
+        for offset in self
+            .picture
+            .sub_ifd_offsets()
+            .into_iter()
+            .flatten()
+            .take(MOST)
+        {
+            others.push(file.read_ifd_at_offset(offset).map_err(fault)?);
+        }
+        let size = |page: &Ifd| (page.width(), page.height());
+        // As large as the picture divided by a whole number, rounded up or down.
+        let (width, height) = size(&self.picture);
+        let halved = |page: &Ifd| {
+            let times = (f64::from(width) / f64::from(page.width().max(1)))
+                .round()
+                .max(1.0);
+            let fits =
+                |whole: u32, part: u32| (f64::from(whole) / times - f64::from(part)).abs() < 1.0;
+            times > 1.0 && fits(width, page.width()) && fits(height, page.height())
+        };
+        let is_copy =
+            |page: &&Ifd| matches!(kind(page), Kind::Reduced | Kind::Picture) && halved(page);
+        let mask_of = |page: &Ifd| {
+            let mask = |other: &&Ifd| kind(other) == Kind::ReducedMask && size(other) == size(page);
+            others.iter().find(mask).cloned()
+        };
+        let mut copies: Vec<Pages> = others
+            .iter()
+            .filter(is_copy)
+            .map(|page| Pages {
+                picture: page.clone(),
+                mask: mask_of(page),
+            })
+            .collect();
+        copies.sort_by_key(|copy| std::cmp::Reverse(copy.picture.width()));
+        // A picture with a mask has copies with one; else what is missing would be taken for data.
+        copies.retain(|copy| copy.mask.is_some() == self.mask.is_some());
+        Ok(copies)
     }
 
     /// Which pixels of a region are there by the mask: those where it is not 0.
@@ -67,7 +118,7 @@ impl<'a> Pages<'a> {
         file: &TiffFile,
         region: &Region,
     ) -> Result<Option<Vec<bool>>, ImageFault> {
-        let Some(mask) = self.mask else {
+        let Some(mask) = &self.mask else {
             return Ok(None);
         };
         let layout = mask.raster_layout().map_err(fault)?;
@@ -91,11 +142,12 @@ fn kind(page: &Ifd) -> Kind {
     const PHOTOMETRIC_MASK: u16 = 4;
     let number = |code| page.tag(code).and_then(|tag| tag.value.as_u32());
     let says = number(NEW_SUBFILE_TYPE).unwrap_or(0);
-    if says & REDUCED != 0 || number(SUBFILE_TYPE) == Some(2) {
-        return Kind::Reduced;
-    }
-    match says & MASK != 0 || page.photometric_interpretation() == Some(PHOTOMETRIC_MASK) {
-        true => Kind::Mask,
-        false => Kind::Picture,
+    let reduced = says & REDUCED != 0 || number(SUBFILE_TYPE) == Some(2);
+    let mask = says & MASK != 0 || page.photometric_interpretation() == Some(PHOTOMETRIC_MASK);
+    match (mask, reduced) {
+        (true, true) => Kind::ReducedMask,
+        (true, false) => Kind::Mask,
+        (false, true) => Kind::Reduced,
+        (false, false) => Kind::Picture,
     }
 }

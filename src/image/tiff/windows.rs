@@ -1,17 +1,16 @@
 //! A file of which windows are read.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::ops::Range;
 
 use ::image::metadata::Orientation;
-use tiff_reader::source::FileSource;
 use tiff_reader::{Ifd, TiffFile};
 
 use super::super::Region;
-use super::super::beside::nothing_beside;
 use super::super::convert::Alpha;
-use super::super::decode::{DecodeLimits, is_tiff};
+use super::super::decode::DecodeLimits;
 use super::super::picture::{ReadOptions, Reading};
+use super::super::ranges::RasterFile;
+use super::pages::Pages;
 use super::{Role, Tiff, fault, open_options};
 use crate::error::ImageFault;
 
@@ -19,22 +18,34 @@ use crate::error::ImageFault;
 const MOST_BLOCK: u64 = 256 << 20;
 
 impl Tiff {
-    /// Opens a file, of which the header alone is read.
-    pub(crate) fn open(path: &Path, options: &ReadOptions, role: Role) -> Result<Self, ImageFault> {
-        nothing_beside(path)?;
-        if !is_tiff(path)? {
-            return Err(ImageFault::Unsupported(
-                "a JPEG, PNG or WebP as a scene, of which only windows are read,".into(),
-            ));
-        }
-        let source = FileSource::open(path).map_err(fault)?;
+    /// Opens a file, of which the header alone is read. `choose` says which copy of the picture is read, 0 being the
+    /// picture itself, by the page that says where it is and the copies' sizes.
+    pub(crate) fn open(
+        raster: &RasterFile,
+        options: &ReadOptions,
+        role: Role,
+        choose: impl FnOnce(&Ifd, &[(u32, u32)]) -> Result<usize, ImageFault>,
+    ) -> Result<Self, ImageFault> {
+        let open = raster.open()?;
         let most = usize::try_from(MOST_BLOCK).unwrap_or(usize::MAX);
-        let file = TiffFile::from_source_with_options(Arc::new(source), open_options(most));
+        let file = TiffFile::from_source_with_options(open.source, open_options(most));
         let file = file.map_err(fault)?;
-        let page = file.ifd(0).map_err(fault)?;
+        let full = Pages::of(&file)?;
+        let copies = full.copies(&file)?;
+        let size = |pages: &Pages| (pages.picture.width(), pages.picture.height());
+        let sizes: Vec<_> = std::iter::once(&full).chain(&copies).map(size).collect();
+        let chosen = choose(&full.picture, &sizes)?;
+        let mut copies = std::iter::once(full).chain(copies);
+        let pages = copies.nth(chosen).ok_or_else(|| {
+            let overviews = sizes.len() - 1;
+            ImageFault::Option(format!("overview {chosen} of {overviews}"))
+        })?;
         // As large as it may be: of its pixels only those are decoded that are asked for.
-        DecodeLimits::of_pixels(u64::MAX).check(page.width(), page.height())?;
-        let mut tiff = Tiff::of(file, options, role)?;
+        let (width, height) = size(&pages);
+        DecodeLimits::of_pixels(u64::MAX).check(width, height)?;
+        let mut tiff = Tiff::of(file, pages, options, role)?;
+        tiff.sizes = sizes;
+        tiff.reader = open.reader;
         tiff.settle_alpha()?;
         tiff.rule.table = tiff.layers.table(&tiff.rule);
         Ok(tiff)
@@ -75,15 +86,19 @@ impl Tiff {
         Ok(())
     }
 
-    /// Width and height as they are stored.
+    /// Width and height of what is read, as they are stored.
     pub(crate) fn size(&self) -> (u32, u32) {
-        self.page()
-            .map_or((0, 0), |page| (page.width(), page.height()))
+        (self.pages.picture.width(), self.pages.picture.height())
+    }
+
+    /// Those of the picture and of its smaller copies.
+    pub(crate) fn sizes(&self) -> &[(u32, u32)] {
+        &self.sizes
     }
 
     /// Width and height of what is decoded at once.
     pub(crate) fn block(&self) -> (u32, u32) {
-        self.page().map_or((1, 1), |page| self.layers.block(page))
+        self.layers.block(&self.pages.picture)
     }
 
     /// What was decided.
@@ -100,11 +115,6 @@ impl Tiff {
         self.orientation
     }
 
-    /// The page of the picture.
-    pub(crate) fn page(&self) -> Option<&Ifd> {
-        self.file.ifds().first()
-    }
-
     /// The pixels of a block and which of them are there, none where all are.
     pub(crate) fn region(
         &self,
@@ -113,4 +123,68 @@ impl Tiff {
         let (rgb, valid, _) = self.read(&[region])?;
         Ok((rgb, valid))
     }
+
+    /// Whether anybody wants to know what will be read.
+    pub(crate) fn listens(&self) -> bool {
+        self.reader.is_some()
+    }
+
+    /// Tells whoever reads the bytes that these blocks will be decoded soon.
+    pub(crate) fn expect(&self, blocks: &[Region]) {
+        let Some(reader) = &self.reader else { return };
+        let mut stored = Vec::new();
+        let pages = [Some(&self.pages.picture), self.pages.mask.as_ref()];
+        for page in pages.into_iter().flatten() {
+            blocks
+                .iter()
+                .for_each(|block| stored.extend(stored_blocks(page, *block, reader.size())));
+        }
+        reader.expect(&stored);
+    }
+}
+
+/// Where the strips or tiles of a region are stored, with the 4 bytes on each side that GDAL writes around those of a
+/// cloud-optimised file.
+fn stored_blocks(page: &Ifd, region: Region, size: u64) -> Vec<Range<u64>> {
+    const AROUND: u64 = 4;
+    let (offsets, counts) = match page.is_tiled() {
+        true => (page.tile_offsets(), page.tile_byte_counts()),
+        false => (page.strip_offsets(), page.strip_byte_counts()),
+    };
+    let (Some(offsets), Some(counts)) = (offsets, counts) else {
+        return Vec::new();
+    };
+    let (width, height) = (page.width().max(1), page.height().max(1));
+    let (across, down) = match (page.tile_width(), page.tile_height()) {
+        (Some(across), Some(down)) if page.is_tiled() => (across.max(1), down.max(1)),
+        _ => (width, page.rows_per_strip().clamp(1, height)),
+    };
+    let (columns, rows) = (
+        width.div_ceil(across) as usize,
+        height.div_ceil(down) as usize,
+    );
+    let planes = match page.planar_configuration() {
+        2 => usize::from(page.samples_per_pixel()),
+        _ => 1,
+    };
+    let covered = |from: u32, length: u32, block: u32, all: usize| {
+        let end = from.saturating_add(length).div_ceil(block) as usize;
+        (from / block) as usize..end.min(all)
+    };
+    let mut found = Vec::new();
+    for plane in 0..planes {
+        for row in covered(region.top, region.height, down, rows) {
+            for column in covered(region.left, region.width, across, columns) {
+                let index = (plane * rows + row) * columns + column;
+                let (Some(at), Some(length)) = (offsets.get(index), counts.get(index)) else {
+                    continue;
+                };
+                let end = at.saturating_add(*length);
+                if *at > 0 && *length > 0 && end <= size {
+                    found.push(at.saturating_sub(AROUND)..end.saturating_add(AROUND).min(size));
+                }
+            }
+        }
+    }
+    found
 }

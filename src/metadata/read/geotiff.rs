@@ -162,6 +162,12 @@ impl Georeference {
         tags.georeference()
     }
 
+    /// That of a copy whose pixels are so many times as wide and high.
+    pub(crate) fn coarser(mut self, across: f64, down: f64) -> Self {
+        self.transform = self.transform.coarser(across, down);
+        self
+    }
+
     /// The code of the coordinate system.
     pub(crate) fn epsg(&self) -> u32 {
         self.epsg

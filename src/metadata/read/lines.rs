@@ -18,18 +18,23 @@ pub(super) const MARK: u8 = 0x1e;
 /// Endings of the names of such files, for one whose first line is broken.
 const ENDINGS: [&str; 4] = ["ndjson", "jsonl", "geojsonl", "geojsons"];
 
+/// Whether a file's name says that it has a document on each line.
+pub(super) fn are_named(path: &Path) -> bool {
+    let ending = path.extension().unwrap_or_default().to_string_lossy();
+    ENDINGS
+        .iter()
+        .any(|known| ending.eq_ignore_ascii_case(known))
+}
+
 /// Whether a file has a document on each line: its first line is a whole one, and there are more.
 /// One whose first line is broken is known by its name.
 pub(super) fn are_lines(path: &Path) -> Result<bool> {
-    let ending = path.extension().unwrap_or_default().to_string_lossy();
-    if ENDINGS
-        .iter()
-        .any(|known| ending.eq_ignore_ascii_case(known))
-    {
+    if are_named(path) {
         return Ok(true);
     }
     let failed = |e| Error::io(path, e);
-    let mut reader = BufReader::new(File::open(path).map_err(failed)?);
+    let file: Box<dyn Read + Send> = Box::new(File::open(path).map_err(failed)?);
+    let mut reader = BufReader::new(file);
     let mut first = Vec::new();
     loop {
         first.clear();
@@ -57,25 +62,42 @@ pub(super) fn are_lines(path: &Path) -> Result<bool> {
 
 /// The documents of a file, line by line, each with its number from 1. Lines that are blank are passed over; after an error
 /// of the file itself the iterator ends.
-#[derive(Debug)]
 pub struct Documents {
     path: PathBuf,
-    reader: BufReader<File>,
+    reader: Lined,
     /// The line at hand.
     number: u64,
     bytes: Vec<u8>,
     done: bool,
 }
 
+/// What lines are read from.
+type Lined = BufReader<Box<dyn Read + Send>>;
+
+impl std::fmt::Debug for Documents {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Documents")
+            .field("path", &self.path)
+            .field("number", &self.number)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Documents {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        Ok(Documents {
-            path: path.to_owned(),
-            reader: BufReader::new(File::open(path).map_err(|e| Error::io(path, e))?),
+        let file = File::open(path).map_err(|e| Error::io(path, e))?;
+        Ok(Documents::of(path.to_owned(), Box::new(file), 8 << 10))
+    }
+
+    /// Of what comes from a reader, so many bytes at a time; errors call it by this name.
+    pub(super) fn of(name: PathBuf, reader: Box<dyn Read + Send>, at_a_time: usize) -> Self {
+        Documents {
+            path: name,
+            reader: BufReader::with_capacity(at_a_time, reader),
             number: 0,
             bytes: Vec::new(),
             done: false,
-        })
+        }
     }
 
     /// The document of the line at hand.
@@ -156,7 +178,7 @@ impl Iterator for Lines {
 }
 
 /// The next line; of one that is too long, so much that it is known to be. False at the end.
-fn line(reader: &mut BufReader<File>, bytes: &mut Vec<u8>) -> io::Result<bool> {
+fn line(reader: &mut Lined, bytes: &mut Vec<u8>) -> io::Result<bool> {
     let mut within = reader.by_ref().take(MAX_DOCUMENT_BYTES + 1);
     Ok(within.read_until(b'\n', bytes)? > 0)
 }
@@ -166,7 +188,7 @@ fn too_long(line: &[u8]) -> bool {
 }
 
 /// Passes over the rest of a line.
-fn skip_line(reader: &mut BufReader<File>) -> io::Result<()> {
+fn skip_line(reader: &mut Lined) -> io::Result<()> {
     loop {
         let buffer = reader.fill_buf()?;
         let end = buffer.iter().position(|byte| *byte == b'\n');

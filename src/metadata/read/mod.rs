@@ -21,7 +21,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -55,6 +55,8 @@ pub mod table;
 mod time_text;
 mod wkb;
 
+#[doc(hidden)]
+pub use lines::Documents;
 pub use table::{BadRows, Column, ColumnMap, CsvReader, MetadataTable, TableRow};
 
 /// The largest JSON document that is read, in bytes: 32 MiB.
@@ -197,12 +199,24 @@ pub fn json_document(path: impl AsRef<Path>) -> Result<Value> {
 
 /// The documents of a file that has one on each line, with their numbers; none where it is one document as a whole.
 #[doc(hidden)]
-pub fn json_lines(path: impl AsRef<Path>) -> Result<Option<lines::Documents>> {
+pub fn json_lines(path: impl AsRef<Path>) -> Result<Option<Documents>> {
     let path = path.as_ref();
     match lines::are_lines(path)? {
         true => lines::Documents::open(path).map(Some),
         false => Ok(None),
     }
+}
+
+/// The documents of lines that come from a reader, some megabytes at a time; errors call it by this name.
+#[doc(hidden)]
+pub fn json_lines_of(name: impl Into<PathBuf>, reader: Box<dyn Read + Send>) -> Documents {
+    Documents::of(name.into(), reader, 4 << 20)
+}
+
+/// Whether a file's name says that it has a document on each line.
+#[doc(hidden)]
+pub fn is_named_lines(name: impl AsRef<Path>) -> bool {
+    lines::are_named(name.as_ref())
 }
 
 /// Parses a JSON document; `origin` names it in errors.

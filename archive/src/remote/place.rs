@@ -1,0 +1,228 @@
+//! Where an object is: on a server, or in a store.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::path::Path;
+use object_store::{
+    BackoffConfig, ClientOptions, GetOptions, GetRange, ObjectStore, ObjectStoreExt,
+    ObjectStoreScheme, RetryConfig,
+};
+use url::Url;
+
+use super::Fault;
+use super::web::Web;
+use crate::skipped::SkipKind;
+
+/// How long a store may stay silent, and how long a request is tried again (our choices).
+const SILENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A part of an object, and what was said of the whole.
+pub(super) struct Part {
+    pub(super) bytes: Bytes,
+    pub(super) size: u64,
+    /// ETag, or when it was changed.
+    pub(super) version: Option<String>,
+}
+
+/// Where one object is.
+pub(super) enum Place {
+    Store(Arc<dyn ObjectStore>, Path),
+    Web(Arc<Web>, Url),
+}
+
+/// Clients of servers, and of stores by their buckets.
+pub(super) struct Places {
+    web: Arc<Web>,
+    stores: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
+}
+
+impl Places {
+    pub(super) fn new() -> Result<Self, String> {
+        Ok(Places {
+            web: Arc::new(Web::new()?),
+            stores: Mutex::default(),
+        })
+    }
+
+    pub(super) fn of(&self, url: &Url) -> Result<Place, Fault> {
+        match url.scheme() {
+            "http" | "https" => Ok(Place::Web(Arc::clone(&self.web), url.clone())),
+            _ => {
+                let (store, path) = self.store(url)?;
+                Ok(Place::Store(store, path))
+            }
+        }
+    }
+
+    /// The store of an address, and where in it the address is.
+    pub(super) fn store(&self, url: &Url) -> Result<(Arc<dyn ObjectStore>, Path), Fault> {
+        let unknown = |error: object_store::Error| Fault::unreadable(error.to_string());
+        let (scheme, path) =
+            ObjectStoreScheme::parse(url).map_err(|error| Fault::unreadable(error.to_string()))?;
+        let key = format!(
+            "{}://{}@{}",
+            url.scheme(),
+            url.username(),
+            url.host_str().unwrap_or_default()
+        );
+        let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = stores.get(&key) {
+            return Ok((Arc::clone(store), path));
+        }
+        let store: Arc<dyn ObjectStore> = match scheme {
+            ObjectStoreScheme::AmazonS3 => Arc::new(
+                AmazonS3Builder::from_env()
+                    .with_url(url.as_str())
+                    .with_retry(retries())
+                    .with_client_options(client())
+                    .build()
+                    .map_err(unknown)?,
+            ),
+            ObjectStoreScheme::GoogleCloudStorage => Arc::new(
+                GoogleCloudStorageBuilder::from_env()
+                    .with_url(url.as_str())
+                    .with_retry(retries())
+                    .with_client_options(client())
+                    .build()
+                    .map_err(unknown)?,
+            ),
+            ObjectStoreScheme::MicrosoftAzure => Arc::new(
+                MicrosoftAzureBuilder::from_env()
+                    .with_url(url.as_str())
+                    .with_retry(retries())
+                    .with_client_options(client())
+                    .build()
+                    .map_err(unknown)?,
+            ),
+            _ => return Err(Fault::unreadable("no store that is known")),
+        };
+        stores.insert(key, Arc::clone(&store));
+        Ok((store, path))
+    }
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig {
+        backoff: BackoffConfig::default(),
+        max_retries: 5,
+        retry_timeout: PATIENCE,
+    }
+}
+
+/// `AWS_ALLOW_HTTP` and its like are read from the environment before.
+fn client() -> ClientOptions {
+    let allow = ["AWS_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP", "AZURE_ALLOW_HTTP"]
+        .iter()
+        .any(|name| std::env::var(name).is_ok_and(|value| matches!(value.as_str(), "true" | "1")));
+    ClientOptions::new()
+        .with_user_agent(super::web::agent())
+        .with_timeout(SILENCE)
+        .with_connect_timeout(Duration::from_secs(10))
+        .with_allow_http(allow)
+}
+
+impl Place {
+    /// Bytes of a range, fewer where the object ends before.
+    ///
+    /// # Errors
+    /// Where the object cannot be had.
+    pub(super) async fn get(&self, range: Range<u64>) -> Result<Part, Fault> {
+        match self {
+            Place::Web(web, url) => web.get(url, range).await,
+            Place::Store(store, path) => {
+                let options = GetOptions::new().with_range(Some(GetRange::Bounded(range)));
+                let found = store
+                    .get_opts(path, options)
+                    .await
+                    .map_err(|error| fault(&error))?;
+                let (size, version) = (found.meta.size, version(&found.meta));
+                let bytes = found.bytes().await.map_err(|error| fault(&error))?;
+                Ok(Part {
+                    bytes,
+                    size,
+                    version,
+                })
+            }
+        }
+    }
+
+    /// All bytes, at most so many.
+    pub(super) async fn whole(&self, most: u64) -> Result<Bytes, Fault> {
+        match self {
+            Place::Web(web, url) => web.whole(url, None, most).await,
+            Place::Store(store, path) => {
+                let found = store.get(path).await.map_err(|error| fault(&error))?;
+                if found.meta.size > most {
+                    return Err(too_large(found.meta.size, most));
+                }
+                let size = usize::try_from(found.meta.size).unwrap_or(0);
+                let mut bytes = Vec::with_capacity(size);
+                let mut stream = found.into_stream();
+                while let Some(more) = stream.try_next().await.map_err(|error| fault(&error))? {
+                    if (bytes.len() + more.len()) as u64 > most {
+                        return Err(too_large((bytes.len() + more.len()) as u64, most));
+                    }
+                    bytes.extend_from_slice(&more);
+                }
+                Ok(bytes.into())
+            }
+        }
+    }
+}
+
+pub(super) fn too_large(size: u64, most: u64) -> Fault {
+    Fault {
+        kind: SkipKind::TooLarge,
+        reason: format!("{size} bytes or more, where {most} is the most"),
+    }
+}
+
+fn version(meta: &object_store::ObjectMeta) -> Option<String> {
+    meta.e_tag
+        .clone()
+        .or_else(|| Some(meta.last_modified.to_rfc3339()))
+}
+
+/// What a store's error is for people. It names no secret: keys are not part of it, and addresses are cut.
+pub(super) fn fault(error: &object_store::Error) -> Fault {
+    use object_store::Error as E;
+    let (kind, reason) = match error {
+        E::NotFound { path, .. } => (SkipKind::Missing, format!("the store has no `{path}`")),
+        E::PermissionDenied { path, .. } | E::Unauthenticated { path, .. } => (
+            SkipKind::Unreadable,
+            format!(
+                "the store does not let `{path}` be read: are AWS_ACCESS_KEY_ID, GOOGLE_SERVICE_ACCOUNT or \
+                 AZURE_STORAGE_ACCOUNT_KEY set? (of public buckets: AWS_SKIP_SIGNATURE=true)"
+            ),
+        ),
+        other => {
+            let mut deepest: &dyn std::error::Error = other;
+            while let Some(inner) = deepest.source() {
+                deepest = inner;
+            }
+            (
+                SkipKind::Unreadable,
+                format!("the store: {}", plain(&deepest.to_string())),
+            )
+        }
+    };
+    Fault { kind, reason }
+}
+
+/// Text without what stands behind a `?` of an address.
+pub(super) fn plain(text: &str) -> String {
+    let word = |word: &str| match (word.contains("://"), word.split_once('?')) {
+        (true, Some((before, _))) => before.to_owned(),
+        _ => word.to_owned(),
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
