@@ -2,7 +2,7 @@
 
     python tests/scene_files.py FOLDER
 
-Needs numpy and rasterio. Writes FOLDER/*.tif, FOLDER/windows.json (a list of files, windows, scale, and shares of valid
+Needs numpy, rasterio and tifffile. Writes FOLDER/*.tif, FOLDER/windows.json (a list of files, windows, scale, and shares of valid
 pixels) and FOLDER/pixels.bin: the windows' red, green and blue bytes, one window after the other, as satmip's rule makes
 them of the samples that rasterio reads. Pixels that are missing are 0 there.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+import tifffile
 from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
 from rasterio.windows import Window
@@ -64,6 +65,8 @@ def files(folder):
     cases.append(("float32", {**tiled, "nodata": float("nan"), "interleave": "pixel"}))
     cases.append(("uint8", {**tiled, "mask": True, "compress": "deflate", "interleave": "pixel"}))
     cases.append(("uint16", {**tiled, "overviews": True, "compress": "deflate", "interleave": "pixel"}))
+    cases.append(("uint16", {**strips, "overviews": True, "interleave": "band", "nodata": 0}))
+    cases.append(("uint8", {**tiled, "overviews": True, "mask": True, "compress": "deflate", "interleave": "pixel"}))
     for number, (dtype, options) in enumerate(cases):
         words = [str(value) for key, value in options.items() if key not in ("blockxsize", "tiled", "sparse_ok")]
         layout = "tiled" if options.get("tiled") else "strips"
@@ -111,13 +114,23 @@ def picture(data, dtype):
     return np.clip(np.floor((data.astype(np.float64) - low) * 255 / (high - low) + 0.5), 0, 255).astype(np.uint8)
 
 
+def shares(there, cloud):
+    """The share of clouds of each window's pixels with data."""
+    found = []
+    for left, top, width, height in WINDOWS:
+        part = np.s_[top : top + height, left : left + width]
+        data = there[part].sum()
+        found.append(float((there & cloud)[part].sum() / data) if data else None)
+    return found
+
+
 def main():
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     list_of_files = []
     with open(folder / "pixels.bin", "wb") as pixels:
 
-        def expect(files, scale, data, there, windows, dtype):
+        def expect(files, scale, data, there, windows, dtype, **more):
             shares = []
             for left, top, width, height in windows:
                 part = np.nan_to_num(data[:, top : top + height, left : left + width])
@@ -126,7 +139,7 @@ def main():
                 rgb[~here] = 0
                 pixels.write(rgb.tobytes())
                 shares.append(float(here.mean()))
-            list_of_files.append({"files": files, "scale": scale, "windows": windows, "valid": shares})
+            list_of_files.append({"files": files, "scale": scale, "windows": windows, "valid": shares, **more})
 
         for seed, (path, dtype, options) in enumerate(files(folder)):
             there = write(path, dtype, options, seed)
@@ -135,6 +148,25 @@ def main():
             limits = RANGES[dtype]
             scale = "auto" if limits is None else f"{limits[0]},{limits[1]}"
             expect([path.name], scale, data, there, WINDOWS, dtype)
+            if options.get("overviews"):
+                for level in (0, 1):
+                    with rasterio.open(path, overview_level=level) as file:
+                        data, there = file.read(), file.dataset_mask() != 0
+                    width, height = data.shape[2], data.shape[1]
+                    windows = [(0, 0, width, height), (3, 5, 20, 11), (width - 1, height - 1, 1, 1)]
+                    expect([path.name], scale, data, there, windows, dtype, overview=level + 1)
+                    expect([path.name], scale, data, there, windows, dtype, gsd=[22, 36][level])
+
+        # Smaller copies as tags of the picture (sub-IFDs), which microscopes and GIS programs write.
+        data = samples("uint16", 3, 2000)
+        with tifffile.TiffWriter(folder / "sub-ifds.tif") as file:
+            more = {"photometric": "rgb", "tile": (32, 32), "compression": "deflate", "metadata": None}
+            file.write(data.transpose(1, 2, 0), subifds=1, **more)
+            file.write(data[:, ::2, ::2].transpose(1, 2, 0), subfiletype=1, **more)
+        expect(["sub-ifds.tif"], "500,3500", data, np.ones((HEIGHT, WIDTH), bool), WINDOWS, "uint16")
+        half = data[:, ::2, ::2]
+        windows = [(0, 0, half.shape[2], half.shape[1]), (30, 20, 40, 16)]
+        expect(["sub-ifds.tif"], "500,3500", half, np.ones(half.shape[1:], bool), windows, "uint16", overview=1)
 
         # Red, green and blue in files of their own, blue with pixels twice as large.
         data = samples("uint16", 3, 1000)
@@ -158,12 +190,26 @@ def main():
             file.write(classes, 1)
             file.write_colormap(1, {value: (20 * value, 255 - 20 * value, 99, 255) for value in range(12)})
         fine = classes.repeat(2, 0).repeat(2, 1)
-        clouds = []
-        for left, top, width, height in WINDOWS:
-            part = fine[top : top + height, left : left + width]
-            there = (part != 0).sum()
-            clouds.append(float(np.isin(part, [8, 9, 10]).sum() / there) if there else None)
-        list_of_files[-1] |= {"classes": "classes.tif", "cloud": clouds}
+        clouds = shares(fine != 0, np.isin(fine, [8, 9, 10]))
+        bands = list_of_files[-1] | {"classes": "classes.tif", "cloud": clouds}
+        pixels_of_bands = data, np.ones((HEIGHT, WIDTH), bool), WINDOWS, "uint16"
+        list_of_files[-1] = bands
+
+        # Landsat's bits, of pixels as large as the picture's.
+        bits = np.random.default_rng(6).integers(0, 64, data[0].shape, dtype=np.uint16)
+        profile |= {"dtype": "uint16", "nodata": 1, "width": WIDTH, "height": HEIGHT,
+                    "transform": from_origin(500000, 5400000, 10, 10)}
+        with rasterio.open(folder / "qa_pixel.tif", "w", **profile) as file:
+            file.write(bits, 1)
+        expect(names, "500,3500", *pixels_of_bands, classes="qa_pixel.tif",
+               cloud=shares(bits & 1 == 0, bits & 0b1110 != 0))
+
+        # PlanetScope's mask.
+        mask = np.random.default_rng(7).integers(0, 2, (8, *data[0].shape), dtype=np.uint8)
+        profile |= {"dtype": "uint8", "nodata": None, "count": 8}
+        with rasterio.open(folder / "udm2.tif", "w", **profile) as file:
+            file.write(mask)
+        expect(names, "500,3500", *pixels_of_bands, classes="udm2.tif", cloud=shares(mask[7] & 1 == 0, mask[5] == 1))
     (folder / "windows.json").write_text(json.dumps(list_of_files))
 
 

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use satmip::image::{Picture, ReadOptions, Region, read};
+use satmip::image::{Picture, ReadOptions, Region, Resolution, read};
 use satmip::scene::{Footprint, RasterFile, Scene};
 use satmip::{Error, ImageFault};
 use serde::Deserialize;
@@ -161,18 +161,22 @@ struct Expected {
     classes: Option<String>,
     #[serde(default)]
     cloud: Vec<Option<f32>>,
+    overview: Option<usize>,
+    gsd: Option<f64>,
 }
 
-/// Tiles and strips, planes, compressions, predictors, byte orders, sparse files, masks, and bands in files of their own,
-/// written by GDAL at the time of the test.
+/// Tiles and strips, planes, compressions, predictors, byte orders, sparse files, masks, smaller copies, and bands in files
+/// of their own, written by GDAL at the time of the test.
 #[test]
 fn windows_have_the_pixels_that_gdal_reads() {
     let python = std::env::var_os("SATMIP_PYTHON").unwrap_or_else(|| "python3".into());
     let has = Command::new(&python)
-        .args(["-c", "import numpy, rasterio"])
+        .args(["-c", "import numpy, rasterio, tifffile"])
         .output();
     if !has.is_ok_and(|has| has.status.success()) {
-        eprintln!("skipped: {python:?} lacks numpy or rasterio (SATMIP_PYTHON names another)");
+        eprintln!(
+            "skipped: {python:?} lacks one of numpy, rasterio, tifffile (SATMIP_PYTHON names another)"
+        );
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -188,7 +192,13 @@ fn windows_have_the_pixels_that_gdal_reads() {
     let pixels = std::fs::read(folder.path().join("pixels.bin")).unwrap();
     let mut rest = pixels.as_slice();
     for expected in &list {
-        let options = options(&expected.scale);
+        let mut options = options(&expected.scale);
+        if let Some(number) = expected.overview {
+            options.resolution = Resolution::Overview(number);
+        }
+        if let Some(metres) = expected.gsd {
+            options.resolution = Resolution::Gsd(metres);
+        }
         let paths: Vec<_> = expected
             .files
             .iter()
@@ -210,14 +220,17 @@ fn windows_have_the_pixels_that_gdal_reads() {
             let error = other.with_classes(folder.path().join(classes)).unwrap_err();
             assert!(error.to_string().contains("classes"), "{error}");
         }
+        if let (Some(metres), Ok(record)) = (expected.gsd, scene.record(region([0, 0, 8, 8]))) {
+            let gsd = record.gsd().unwrap().x;
+            assert!((gsd / metres).ln().abs() < 1.42_f64.ln(), "{gsd} {metres}");
+        }
         for (window, cloud) in expected.windows.iter().zip(&expected.cloud) {
             let found = scene.cloud_share(region(*window)).unwrap();
-            assert!(
-                found
-                    .zip(*cloud)
-                    .is_some_and(|(found, cloud)| (found - cloud).abs() < 1e-6),
-                "{found:?} {cloud:?}"
-            );
+            let near = match (found, *cloud) {
+                (Some(found), Some(cloud)) => (found - cloud).abs() < 1e-6,
+                (found, cloud) => found == cloud,
+            };
+            assert!(near, "{:?} {found:?} {cloud:?}", expected.classes);
         }
         for (window, valid) in expected.windows.iter().zip(&expected.valid) {
             let [_, _, width, height] = *window;
@@ -236,7 +249,27 @@ fn windows_have_the_pixels_that_gdal_reads() {
             }
         }
     }
-    assert!(rest.is_empty() && list.len() > 80, "{} files", list.len());
+    assert!(rest.is_empty() && list.len() > 95, "{} files", list.len());
+}
+
+/// A file has the copies that it has, and no pictures of bytes are read smaller.
+#[test]
+fn copies_that_are_not_there_are_refused() {
+    let path = rasters().join("u16.tif");
+    for (resolution, reason) in [
+        (Resolution::Overview(1), "overview 1 of 0"),
+        (Resolution::Gsd(40.0), "pixels of 10 m, none near 40 m"),
+        (Resolution::Gsd(3.0), "too large for 3 m"),
+    ] {
+        let mut options = options("0,3000");
+        options.resolution = resolution;
+        let error = Scene::open(&path, &options).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+        assert!(read(&path, &options).is_err());
+    }
+    let mut near = options("0,3000");
+    near.resolution = Resolution::Gsd(9.0);
+    assert_eq!(Scene::open(&path, &near).unwrap().width(), 40);
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub(crate) struct SceneOptions {
     /// Names of assets: none, one, or red, green and blue.
     pub(crate) assets: Vec<String>,
     pub(crate) offset: Offset,
-    /// The asset with Sentinel-2's scene classification.
+    /// The asset with classes that tell clouds.
     pub(crate) classes: Option<String>,
     pub(crate) bbox: Option<BoundingBox>,
     pub(crate) time: Option<TimeSpan>,

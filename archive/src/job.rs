@@ -20,7 +20,7 @@ use super::worker::{Done, Model, Work};
 use super::{Destination, JobConfig, JobReport, Progress, table};
 use satmip::arch::Arch;
 use satmip::embedder::Embedder;
-use satmip::image::{Bands, ReadOptions, Scale, decode};
+use satmip::image::{Bands, ReadOptions, Resolution, Scale, decode};
 use satmip::metadata::FieldSet;
 use satmip::parts::guard::guarded;
 use satmip::parts::sha256;
@@ -465,6 +465,11 @@ fn record(
                 tiling,
                 assets: config.assets.clone(),
                 offset: config.offset.to_string(),
+                resolution: match config.reading.resolution {
+                    Resolution::Overview(number) => Some(format!("overview {number}")),
+                    Resolution::Gsd(metres) => Some(format!("{metres} m")),
+                    _ => None,
+                },
                 cloud_asset: config.cloud_asset.clone(),
                 max_cloud: config.max_cloud,
                 bbox: config.bbox.map(|sides| sides.to_string()),

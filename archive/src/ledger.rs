@@ -69,6 +69,9 @@ pub(crate) struct WindowsRecord {
     /// Assets of items that were asked for; none are chosen by what items have.
     pub(crate) assets: Vec<String>,
     pub(crate) offset: String,
+    /// Which copies of pictures are read; none are the pictures themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) resolution: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cloud_asset: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

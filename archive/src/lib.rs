@@ -121,8 +121,8 @@ pub struct JobConfig {
     pub assets: Vec<String>,
     /// Of STAC items: what is added to Sentinel-2's samples.
     pub offset: Offset,
-    /// Of STAC items: the asset with Sentinel-2's scene classification (SCL), by which each window gets its share of
-    /// clouds.
+    /// Of STAC items: the asset with Sentinel-2's scene classification (SCL), Landsat's QA_PIXEL or PlanetScope's UDM2, by
+    /// which each window gets its share of clouds.
     pub cloud_asset: Option<String>,
     /// Most clouds of a window, a share from 0 to 1; others are left out. Needs [`JobConfig::cloud_asset`].
     pub max_cloud: Option<f32>,

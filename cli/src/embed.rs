@@ -1,6 +1,7 @@
 //! `satmip embed`.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU8;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use super::interrupt::Interrupt;
 use super::model::ModelArgs;
 use super::output::Output;
 use super::terminal::{Terminal, duration};
+use satmip::image::Resolution;
 use satmip::{Error, Result};
 use satmip_archive::{
     self as embed, Destination, Edge, Features, Format, JobConfig, TableConfig, Tiling,
@@ -87,7 +89,18 @@ pub(super) struct WindowArgs {
     #[arg(long, value_name = "auto|0|-1000", requires = "tile", default_value = "auto", allow_hyphen_values = true,
           value_parser = clap::builder::PossibleValuesParser::new(["auto", "0", "-1000"]))]
     offset: String,
-    /// Asset with Sentinel-2's scene classification (SCL): each window gets its share of clouds
+    /// Read scenes with pixels of about so many metres: of their overviews the nearest one
+    #[arg(
+        long,
+        value_name = "METRES",
+        requires = "tile",
+        conflicts_with = "overview"
+    )]
+    gsd: Option<f64>,
+    /// Read this overview of scenes, counted from 1, the largest
+    #[arg(long, value_name = "N", requires = "tile")]
+    overview: Option<NonZeroU8>,
+    /// Asset that tells clouds (Sentinel-2's SCL, Landsat's QA_PIXEL, PlanetScope's UDM2): each window gets its share
     #[arg(long, value_name = "NAME", requires = "tile")]
     cloud_asset: Option<String>,
     /// Leave out windows with a larger share of clouds, 0 to 1
@@ -110,6 +123,18 @@ impl WindowArgs {
     fn tiling(&self) -> Result<Option<Tiling>> {
         let cut = |tile| Tiling::new(tile, self.stride.unwrap_or(tile), self.edge.into());
         self.tile.map(cut).transpose()
+    }
+
+    fn resolution(&self) -> Result<Resolution> {
+        match (self.gsd, self.overview) {
+            (Some(metres), _) if !(metres.is_finite() && metres > 0.0) => Err(Error::Argument {
+                what: "gsd",
+                reason: format!("{metres} is no length of a pixel in metres"),
+            }),
+            (Some(metres), _) => Ok(Resolution::Gsd(metres)),
+            (None, Some(number)) => Ok(Resolution::Overview(number.get().into())),
+            (None, None) => Ok(Resolution::Full),
+        }
     }
 }
 
@@ -237,6 +262,7 @@ pub(super) fn run(args: EmbedArgs, terminal: &Terminal) -> Result<Exit> {
     config.metadata = args.table.config()?;
     config.images_only = args.images_only;
     config.windows = args.windows.tiling()?;
+    let resolution = args.windows.resolution()?;
     config.assets = args.windows.assets;
     config.offset = args.windows.offset.parse()?;
     config.cloud_asset = args.windows.cloud_asset;
@@ -252,6 +278,7 @@ pub(super) fn run(args: EmbedArgs, terminal: &Terminal) -> Result<Exit> {
     config.batch_size = args.model.batch_size();
     config.rows_per_part = args.rows_per_part as usize;
     config.reading = args.model.reading()?;
+    config.reading.resolution = resolution;
     config.overwrite = args.overwrite;
     let interrupt = Interrupt::watch(terminal, "");
     if args.dry_run {

@@ -192,6 +192,13 @@ pub(super) struct Table([Vec<u16>; 3]);
 impl Table {
     const MISSING: u16 = 256;
 
+    /// Of samples of 16 bits, each of which becomes the same byte in all channels.
+    #[cfg_attr(not(feature = "geotiff"), allow(dead_code, reason = "for scenes"))]
+    pub(super) fn of(byte: impl Fn(u16) -> u16) -> Table {
+        let all: Vec<u16> = (0..=u16::MAX).map(byte).collect();
+        Table([all.clone(), all.clone(), all])
+    }
+
     fn entry<T: Sample>(&self, sample: T, channel: usize) -> Option<u16> {
         self.0[channel].get(usize::from(sample.place()?)).copied()
     }

@@ -1,4 +1,4 @@
-//! Clouds by a raster of classes over the same ground.
+//! Clouds by a raster of classes over the same ground: Sentinel-2's SCL, Landsat's QA_PIXEL, PlanetScope's UDM2.
 
 use super::bands::{times, under};
 use super::blocks::Blocks;
@@ -7,18 +7,23 @@ use crate::error::{Error, ImageFault, Result};
 use crate::image::{RasterFile, ReadOptions, Region, Resolution, Role};
 use crate::metadata::read::geotiff::Georeference;
 
+/// What a pixel of PlanetScope's mask has where it is cloud, and the bit of one without data (Planet, UDM 2).
+const UDM2_CLOUD: u8 = 1;
+const UDM2_FILL: u8 = 1;
 /// Classes of Sentinel-2's scene classification (SCL) that are clouds: of medium and of high probability, and cirrus
 /// (ESA, Sentinel-2 Level-2A Algorithm Theoretical Basis Document).
 const CLOUDS: [u8; 3] = [8, 9, 10];
 /// The class of pixels without data.
 const NO_DATA: u8 = 0;
 
-/// A scene classification, whose pixels may be larger than the scene's.
+/// Classes of pixels, whose pixels may be larger than the scene's.
 #[derive(Debug)]
 pub(super) struct Clouds {
     blocks: Blocks,
     /// Pixels of the scene that one of its own covers a side.
     coarser: u32,
+    /// Whether they are PlanetScope's bands: cloud, and unusable data. Landsat's bits are classes already.
+    udm2: bool,
 }
 
 impl Clouds {
@@ -41,7 +46,9 @@ impl Clouds {
         let own = own.map_err(|reason| fault(ImageFault::Option(reason)))?;
         let coarser = times(tiff.size(), scene, own.as_ref(), place)
             .map_err(|reason| fault(ImageFault::Option(format!("the classes: {reason}"))))?;
+        let udm2 = tiff.bands() > 1;
         Ok(Clouds {
+            udm2,
             blocks: Blocks::third_of(tiff),
             coarser,
         })
@@ -71,9 +78,13 @@ impl Clouds {
             for column in window.left..right {
                 let at = (row / times - top) as usize * part.width as usize
                     + (column / times - left) as usize;
-                let class = classes[at * 3];
-                data += u64::from(class != NO_DATA);
-                clouds += u64::from(CLOUDS.contains(&class));
+                let (first, second) = (classes[at * 3], classes[at * 3 + 1]);
+                let (has_data, cloud) = match self.udm2 {
+                    true => (second & UDM2_FILL == 0, first == UDM2_CLOUD),
+                    false => (first != NO_DATA, CLOUDS.contains(&first)),
+                };
+                data += u64::from(has_data);
+                clouds += u64::from(has_data && cloud);
             }
         }
         Ok((data > 0).then(|| (clouds as f64 / data as f64) as f32))

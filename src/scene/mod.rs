@@ -119,8 +119,10 @@ impl Scene {
         })
     }
 
-    /// Takes clouds from Sentinel-2's scene classification (SCL), a raster of 8 bits over the same ground whose pixels
-    /// may be a whole number of times as large.
+    /// Takes clouds from a raster of classes over the same ground, whose pixels may be a whole number of times as large:
+    /// Sentinel-2's scene classification (SCL, one band of 8 bits: clouds of medium and high probability, cirrus),
+    /// Landsat's QA_PIXEL (one band of 16 bits: dilated cloud, cirrus, cloud) or PlanetScope's UDM2 (eight bands of 8
+    /// bits: cloud).
     ///
     /// # Errors
     /// [`Error::Image`] where it cannot be read or does not lie over the scene.

@@ -24,6 +24,8 @@ enum Found<'a> {
         height: u32,
         /// Width and height of what is decoded at once.
         block: (u32, u32),
+        /// Widths and heights of smaller copies.
+        overviews: &'a [(u32, u32)],
         projection: Option<String>,
         /// Windows of the side that was asked for, the last ones moved back inside.
         windows: u64,
@@ -51,6 +53,7 @@ pub(super) fn show(args: &InspectArgs, tile: u32, out: &mut Output) -> Result<()
             width,
             height,
             block: scene.block(),
+            overviews: &scene.overviews()[1..],
             projection: scene.projection(),
             windows,
             reading: scene.reading(),
@@ -61,6 +64,13 @@ pub(super) fn show(args: &InspectArgs, tile: u32, out: &mut Output) -> Result<()
     let mut row = |name: &str, text: String| rows.push(vec![name.to_owned(), text]);
     let (across, down) = scene.block();
     row("read at once", format!("{across} x {down} pixels"));
+    let smaller = scene.overviews()[1..]
+        .iter()
+        .map(|(width, height)| format!("{width} x {height}"));
+    let smaller: Vec<_> = smaller.collect();
+    if !smaller.is_empty() {
+        row("smaller copies", smaller.join(", "));
+    }
     row(
         "coordinate system",
         scene.projection().unwrap_or_else(|| "none".to_owned()),

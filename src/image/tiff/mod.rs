@@ -3,6 +3,8 @@
 //! Strips or tiles are decoded a few rows of them at a time and converted at once, so that a file of
 //! many bands needs no more memory than its picture and one such row.
 
+#[cfg_attr(not(feature = "geotiff"), allow(dead_code, reason = "for scenes"))]
+mod classes;
 mod facts;
 mod layers;
 mod north;
@@ -96,17 +98,15 @@ impl Tiff {
         let layers = Layers::of(&pages.picture, &said, role)?;
         let is_palette = matches!(layers.kind, Kind::Palette(_));
         let facts = Facts::of(said, &layers.model, is_palette);
-        let chosen = bands::decide(options.bands, &facts.colors, facts.colors_source)?;
+        let chosen = match role {
+            Role::Classes => classes::bands(layers.samples, layers.bands)?,
+            _ => bands::decide(options.bands, &facts.colors, facts.colors_source)?,
+        };
         if role == Role::Band && !chosen.is_grey() {
             return Err(ImageFault::Option(format!(
                 "it has {} bands, where one of red, green or blue alone was expected",
                 facts.colors.len()
             )));
-        }
-        if role == Role::Classes && (layers.samples != SampleType::U8 || !chosen.is_grey()) {
-            return Err(ImageFault::Option(
-                "its classes are not one band of 8 bits".into(),
-            ));
         }
         let few_bits = layers.samples.is_picture() && layers.samples != SampleType::U8;
         let colors = is_palette || layers.kind == Kind::Colors;
@@ -117,7 +117,8 @@ impl Tiff {
                 stated: chosen.rgb.map(|band| facts.stated(band)),
                 // Of a band it is known which it is: each colour has a range of its own.
                 grey: chosen.is_grey() && role == Role::Picture,
-                by_format: (few_bits || colors).then_some((0.0, layers.samples.most())),
+                by_format: (few_bits || colors || role == Role::Classes)
+                    .then_some((0.0, layers.samples.most())),
                 colors,
                 nameless: facts.is_nameless() && role == Role::Picture,
             },
@@ -140,7 +141,10 @@ impl Tiff {
                 false => nodata.clone(),
             },
             missing_where_all: layers.samples.is_picture(),
-            table: None,
+            table: match role {
+                Role::Classes => classes::table(layers.samples),
+                Role::Picture | Role::Band => None,
+            },
         };
         let (orientation, turned) = north::orientation(page)?;
         let reading = Reading {

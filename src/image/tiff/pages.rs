@@ -1,5 +1,9 @@
 //! The pages of a TIFF: the picture, its mask, and copies of it that are smaller.
 
+#[cfg(feature = "geotiff")]
+use tiff_reader::ByteOrder;
+#[cfg(feature = "geotiff")]
+use tiff_reader::source::TiffSource;
 use tiff_reader::{Ifd, TiffFile};
 
 use super::super::Region;
@@ -68,17 +72,13 @@ impl Pages {
 
     /// The smaller copies of the picture, the largest first, each with its own mask.
     #[cfg(feature = "geotiff")]
-    pub(super) fn copies(&self, file: &TiffFile) -> Result<Vec<Pages>, ImageFault> {
-        /// More than a picture of 2^31 pixels a side can be halved.
-        const MOST: usize = 64;
+    pub(super) fn copies(
+        &self,
+        file: &TiffFile,
+        source: &dyn TiffSource,
+    ) -> Result<Vec<Pages>, ImageFault> {
         let mut others: Vec<Ifd> = file.ifds()[1..].to_vec();
-        for offset in self
-            .picture
-            .sub_ifd_offsets()
-            .into_iter()
-            .flatten()
-            .take(MOST)
-        {
+        for offset in sub_ifds(&self.picture, file, source)? {
             others.push(file.read_ifd_at_offset(offset).map_err(fault)?);
         }
         let size = |page: &Ifd| (page.width(), page.height());
@@ -134,6 +134,52 @@ impl Pages {
         let stored = stored.map_err(fault)?;
         Ok(Some(stored.into_iter().map(|value| value != 0).collect()))
     }
+}
+
+/// Where the pages are that a page holds. The reader knows no fields of the type IFD, which is theirs: it takes them for
+/// bytes.
+#[cfg(feature = "geotiff")]
+fn sub_ifds(page: &Ifd, file: &TiffFile, source: &dyn TiffSource) -> Result<Vec<u64>, ImageFault> {
+    /// More than a picture of 2^31 pixels a side can be halved.
+    const MOST: u64 = 64;
+    const IFD: u16 = 13;
+    const IFD8: u16 = 18;
+    let Some(tag) = page.tag(SUB_IFDS) else {
+        return Ok(Vec::new());
+    };
+    let code = tag.tag_type.to_code();
+    if code != IFD && code != IFD8 {
+        let mut offsets = page.sub_ifd_offsets().unwrap_or_default();
+        offsets.truncate(MOST as usize);
+        return Ok(offsets);
+    }
+    let big = file.is_bigtiff();
+    let number = |at: u64, length: usize| -> Result<u64, ImageFault> {
+        let bytes = source.read_exact_at(at, length).map_err(fault)?;
+        let add = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
+        Ok(match file.byte_order() {
+            ByteOrder::BigEndian => bytes.iter().fold(0, add),
+            ByteOrder::LittleEndian => bytes.iter().rev().fold(0, add),
+        })
+    };
+    // Of the count of fields, a field, the count in it, and an offset.
+    let (fields, field, count_at_most, place) = if big { (8, 20, 8, 8) } else { (2, 12, 4, 4) };
+    for index in 0..number(page.offset(), fields)? {
+        let at = page.offset() + fields as u64 + index * field;
+        if number(at, 2)? != u64::from(SUB_IFDS) {
+            continue;
+        }
+        let size = if code == IFD8 { 8 } else { 4 };
+        let count = number(at + 4, count_at_most)?.min(MOST);
+        let value = at + 4 + count_at_most as u64;
+        let start = match count * size <= place as u64 {
+            true => value,
+            false => number(value, place)?,
+        };
+        let offset = |index: u64| number(start + index * size, size as usize);
+        return (0..count).map(offset).collect();
+    }
+    Ok(Vec::new())
 }
 
 fn kind(page: &Ifd) -> Kind {

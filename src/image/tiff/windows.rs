@@ -1,6 +1,7 @@
 //! A file of which windows are read.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use ::image::metadata::Orientation;
 use tiff_reader::{Ifd, TiffFile};
@@ -8,7 +9,7 @@ use tiff_reader::{Ifd, TiffFile};
 use super::super::Region;
 use super::super::convert::Alpha;
 use super::super::decode::DecodeLimits;
-use super::super::picture::{ReadOptions, Reading};
+use super::super::picture::{ReadOptions, Reading, Resolution};
 use super::super::ranges::RasterFile;
 use super::pages::Pages;
 use super::{Role, Tiff, fault, open_options};
@@ -28,10 +29,14 @@ impl Tiff {
     ) -> Result<Self, ImageFault> {
         let open = raster.open()?;
         let most = usize::try_from(MOST_BLOCK).unwrap_or(usize::MAX);
-        let file = TiffFile::from_source_with_options(open.source, open_options(most));
+        let file = TiffFile::from_source_with_options(Arc::clone(&open.source), open_options(most));
         let file = file.map_err(fault)?;
         let full = Pages::of(&file)?;
-        let copies = full.copies(&file)?;
+        let copies = match full.copies(&file, &*open.source) {
+            // Nobody asked for them.
+            Err(_) if options.resolution == Resolution::Full => Vec::new(),
+            copies => copies?,
+        };
         let size = |pages: &Pages| (pages.picture.width(), pages.picture.height());
         let sizes: Vec<_> = std::iter::once(&full).chain(&copies).map(size).collect();
         let chosen = choose(&full.picture, &sizes)?;
@@ -47,7 +52,9 @@ impl Tiff {
         tiff.sizes = sizes;
         tiff.reader = open.reader;
         tiff.settle_alpha()?;
-        tiff.rule.table = tiff.layers.table(&tiff.rule);
+        if tiff.rule.table.is_none() {
+            tiff.rule.table = tiff.layers.table(&tiff.rule);
+        }
         Ok(tiff)
     }
 
@@ -99,6 +106,11 @@ impl Tiff {
     /// Width and height of what is decoded at once.
     pub(crate) fn block(&self) -> (u32, u32) {
         self.layers.block(&self.pages.picture)
+    }
+
+    /// Bands of a pixel.
+    pub(crate) fn bands(&self) -> usize {
+        self.layers.bands
     }
 
     /// What was decided.

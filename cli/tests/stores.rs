@@ -1,0 +1,196 @@
+//! Scenes of an object store: moto, a server that speaks S3.
+
+mod fixture;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use fixture::{contents, embed, folder, run};
+
+/// Serves a bucket until its standard input ends.
+const SERVER: &str = r#"
+import logging, os, sys
+logging.disable(logging.CRITICAL)
+import boto3
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+server.start()
+host, port = server.get_host_and_port()
+store = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}", region_name="us-east-1",
+                     aws_access_key_id="key", aws_secret_access_key="hidden")
+store.create_bucket(Bucket="archive")
+root = sys.argv[1]
+for folder, _, names in os.walk(root):
+    for name in names:
+        path = os.path.join(folder, name)
+        store.upload_file(path, "archive", os.path.relpath(path, root))
+print(port, flush=True)
+sys.stdin.read()
+"#;
+
+struct Store {
+    server: Child,
+    port: u16,
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+impl Store {
+    /// A bucket `archive` with a folder's files; none where this Python has no moto.
+    fn of(files: &Path) -> Option<Store> {
+        let python = std::env::var_os("SATMIP_PYTHON").unwrap_or_else(|| "python3".into());
+        let has = Command::new(&python)
+            .args(["-c", "import boto3, moto.server"])
+            .stderr(Stdio::null())
+            .status();
+        if !has.is_ok_and(|has| has.success()) {
+            eprintln!("skipped: {python:?} lacks moto or boto3 (SATMIP_PYTHON names another)");
+            return None;
+        }
+        let mut server = Command::new(&python)
+            .args(["-c", SERVER])
+            .arg(files)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(server.stdout.as_mut().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let port = line.trim().parse().expect("the server says its port");
+        Some(Store { server, port })
+    }
+
+    /// The program, with the variables that the store's own tools read.
+    fn embed(&self, input: &str, out: &Path) -> Command {
+        let mut command = embed();
+        command
+            .arg(input)
+            .arg("-o")
+            .arg(out)
+            .args(["--scale", "0,3000", "--format", "jsonl"])
+            .env("AWS_ACCESS_KEY_ID", "key")
+            .env("AWS_SECRET_ACCESS_KEY", "hidden")
+            .env("AWS_REGION", "us-east-1")
+            .env(
+                "AWS_ENDPOINT_URL",
+                format!("http://127.0.0.1:{}", self.port),
+            )
+            .env("AWS_ALLOW_HTTP", "true");
+        command
+    }
+
+    /// Cut into windows, 48 of them of each scene.
+    fn cut(&self, input: &str, out: &Path) -> Command {
+        let mut command = self.embed(input, out);
+        command.args(["--tile", "8", "--stride", "5"]);
+        command
+    }
+}
+
+fn raster() -> PathBuf {
+    fixture::root().join("tests/data/rasters/u16.tif")
+}
+
+/// Rows of a folder of parts, with the path of the scene taken off their sources.
+fn rows(out: &Path) -> Vec<serde_json::Value> {
+    let parts = contents(out).into_iter();
+    let parts = parts.filter(|(name, _)| name.starts_with("part-") && name.ends_with(".jsonl"));
+    let lines: Vec<String> = parts
+        .flat_map(|(_, text)| {
+            let text = String::from_utf8(text).unwrap();
+            text.lines().map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect();
+    lines
+        .iter()
+        .map(|line| {
+            let mut row: serde_json::Value = serde_json::from_str(line).unwrap();
+            row.as_object_mut().unwrap().remove("source");
+            row
+        })
+        .collect()
+}
+
+#[test]
+fn a_bucket_gives_the_rows_of_its_copy_here() {
+    let dir = folder();
+    let files = dir.path().join("files");
+    fs::create_dir_all(files.join("scenes/b")).unwrap();
+    fs::copy(raster(), files.join("scenes/a.tif")).unwrap();
+    fs::copy(raster(), files.join("scenes/b/c.tif")).unwrap();
+    fs::write(files.join("scenes/notes.md"), "no picture").unwrap();
+    let item = serde_json::json!({"type": "Feature", "stac_version": "1.0.0", "id": "one", "links": [], "geometry": null,
+        "properties": {"datetime": "2024-05-01T10:00:00Z"}, "assets": {"visual": {"href": "./scenes/a.tif"}}});
+    fs::write(files.join("item.json"), item.to_string()).unwrap();
+    fs::write(files.join("items.ndjson"), format!("{item}\nnothing\n")).unwrap();
+    let Some(store) = Store::of(&files) else {
+        return;
+    };
+
+    let here = dir.path().join("here");
+    let scenes = files.join("scenes");
+    let (code, _, stderr) = run(store
+        .cut(scenes.to_str().unwrap(), &here)
+        .args(["--workers", "1"]));
+    assert_eq!(code, 0, "{stderr}");
+    let there = dir.path().join("there");
+    let (code, _, stderr) = run(store.cut("s3://archive/scenes/", &there).arg("-vv"));
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(rows(&there).len(), 96);
+    assert_eq!(rows(&there), rows(&here));
+    // What lets one in is written nowhere.
+    assert!(!stderr.contains("hidden"), "{stderr}");
+    for (name, text) in contents(&there) {
+        assert!(!String::from_utf8_lossy(&text).contains("hidden"), "{name}");
+    }
+
+    for (input, rows_expected, code_expected) in [
+        ("s3://archive/scenes/a.tif", 48, 0),
+        ("s3://archive/item.json", 48, 0),
+        // The line that is no item is named.
+        ("s3://archive/items.ndjson", 48, 3),
+    ] {
+        let out = dir.path().join("out");
+        let mut command = store.cut(input, &out);
+        let (code, _, stderr) = run(command.args(["--assets", "visual", "--overwrite"]));
+        assert_eq!(
+            (code, rows(&out).len()),
+            (code_expected, rows_expected),
+            "{input}: {stderr}"
+        );
+    }
+
+    // Pictures as a whole, too.
+    let out = dir.path().join("whole");
+    let (code, _, stderr) = run(&mut store.embed("s3://archive/scenes/", &out));
+    assert_eq!((code, rows(&out).len()), (0, 2), "{stderr}");
+}
+
+#[test]
+fn stores_that_say_no_are_named() {
+    let dir = folder();
+    let files = dir.path().join("files");
+    fs::create_dir(&files).unwrap();
+    let Some(store) = Store::of(&files) else {
+        return;
+    };
+    for (input, expected) in [
+        ("s3://archive/none.tif", "none.tif"),
+        ("s3://archive/", "no image there"),
+        ("s3://nowhere/x/", "s3://nowhere/x/"),
+    ] {
+        let (code, _, stderr) = run(&mut store.cut(input, &dir.path().join("out")));
+        assert_ne!(code, 0, "{input}");
+        assert!(stderr.contains(expected), "{input}: {stderr}");
+    }
+}

@@ -1,0 +1,44 @@
+//! Rasters that say what pixels are: of Sentinel-2, Landsat and PlanetScope.
+
+use super::super::bands::Chosen;
+use super::super::convert::Table;
+use super::super::radiometry::SampleType;
+use crate::error::ImageFault;
+
+/// The bands that tell clouds: of one band itself, of PlanetScope's eight (UDM2) the sixth (cloud) and the eighth
+/// (unusable data).
+pub(super) fn bands(samples: SampleType, bands: usize) -> Result<Chosen, ImageFault> {
+    let rgb = match (bands, samples) {
+        (1, SampleType::U8 | SampleType::U16) => [0, 0, 0],
+        (8, SampleType::U8) => [5, 7, 7],
+        _ => {
+            return Err(ImageFault::Option(format!(
+                "{bands} bands of {samples} are no classes that are known: Sentinel-2's SCL has one of 8 bits, \
+                 Landsat's QA_PIXEL one of 16, PlanetScope's UDM2 eight of 8"
+            )));
+        }
+    };
+    Ok(Chosen {
+        rgb,
+        alpha: None,
+        why: "classes".into(),
+    })
+}
+
+/// Landsat's bits (QA_PIXEL) as Sentinel-2's classes (SCL); none for bytes, which stay as they are.
+///
+/// Bit 0 is fill; 1, 2 and 3 are dilated cloud, cirrus and cloud (USGS, Landsat 8-9 Collection 2 Level 2 Science Product
+/// Guide, LSDS-1619).
+pub(super) fn table(samples: SampleType) -> Option<Table> {
+    const FILL: u16 = 1;
+    const CLOUDS: u16 = 0b1110;
+    /// Of SCL: no data, clouds of high probability, not vegetated.
+    const CLASSES: [u16; 3] = [0, 9, 5];
+    (samples == SampleType::U16).then(|| {
+        Table::of(|bits| match (bits & FILL, bits & CLOUDS) {
+            (FILL, _) => CLASSES[0],
+            (_, 0) => CLASSES[2],
+            _ => CLASSES[1],
+        })
+    })
+}
