@@ -72,8 +72,10 @@ pub(crate) struct ItemFacts {
     pub(crate) id: String,
     pub(crate) collection: Option<String>,
     pub(crate) metadata: Result<Metadata, String>,
-    /// The document.
+    /// The document; null of what a table lists.
     pub(crate) item: Value,
+    /// Its only file, of what a table lists.
+    pub(crate) file: Option<Location>,
     /// Where it is; its own addresses begin there.
     pub(crate) place: Location,
 }
@@ -101,6 +103,18 @@ impl ItemFacts {
     /// # Errors
     /// The reason.
     pub(crate) fn files(&self, options: &SceneOptions) -> Result<Chosen, String> {
+        if let Some(file) = &self.file {
+            if !options.assets.is_empty() {
+                return Err("assets were asked for, which only STAC items have".into());
+            }
+            return Ok(Chosen {
+                names: Vec::new(),
+                hrefs: vec![self.id.clone()],
+                files: vec![file.clone()],
+                scale: options.reading.scale,
+                why: None,
+            });
+        }
         let colours = COLOURS.map(str::to_owned).to_vec();
         let visual = options.reading.scale == Scale::Auto && self.asset("visual").is_some();
         let names = match options.assets.is_empty() {
@@ -287,6 +301,7 @@ mod tests {
             collection: None,
             metadata: Ok(Metadata::new()),
             item,
+            file: None,
             place: Location::File("/data/item.json".into()),
         }
     }

@@ -10,6 +10,7 @@ mod name;
 mod scene;
 mod stac;
 mod stream;
+mod table;
 mod tar;
 
 use std::collections::{HashSet, VecDeque};
@@ -34,6 +35,7 @@ use crate::assets::{ItemFacts, SceneOptions};
 use crate::location::{Location, shown};
 use crate::remote::Remote;
 use satmip::image::Region;
+use satmip::metadata::read::is_stac_table;
 use satmip::parts::sha256;
 use satmip::parts::tar::TarFile;
 use satmip::{Error, Result};
@@ -199,7 +201,9 @@ impl Root {
             Kind::Folder(_) => whole(path),
             // A folder's archive has the folder's name.
             Kind::Archive(_) => whole(path).map(|path| path.with_extension("")),
-            Kind::Single(_) | Kind::List(_) | Kind::Catalogue(_) => std::env::current_dir().ok(),
+            Kind::Single(_) | Kind::List(_) | Kind::Catalogue(_) | Kind::Table(_) => {
+                std::env::current_dir().ok()
+            }
             Kind::Object(_) | Kind::Below(_) | Kind::Stream(_) => None,
         }
     }
@@ -212,6 +216,8 @@ enum Kind {
     Archive(Arc<TarFile>),
     /// STAC items.
     Catalogue(Location),
+    /// Scenes on the rows of a table.
+    Table(PathBuf),
     /// An object of a server or store.
     Object(Url),
     /// All images of a store below an address.
@@ -228,6 +234,7 @@ impl std::fmt::Debug for Kind {
             Kind::List(_) => "List",
             Kind::Archive(_) => "Archive",
             Kind::Catalogue(_) => "Catalogue",
+            Kind::Table(_) => "Table",
             Kind::Object(_) => "Object",
             Kind::Below(_) => "Below",
             Kind::Stream(_) => "Stream",
@@ -406,6 +413,7 @@ impl Inputs {
                 Kind::List(list) => list.visit(&mut sink)?,
                 Kind::Archive(archive) => tar::visit_file(archive, &mut sink)?,
                 Kind::Catalogue(place) => stac::visit(place, &self.remote, &mut sink)?,
+                Kind::Table(path) => table::visit(path, &mut sink)?,
                 Kind::Object(url) => {
                     let _ = (sink.entry)(Entry {
                         name: shown(url).into_bytes(),
@@ -647,6 +655,9 @@ fn from_path(path: &Path, stop: &Stop) -> Result<Kind> {
         return Ok(Kind::Archive(Arc::new(
             TarFile::open(path.to_owned(), true).map_err(|e| unreadable(path, e))?,
         )));
+    }
+    if table::is_one(&name) || (name.ends_with(".parquet") && !is_stac_table(path)?) {
+        return Ok(Kind::Table(path.to_owned()));
     }
     if stac::is_one(&name) {
         return Ok(Kind::Catalogue(Location::File(path.to_owned())));

@@ -2,17 +2,19 @@
 //! catalogues, whose links are followed; of this machine or of servers.
 
 use std::collections::HashSet;
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::ops::ControlFlow;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
+use parquet::file::reader::{ChunkReader, Length};
 use serde_json::Value;
 
 use super::{Contents, Entry, Sink, short_hash};
 use crate::assets::{ItemFacts, shown_href};
 use crate::location::Location;
-use crate::remote::Remote;
+use crate::remote::{Object, Remote};
 use crate::skipped::SkipKind;
 use satmip::metadata::read;
 use satmip::scene::RangeReader;
@@ -34,6 +36,7 @@ pub(super) fn is_one(name: &str) -> bool {
         ".jsonl",
         ".geojsonl",
         ".geojsons",
+        ".parquet",
     ]
     .iter()
     .any(|ending| name.ends_with(ending))
@@ -79,25 +82,67 @@ pub(super) fn visit(place: &Location, remote: &Remote, sink: &mut Sink<'_>) -> R
     Ok(())
 }
 
-/// The documents of a file of lines; none where it is one document.
-fn lines(place: &Location, remote: &Remote) -> Result<Option<read::Documents>, String> {
+/// Documents with the numbers of their lines or rows.
+type Numbered = Box<dyn Iterator<Item = (u64, satmip::Result<Value>)>>;
+
+/// The documents of a file of lines, or of a table; none where it is one document.
+fn lines(place: &Location, remote: &Remote) -> Result<Option<Numbered>, String> {
+    let said = |error: Error| error.to_string();
+    let is_table = place.file_name().ends_with(".parquet");
     match place {
-        Location::File(path) => read::json_lines(path).map_err(|error| error.to_string()),
+        Location::File(path) if is_table => {
+            let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+            let items = read::stac_table(file, &place.to_string()).map_err(said)?;
+            Ok(Some(Box::new(items)))
+        }
+        Location::File(path) => {
+            let lines = read::json_lines(path).map_err(said)?;
+            Ok(lines.map(|lines| Box::new(lines) as Numbered))
+        }
+        Location::Remote(url) if is_table => {
+            let object = remote.object(url).map_err(|fault| fault.reason)?;
+            let items = read::stac_table(Chunks(object), &place.to_string()).map_err(said)?;
+            Ok(Some(Box::new(items)))
+        }
         Location::Remote(url) => {
             if !read::is_named_lines(&place.file_name()) {
                 return Ok(None);
             }
             let object = remote.object(url).map_err(|fault| fault.reason)?;
             let reader = Sequential { object, at: 0 };
-            Ok(Some(read::json_lines_of(
-                place.to_string(),
-                Box::new(reader),
-            )))
+            let lines = read::json_lines_of(place.to_string(), Box::new(reader));
+            Ok(Some(Box::new(lines)))
         }
     }
 }
 
-/// An object from its first byte to its last.
+/// An object as the reader of Parquet wants it.
+struct Chunks(Arc<Object>);
+
+impl Length for Chunks {
+    fn len(&self) -> u64 {
+        self.0.size()
+    }
+}
+
+impl ChunkReader for Chunks {
+    type T = BufReader<Sequential>;
+
+    fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        let object: Arc<dyn RangeReader> = Arc::clone(&self.0) as _;
+        Ok(BufReader::with_capacity(
+            1 << 20,
+            Sequential { object, at: start },
+        ))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
+        let read = self.0.read(start, length);
+        read.map(Bytes::from).map_err(Into::into)
+    }
+}
+
+/// An object from one of its bytes to its last.
 struct Sequential {
     object: Arc<dyn RangeReader>,
     at: u64,
@@ -403,6 +448,7 @@ fn item(item: &Value, place: &Location, name: &str, sink: &mut Sink<'_>) -> Cont
         collection: text("collection"),
         metadata: Metadata::from_stac(item).map_err(|error| error.to_string()),
         item: item.clone(),
+        file: None,
         place: place.clone(),
     };
     (sink.entry)(Entry {

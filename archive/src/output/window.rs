@@ -43,11 +43,13 @@ impl WindowRow {
         let scene = &open.scene;
         let bits = |(lon, lat): (f64, f64)| (lon.to_bits(), lat.to_bits());
         let footprint = scene.footprint(window);
+        // What a table lists is no item.
+        let item = open.item.as_ref().filter(|item| item.file.is_none());
         let gsd = place.and_then(|place| place.gsd().or_else(|| place.derive_missing().gsd()));
         WindowRow {
             source: open.source.clone(),
-            item: open.item.as_ref().map(|item| item.id.clone()),
-            collection: open.item.as_ref().and_then(|item| item.collection.clone()),
+            item: item.map(|item| item.id.clone()),
+            collection: item.and_then(|item| item.collection.clone()),
             window: [window.left, window.top, window.width, window.height],
             projection: scene.projection(),
             gsd: gsd.map(|gsd| (gsd.x as f32).to_bits()),

@@ -380,3 +380,86 @@ fn what_cannot_be_cut_is_said() {
         .to_string();
     assert!(error.contains("no STAC item"), "{error}");
 }
+
+/// Tables of scenes, and items in Parquet.
+#[test]
+fn tables_list_scenes_and_items() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::copy(raster("u16"), dir.path().join("scene.tif")).unwrap();
+    let list = dir.path().join("scenes.csv");
+    std::fs::write(
+        &list,
+        "href,timestamp,cloud_cover\nscene.tif,2024-05-01T10:00:00Z,12\nnone.tif,2024-05-02,3\nscene.tif,2024,4\n",
+    )
+    .unwrap();
+    let out = dir.path().join("table");
+    let report = embed(&cut(&list, &out)).unwrap();
+    assert_eq!((report.rows, report.skipped), (6, 2));
+    let row = &rows(&out)[0];
+    assert_eq!(
+        (
+            &row["id"],
+            &row["source"],
+            &row["item_id"],
+            &row["datetime"]
+        ),
+        (
+            &json!("scene.tif#0,0,16,16"),
+            &json!("scene.tif"),
+            &Value::Null,
+            &json!("2024-05-01T10:00:00Z")
+        )
+    );
+    let mut config = cut(&list, &dir.path().join("assets"));
+    config.assets = vec!["red".into()];
+    let error = embed(&config).map(|report| report.rows);
+    assert_eq!(error.unwrap(), 0);
+
+    let items = dir.path().join("items.parquet");
+    write_items(&items);
+    let out = dir.path().join("items");
+    let mut config = cut(&items, &out);
+    config.assets = vec!["visual".into()];
+    let report = embed(&config).unwrap();
+    assert_eq!((report.rows, report.skipped), (6, 1));
+    let row = &rows(&out)[5];
+    assert_eq!(
+        (&row["item_id"], &row["collection"], &row["datetime"]),
+        (&json!("a"), &json!("c"), &json!("2024-05-01T10:00:00Z"))
+    );
+}
+
+/// Two items of stac-geoparquet, of which the second has no asset `visual`.
+fn write_items(path: &Path) {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray};
+    use arrow_schema::{DataType, Field};
+
+    let text =
+        |values: [Option<&str>; 2]| -> ArrayRef { Arc::new(StringArray::from(values.to_vec())) };
+    let href = Arc::new(Field::new("href", DataType::Utf8, true));
+    let asset = |values| StructArray::from(vec![(Arc::clone(&href), text(values))]);
+    let visual: ArrayRef = Arc::new(asset([Some("./scene.tif"), None]));
+    let thumbnail: ArrayRef = Arc::new(asset([Some("t.png"), Some("t.png")]));
+    let member =
+        |name: &str, array: &ArrayRef| Arc::new(Field::new(name, array.data_type().clone(), true));
+    let assets: ArrayRef = Arc::new(StructArray::from(vec![
+        (member("visual", &visual), visual),
+        (member("thumbnail", &thumbnail), thumbnail),
+    ]));
+    let times =
+        TimestampMicrosecondArray::from(vec![1_714_557_600_000_000; 2]).with_timezone("UTC");
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("id", text([Some("a"), Some("b")])),
+        ("collection", text([Some("c"), Some("c")])),
+        ("stac_version", text([Some("1.0.0"), Some("1.0.0")])),
+        ("datetime", Arc::new(times)),
+        ("assets", assets),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let file = File::create(path).unwrap();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}

@@ -223,11 +223,13 @@ impl Default for ColumnMap {
     }
 }
 
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 9] = [
     "file",
     "path",
     "filename",
     "file_name",
+    "href",
+    "url",
     "image",
     "key",
     "id",

@@ -51,12 +51,17 @@ pub mod parquet;
 pub mod platform;
 mod row;
 pub mod stac;
+#[cfg(feature = "parquet")]
+mod stac_table;
 pub mod table;
 mod time_text;
 mod wkb;
 
 #[doc(hidden)]
 pub use lines::Documents;
+#[cfg(feature = "parquet")]
+#[doc(hidden)]
+pub use stac_table::{Items, is_stac_table, stac_table};
 pub use table::{BadRows, Column, ColumnMap, CsvReader, MetadataTable, TableRow};
 
 /// The largest JSON document that is read, in bytes: 32 MiB.

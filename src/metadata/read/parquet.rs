@@ -172,7 +172,7 @@ impl fmt::Debug for ParquetReader {
     }
 }
 
-fn opened(path: &Path, origin: &str) -> Result<SerializedFileReader<File>> {
+pub(super) fn opened(path: &Path, origin: &str) -> Result<SerializedFileReader<File>> {
     let file = File::open(path).map_err(|e| Error::io(path, e))?;
     guarded(origin, || SerializedFileReader::new(file))
 }
@@ -195,7 +195,7 @@ fn projection(
 }
 
 /// An error where a column of the table that is read has a row group of too many bytes.
-fn refuse_large(
+pub(super) fn refuse_large(
     metadata: &ParquetMetaData,
     origin: &str,
     wanted: impl Fn(&str) -> bool,
@@ -217,7 +217,7 @@ fn refuse_large(
 }
 
 /// Whether a column's moments are counted in nanoseconds, which rows give as plain numbers.
-fn in_nanoseconds(column: &Type) -> bool {
+pub(super) fn in_nanoseconds(column: &Type) -> bool {
     let kind = column.get_basic_info().logical_type_ref();
     matches!(kind, Some(LogicalType::Timestamp(kind)) if kind.unit == TimeUnit::NANOS)
 }
@@ -257,7 +257,7 @@ fn grouped(row: &Row) -> Cell {
     Ok(format!("{{{}}}", members?.join(", ")))
 }
 
-fn moment(count: i64, nanoseconds: i128) -> Cell {
+pub(super) fn moment(count: i64, nanoseconds: i128) -> Cell {
     let moment = jiff::Timestamp::from_nanosecond(i128::from(count) * nanoseconds)
         .map_err(|_| format!("the time {count} is out of range"))?;
     // Fractions in threes of digits, as other programs write them.
@@ -271,7 +271,7 @@ fn moment(count: i64, nanoseconds: i128) -> Cell {
     Ok(printer.timestamp_to_string(&moment))
 }
 
-fn date(days: i32) -> Cell {
+pub(super) fn date(days: i32) -> Cell {
     let epoch = jiff::civil::date(1970, 1, 1);
     let date = epoch.checked_add(
         jiff::Span::new()
@@ -322,7 +322,7 @@ fn days(path: &Path, origin: &str, column: usize) -> Result<bool> {
 }
 
 /// Runs a step of the Parquet library. It panics on some damaged files; that is an error here.
-fn guarded<T, E>(origin: &str, step: impl FnOnce() -> Result<T, E>) -> Result<T>
+pub(super) fn guarded<T, E>(origin: &str, step: impl FnOnce() -> Result<T, E>) -> Result<T>
 where
     E: std::error::Error + Send + Sync + 'static,
 {
