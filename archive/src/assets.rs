@@ -5,10 +5,12 @@ use std::str::FromStr;
 use serde_json::Value;
 use url::Url;
 
+use crate::area::Area;
 use crate::filter::{BoundingBox, TimeSpan};
 use crate::location::{Location, shown};
 use crate::tiling::Tiling;
 use satmip::image::{Product, ReadOptions, Scale};
+use satmip::scene::Footprint;
 use satmip::{Error, Metadata, Result};
 
 /// How scenes are read.
@@ -22,7 +24,21 @@ pub(crate) struct SceneOptions {
     /// The asset with classes that tell clouds.
     pub(crate) classes: Option<String>,
     pub(crate) bbox: Option<BoundingBox>,
+    pub(crate) area: Option<Area>,
     pub(crate) time: Option<TimeSpan>,
+}
+
+impl SceneOptions {
+    /// Whether windows are wanted of some ground only.
+    pub(crate) fn has_ground(&self) -> bool {
+        self.bbox.is_some() || self.area.is_some()
+    }
+
+    /// Whether a window touches the ground that is wanted.
+    pub(crate) fn wants(&self, place: &Footprint) -> bool {
+        self.bbox.is_none_or(|sides| sides.touches(place))
+            && self.area.as_ref().is_none_or(|area| area.touches(place))
+    }
 }
 
 /// What is added to Sentinel-2's samples before they are reflectances: since processing baseline 04.00 ESA's have 1,000
@@ -316,6 +332,7 @@ mod tests {
             offset: offset.parse().unwrap(),
             classes: None,
             bbox: None,
+            area: None,
             time: None,
         }
     }

@@ -4,12 +4,13 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::thread;
 
+use super::area::Area;
 use super::assets::SceneOptions;
 use super::input::{self, Contents, Inputs, Listing, shown_input};
 use super::join::{Counter, JoinReport, Table};
 use super::ledger::{
-    FirstRead, InputRecord, JobRecord, MetadataRecord, ModelRecord, OutputRecord, ReadingRecord,
-    WindowsRecord,
+    AreaRecord, FirstRead, InputRecord, JobRecord, MetadataRecord, ModelRecord, OutputRecord,
+    ReadingRecord, WindowsRecord,
 };
 use super::output::Schema;
 use super::pipeline::{Producer, pipeline};
@@ -129,7 +130,7 @@ fn go_through<'s>(
         Some(_) => peek(&inputs, &config.reading)?,
         None => None,
     };
-    let record = record(config, facts, listing, first, &columns)?;
+    let record = record(config, facts, listing, first, &columns, inputs.area())?;
     let schema = Schema {
         columns: columns.clone(),
         windows: config.windows.is_some(),
@@ -160,6 +161,7 @@ fn go_through<'s>(
         columns: &columns,
         reading: config.reading,
         max_cloud: config.max_cloud,
+        grid: config.grid,
     };
     let done = store.is_done();
     let longer = || changed("the input has more items than the job that was done");
@@ -241,6 +243,7 @@ pub(super) fn scenes(config: &JobConfig) -> Result<Option<SceneOptions>> {
             );
         }
     }
+    let area = config.intersects.as_deref().map(Area::open).transpose()?;
     Ok(config.windows.map(|tiling| SceneOptions {
         tiling,
         reading: config.reading,
@@ -248,6 +251,7 @@ pub(super) fn scenes(config: &JobConfig) -> Result<Option<SceneOptions>> {
         offset: config.offset,
         classes: config.cloud_asset.clone(),
         bbox: config.bbox,
+        area,
         time: config.datetime,
     }))
 }
@@ -345,7 +349,7 @@ fn list(
             outside => Error::Input {
                 input: given.join(", "),
                 reason: format!(
-                    "no window there touches the box at the time that was asked for ({outside} scenes)"
+                    "no window there touches the ground at the time that was asked for ({outside} scenes)"
                 ),
                 source: None,
             },
@@ -440,6 +444,7 @@ fn record(
     listing: Option<Listing>,
     first: Option<FirstRead>,
     columns: &[super::ColumnSpec],
+    area: Option<&Area>,
 ) -> Result<JobRecord> {
     let text = |path: &Path| path.display().to_string();
     let metadata = config.metadata.as_ref().map(|table| {
@@ -473,6 +478,11 @@ fn record(
                 cloud_asset: config.cloud_asset.clone(),
                 max_cloud: config.max_cloud,
                 bbox: config.bbox.map(|sides| sides.to_string()),
+                intersects: area.map(|area| AreaRecord {
+                    file: text(&area.path),
+                    sha256: area.sha256.clone(),
+                }),
+                grid: config.grid.map(|grid| grid.to_string()),
                 datetime: config.datetime.map(|span| span.to_string()),
             }),
         },

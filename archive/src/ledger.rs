@@ -79,7 +79,18 @@ pub(crate) struct WindowsRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) bbox: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) intersects: Option<AreaRecord>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) grid: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) datetime: Option<String>,
+}
+
+/// Polygons that windows must touch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AreaRecord {
+    pub(crate) file: String,
+    pub(crate) sha256: String,
 }
 
 /// How pictures are read.

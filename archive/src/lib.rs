@@ -39,8 +39,10 @@
 )]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod area;
 mod assets;
 mod filter;
+mod grid;
 mod input;
 mod job;
 mod join;
@@ -74,6 +76,7 @@ use serde::Serialize;
 
 pub use assets::Offset;
 pub use filter::{BoundingBox, TimeSpan};
+pub use grid::Grid;
 pub use input::EXTENSIONS;
 pub use job::{gather, run};
 pub use join::JoinReport;
@@ -128,6 +131,10 @@ pub struct JobConfig {
     pub max_cloud: Option<f32>,
     /// Of windows: only those that touch this box. Scenes without a place are left out with a reason.
     pub bbox: Option<BoundingBox>,
+    /// Of windows: only those that touch a polygon of this file of GeoJSON.
+    pub intersects: Option<PathBuf>,
+    /// Names for the places of windows, at their centres: the column `grid_cell`.
+    pub grid: Option<Grid>,
     /// Of STAC items: only those of this time.
     pub datetime: Option<TimeSpan>,
     /// Replace what another job wrote. The same job is resumed nevertheless, unless it is done.
@@ -165,6 +172,8 @@ impl JobConfig {
             cloud_asset: None,
             max_cloud: None,
             bbox: None,
+            intersects: None,
+            grid: None,
             datetime: None,
             overwrite: false,
             stop: Arc::default(),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ndarray::{Array2, ArrayView2, ArrayView4, Axis, concatenate};
 
 use super::Features;
+use super::grid::Grid;
 use super::input::{self, Chain, Contents, Item, OpenScene};
 use super::join::{Match, Table, is_usable};
 use super::output::{ColumnSpec, ColumnValues, Rows, WindowRow};
@@ -71,6 +72,8 @@ pub(crate) struct Work<'a> {
     pub(crate) reading: ReadOptions,
     /// Most clouds of a window, a share.
     pub(crate) max_cloud: Option<f32>,
+    /// Names for the places of windows.
+    pub(crate) grid: Option<Grid>,
 }
 
 /// A row of vectors, and the row of the output that it belongs to.
@@ -251,12 +254,18 @@ impl Work<'_> {
             .flatten()
             .and_then(|record| record.timestamp());
         let place = window.place.as_ref().ok();
+        let location = place.and_then(|place| place.location());
+        let cell = self
+            .grid
+            .zip(location)
+            .and_then(|(grid, at)| grid.cell(at.lon(), at.lat()));
         Some(WindowRow::of(
             &window.scene,
             window.at,
             window.cloud,
             place,
             time,
+            cell,
         ))
     }
 

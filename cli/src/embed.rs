@@ -114,6 +114,12 @@ pub(super) struct WindowArgs {
         allow_hyphen_values = true
     )]
     bbox: Option<String>,
+    /// Only windows that touch a polygon of this file of GeoJSON
+    #[arg(long, value_name = "FILE", requires = "tile")]
+    intersects: Option<PathBuf>,
+    /// Name the cell of Major TOM's grid that each window's centre lies in, of cells of so many metres a side
+    #[arg(long, value_name = "majortom:METRES", requires = "tile")]
+    grid: Option<String>,
     /// Only STAC items of this time: days or moments of RFC 3339, `..` for an open end
     #[arg(long, value_name = "A/B", requires = "tile")]
     datetime: Option<String>,
@@ -268,6 +274,8 @@ pub(super) fn run(args: EmbedArgs, terminal: &Terminal) -> Result<Exit> {
     config.cloud_asset = args.windows.cloud_asset;
     config.max_cloud = args.windows.max_cloud;
     config.bbox = args.windows.bbox.as_deref().map(str::parse).transpose()?;
+    config.intersects = args.windows.intersects;
+    config.grid = args.windows.grid.as_deref().map(str::parse).transpose()?;
     config.datetime = args
         .windows
         .datetime

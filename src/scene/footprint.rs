@@ -79,8 +79,9 @@ impl Footprint {
         self.corners.iter().any(|(lon, _)| lon.abs() > 180.0)
     }
 
-    /// Rings, counterclockwise, not closed.
-    fn polygons(&self) -> Vec<Vec<(f64, f64)>> {
+    /// Its outline: rings of longitudes and latitudes in degrees, counterclockwise and not closed; two where it lies on
+    /// the antimeridian.
+    pub fn polygons(&self) -> Vec<Vec<(f64, f64)>> {
         let mut ring = self.corners.to_vec();
         if area(&ring) < 0.0 {
             ring.reverse();

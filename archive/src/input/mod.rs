@@ -31,6 +31,7 @@ pub(crate) use self::scene::OpenScene;
 use self::stream::Stoppable;
 use super::skipped::{SkipKind, Skipped};
 use super::stop::Stop;
+use crate::area::Area;
 use crate::assets::{ItemFacts, SceneOptions};
 use crate::location::{Location, shown};
 use crate::remote::Remote;
@@ -331,6 +332,11 @@ impl Inputs {
                 kind,
             }],
         })
+    }
+
+    /// Where windows are wanted, if that was said by polygons.
+    pub(crate) fn area(&self) -> Option<&Area> {
+        self.windows.as_ref()?.area.as_ref()
     }
 
     /// What is read of servers and stores.

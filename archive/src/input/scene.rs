@@ -99,20 +99,20 @@ pub(super) fn visit(
     }
     let mut first = true;
     for window in tiling.windows(width, height) {
-        if let Some(wanted) = &options.bbox {
+        if options.has_ground() {
             let Some(place) = scene.scene.footprint(window) else {
                 if scene.scene.projection().is_some() {
                     continue;
                 }
                 let fault = match scene.scene.misplaced() {
                     Some(reason) => {
-                        format!("a box was asked for, and its place cannot be read: {reason}")
+                        format!("a place was asked for, and its own cannot be read: {reason}")
                     }
-                    None => "a box was asked for, and it has no place on the ground".to_owned(),
+                    None => "a place was asked for, and it has none on the ground".to_owned(),
                 };
                 return refuse(id, ImageFault::Option(fault), send);
             };
-            if !wanted.touches(&place) {
+            if !options.wants(&place) {
                 continue;
             }
         }

@@ -30,6 +30,7 @@ pub(super) fn fields() -> Vec<Field> {
         Field::new("proj_code", DataType::Utf8, true),
         Field::new("gsd", DataType::Float32, true),
         Field::new("cloud", DataType::Float32, true),
+        Field::new("grid_cell", DataType::Utf8, true),
         Field::new("datetime", time, true),
         Field::new("geometry", DataType::Binary, true),
         Field::new("bbox", DataType::Struct(sides()), true),
@@ -91,6 +92,9 @@ pub(super) fn arrays(rows: &[WindowRow]) -> Vec<ArrayRef> {
         )),
         Arc::new(Float32Array::from_iter(rows.iter().map(WindowRow::gsd))),
         Arc::new(Float32Array::from_iter(rows.iter().map(WindowRow::cloud))),
+        Arc::new(StringArray::from_iter(
+            rows.iter().map(|row| row.cell.as_deref()),
+        )),
         Arc::new(TimestampMicrosecondArray::from_iter(times).with_timezone("UTC")),
         Arc::new(outlines.finish()),
         Arc::new(boxes),

@@ -25,6 +25,9 @@ pub(crate) struct WindowRow {
     /// The share of its pixels with data that are clouds, the bits of an `f32`.
     #[serde(default)]
     cloud: Option<u32>,
+    /// What a grid calls its centre.
+    #[serde(default)]
+    pub(crate) cell: Option<String>,
     /// When the picture was taken, as RFC 3339 or a date.
     pub(crate) datetime: Option<String>,
     /// The bits of the corners' longitudes and latitudes.
@@ -39,6 +42,7 @@ impl WindowRow {
         cloud: Option<f32>,
         place: Option<&Metadata>,
         time: Option<Timestamp>,
+        cell: Option<String>,
     ) -> Self {
         let scene = &open.scene;
         let bits = |(lon, lat): (f64, f64)| (lon.to_bits(), lat.to_bits());
@@ -54,6 +58,7 @@ impl WindowRow {
             projection: scene.projection(),
             gsd: gsd.map(|gsd| (gsd.x as f32).to_bits()),
             cloud: cloud.map(f32::to_bits),
+            cell,
             datetime: time.map(|time| time.to_string()),
             corners: footprint.map(|footprint| footprint.corners().map(bits)),
         }
@@ -85,6 +90,7 @@ impl WindowRow {
         line.insert("proj_code".into(), json!(self.projection));
         line.insert("gsd".into(), json!(self.gsd()));
         line.insert("cloud".into(), json!(self.cloud()));
+        line.insert("grid_cell".into(), json!(self.cell));
         line.insert("datetime".into(), json!(self.datetime));
         line.insert(
             "bbox".into(),

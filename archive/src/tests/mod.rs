@@ -710,6 +710,7 @@ fn a_panic_of_the_input_is_an_error_and_never_a_hang() {
             columns: &columns,
             reading: ReadOptions::default(),
             max_cloud: None,
+            grid: None,
         };
         let mut producer = super::pipeline::Producer {
             batch_size: 2,
@@ -852,6 +853,7 @@ fn metadata_join_and_bad_rows_cost_only_themselves() {
         columns: &columns,
         reading: ReadOptions::default(),
         max_cloud: None,
+        grid: None,
     };
     let mut items = Vec::new();
     inputs

@@ -463,3 +463,39 @@ fn write_items(path: &Path) {
     writer.write(&batch).unwrap();
     writer.close().unwrap();
 }
+
+/// The raster lies from 3 degrees of longitude on, 400 x 300 m.
+#[test]
+fn windows_are_of_an_area_and_have_cells_of_a_grid() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("area.geojson");
+    let ring = "[[2.9,48.7],[3.0001,48.7],[3.0001,48.8],[2.9,48.8],[2.9,48.7]]";
+    std::fs::write(
+        &path,
+        format!(r#"{{"type": "Polygon", "coordinates": [{ring}]}}"#),
+    )
+    .unwrap();
+    let out = dir.path().join("out");
+    let mut config = cut(&raster("u16"), &out);
+    config.intersects = Some(path.clone());
+    config.grid = Some("majortom:100".parse().unwrap());
+    let report = embed(&config).unwrap();
+    // The first window of each of the two rows.
+    assert_eq!(report.rows, 2);
+    let cells: Vec<_> = rows(&out)
+        .iter()
+        .map(|row| row["grid_cell"].clone())
+        .collect();
+    assert!(cells[0].is_string() && cells[0] != cells[1], "{cells:?}");
+    // Another area is another job.
+    std::fs::write(
+        &path,
+        format!(r#"{{"type": "Polygon", "coordinates":   [{ring}]}}"#),
+    )
+    .unwrap();
+    assert!(embed(&config).is_err());
+    let elsewhere = r#"{"type": "Polygon", "coordinates": [[[9,9],[10,9],[10,10],[9,9]]]}"#;
+    std::fs::write(&path, elsewhere).unwrap();
+    let error = embed(&config).unwrap_err();
+    assert!(error.to_string().contains("no window"), "{error}");
+}
