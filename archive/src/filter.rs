@@ -106,6 +106,14 @@ impl FromStr for TimeSpan {
     }
 }
 
+impl TimeSpan {
+    /// Its first and last moment in microseconds; none where an end is open.
+    pub(crate) fn micros(&self) -> Option<(i64, i64)> {
+        let micros = |seconds: f64| (seconds * 1e6).round() as i64;
+        Some((micros(self.start?.unix_seconds()), micros(last(self.end?))))
+    }
+}
+
 /// The last moment of a day, to a millisecond, or the moment itself.
 fn last(time: Timestamp) -> f64 {
     let day = time.precision() == TimePrecision::Day;

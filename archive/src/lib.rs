@@ -41,6 +41,7 @@
 
 mod area;
 mod assets;
+mod catalogue;
 mod filter;
 mod grid;
 mod input;
@@ -75,6 +76,7 @@ use ndarray::ArrayView2;
 use serde::Serialize;
 
 pub use assets::Offset;
+pub use catalogue::{CatalogueConfig, catalogue};
 pub use filter::{BoundingBox, TimeSpan};
 pub use grid::Grid;
 pub use input::EXTENSIONS;

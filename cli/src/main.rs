@@ -27,6 +27,7 @@ mod output;
 mod pretrain;
 mod query;
 mod reading;
+mod stac;
 mod terminal;
 mod zoo;
 
@@ -91,6 +92,7 @@ struct Global {
 enum Command {
     Embed(embed::EmbedArgs),
     Query(query::QueryArgs),
+    Stac(stac::StacArgs),
     #[cfg(feature = "eval")]
     Eval(eval::EvalArgs),
     Audit(audit::AuditArgs),
@@ -113,6 +115,7 @@ impl Command {
         match self {
             Command::Embed(args) => embed::run(args, terminal),
             Command::Query(args) => query::run(args, terminal),
+            Command::Stac(args) => stac::run(args, terminal),
             #[cfg(feature = "eval")]
             Command::Eval(args) => eval::run(args, terminal),
             Command::Audit(args) => audit::run(args, terminal),

@@ -211,3 +211,80 @@ fn wrong_options_are_said() {
         );
     }
 }
+
+/// Validates a collection and its items by the schemas of STAC that pystac brings (those of 1.1, which differ from 1.0 in
+/// nothing that is written here but the number), and by what the draft extension asks for.
+const STAC: &str = r#"
+import json, sys
+from pathlib import Path
+import pystac
+from jsonschema import Draft7Validator
+from pystac.validation.local_validator import get_local_schema_cache
+from referencing import Registry, Resource
+schemas = get_local_schema_cache()
+registry = Registry().with_resources([(uri, Resource.from_contents(schema)) for uri, schema in schemas.items()])
+root = Path(sys.argv[1])
+def check(path, kind):
+    document = json.loads(path.read_text())
+    assert document["stac_version"] == "1.0.0"
+    (schema,) = [schema for uri, schema in schemas.items() if uri.endswith(f"/{kind}.json") and "stacspec" in uri]
+    errors = list(Draft7Validator(schema, registry=registry).iter_errors(document | {"stac_version": "1.1.0"}))
+    assert not errors, errors
+    assert "https://stac-extensions.github.io/embeddings/v0.0.1/schema.json" in document["stac_extensions"]
+    return document
+collection = check(root / "collection.json", "collection")
+assert collection["emb:type"] == "chip" and collection["emb:dimensions"] > 0 and collection["data_type"] == "float32"
+assert {"emb:model", "emb:source-data"} <= {link["rel"] for link in collection["links"]}
+items = [check(path, "item") for path in sorted((root / "items").iterdir())]
+for item in items:
+    assert (root / "items" / item["assets"]["embeddings"]["href"]).exists()
+assert len(list(pystac.Collection.from_file(str(root / "collection.json")).get_items())) == len(items)
+print(len(items), *items[0]["bbox"])
+"#;
+
+#[test]
+fn a_job_becomes_a_stac_collection() {
+    let dir = folder();
+    let out = dir.path().join("windows");
+    let (code, _, stderr) = run(embed().arg(raster()).arg("-o").arg(&out).args(CUT).args([
+        "2",
+        "--rows-per-part",
+        "24",
+    ]));
+    assert_eq!(code, 0, "{stderr}");
+    let describe = |more: &[&str]| run(satmip().arg("stac").arg(&out).args(more));
+    let (code, _, stderr) = describe(&[]);
+    assert!(code != 0 && stderr.contains("no row of"), "{stderr}");
+    let (code, _, stderr) = describe(&["--datetime", "2024-05-01/2024-05-02"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains("2 items"), "{stderr}");
+    // What is there is not replaced unasked.
+    assert_ne!(describe(&["--datetime", "2024-05-01/2024-05-02"]).0, 0);
+    let (code, _, stderr) = run(satmip().arg("stac").arg(dir.path()));
+    assert!(code != 0 && stderr.contains("no job"), "{stderr}");
+
+    let python = std::env::var_os("SATMIP_PYTHON").unwrap_or_else(|| "python3".into());
+    let has = Command::new(&python)
+        .args(["-c", "import pystac, jsonschema, referencing"])
+        .stderr(Stdio::null())
+        .status();
+    if !has.is_ok_and(|has| has.success()) {
+        eprintln!("skipped: {python:?} lacks pystac or jsonschema (SATMIP_PYTHON names another)");
+        return;
+    }
+    let read = Command::new(&python)
+        .args(["-c", STAC])
+        .arg(&out)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&read.stdout).into_owned();
+    assert!(
+        read.status.success(),
+        "{}",
+        String::from_utf8_lossy(&read.stderr)
+    );
+    assert!(
+        said.starts_with("2 2.99") || said.starts_with("2 3"),
+        "{said}"
+    );
+}

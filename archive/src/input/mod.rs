@@ -153,7 +153,7 @@ pub(crate) struct Listing {
     pub(crate) items: u64,
     /// Files left aside because their name is no image's.
     pub(crate) ignored: u64,
-    /// Scenes of another time, or without a window that touches the box.
+    /// Scenes of another time, or without a window on the ground that is wanted.
     pub(crate) outside: u64,
     /// Fingerprint of all items.
     pub(crate) chain: Chain,

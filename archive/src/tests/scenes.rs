@@ -299,7 +299,10 @@ fn only_what_was_asked_for_is_read() {
     let error = embed(&with(&scene, "elsewhere", Some("10,48,11,49"), None))
         .unwrap_err()
         .to_string();
-    assert!(error.contains("no window there touches the box"), "{error}");
+    assert!(
+        error.contains("no window there touches the ground"),
+        "{error}"
+    );
     let item = folder.join("items/a.json");
     for (time, rows) in [
         ("2024-06-01/2024-06-30", 6),
