@@ -85,7 +85,7 @@ pub use join::JoinReport;
 pub use output::Format;
 pub use skipped::{SkipKind, Skipped};
 pub use store::Gathered;
-pub use survey::{Survey, survey};
+pub use survey::{SceneFacts, Survey, preview, survey};
 pub use table::column_map;
 pub use tiling::{Edge, Tiling};
 

@@ -1,19 +1,49 @@
 //! What a job would go through, found from names and headers alone.
 
+use std::ops::ControlFlow;
+
 use serde::Serialize;
 
 use super::JobConfig;
-use super::input::{Contents, Inputs};
+use super::input::{Contents, Inputs, OpenScene};
 use super::job::scenes;
 use super::skipped::{SkipKind, Skipped};
 use super::stop::Stop;
+use satmip::image::{Reading, Resolution, RgbImage};
 use satmip::{Error, Result};
 
 /// Most refusals that a survey keeps with their reasons.
 const MOST_NAMED: usize = 20;
 
+/// Most scenes that a survey describes.
+const MOST_SCENES: usize = 20;
+
+/// A scene as its header and its item have it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct SceneFacts {
+    /// Its name in the output.
+    pub id: String,
+    /// Its file, or those of its bands.
+    pub source: String,
+    /// Width and height in pixels, of the copy that is read.
+    pub size: (u32, u32),
+    /// Width and height of what is decoded at once.
+    pub block: (u32, u32),
+    /// Widths and heights of the whole picture and of its smaller copies.
+    pub overviews: Vec<(u32, u32)>,
+    /// The code of its coordinate system, as `EPSG:32633`.
+    pub projection: Option<String>,
+    /// How its samples become a picture, and why.
+    pub reading: Reading,
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// Windows that are wanted.
+    pub windows: u64,
+}
+
 /// What was found. Pictures themselves are not read: some may prove damaged, or have too few valid pixels.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Survey {
     /// Scenes that are cut into windows.
@@ -27,6 +57,8 @@ pub struct Survey {
     pub refused: u64,
     /// The first of them.
     pub first_refused: Vec<Skipped>,
+    /// The first scenes.
+    pub first_scenes: Vec<SceneFacts>,
     /// Scenes of another time or place than was asked for.
     pub outside: u64,
     /// Files in folders and archives whose name is no image's.
@@ -56,6 +88,15 @@ pub fn survey(config: &JobConfig) -> Result<Survey> {
                 if first {
                     found.scenes += 1;
                     found.bytes += scene.bytes();
+                    if found.first_scenes.len() < MOST_SCENES {
+                        found.first_scenes.push(facts(item.name(), scene));
+                    }
+                }
+                if let (Some(last), true) = (
+                    found.first_scenes.last_mut(),
+                    found.scenes <= MOST_SCENES as u64,
+                ) {
+                    last.windows += 1;
                 }
                 None
             }
@@ -107,4 +148,67 @@ pub fn survey(config: &JobConfig) -> Result<Survey> {
     }
     (found.outside, found.ignored) = (listing.outside, listing.ignored);
     Ok(found)
+}
+
+fn facts(id: &str, open: &OpenScene) -> SceneFacts {
+    let scene = &open.scene;
+    SceneFacts {
+        id: id.to_owned(),
+        source: open.source.clone(),
+        size: (scene.width(), scene.height()),
+        block: scene.block(),
+        overviews: scene.overviews().to_vec(),
+        projection: scene.projection(),
+        reading: scene.reading().clone(),
+        bytes: open.bytes(),
+        windows: 0,
+    }
+}
+
+/// The first scene of a job's inputs as a picture of at most so many pixels a side, as the model would see it.
+///
+/// # Errors
+/// As [`survey`]; also where no scene can be opened, or its data cannot be decoded.
+pub fn preview(config: &JobConfig, side: u32) -> Result<RgbImage> {
+    let stop = Stop::new(&config.stop);
+    let inputs = Inputs::open_until(&stop, &config.inputs)?.cut(scenes(config)?);
+    let (mut seen, mut refused) = (None, None);
+    let (mut smaller, is_full) = (None, config.reading.resolution == Resolution::Full);
+    inputs.visit(&mut |item| {
+        match item.source {
+            Contents::Window { scene, .. } => {
+                match scene.scene.resolution_for(side) {
+                    Resolution::Overview(number) if is_full => smaller = Some(number),
+                    _ => seen = Some(scene.scene.preview(side)),
+                }
+                return ControlFlow::Break(());
+            }
+            Contents::Refused(error) => {
+                refused.get_or_insert(*error);
+            }
+            Contents::Fault(_, reason) => {
+                refused.get_or_insert(Error::Input {
+                    input: item.id,
+                    reason,
+                    source: None,
+                });
+            }
+            _ => {}
+        }
+        stop.flow()
+    })?;
+    if let Some(number) = smaller {
+        let mut config = config.clone();
+        config.reading.resolution = Resolution::Overview(number);
+        return preview(&config, side);
+    }
+    match (seen, refused) {
+        (Some(picture), _) => picture,
+        (None, Some(error)) => Err(error),
+        (None, None) => Err(Error::Input {
+            input: "the inputs".into(),
+            reason: "no scene there".into(),
+            source: None,
+        }),
+    }
 }

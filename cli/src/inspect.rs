@@ -1,5 +1,6 @@
 //! `satmip inspect`.
 
+mod catalogue;
 mod onnx;
 mod scene;
 mod show;
@@ -42,9 +43,17 @@ pub(super) struct InspectArgs {
     /// Take a TIFF's DateTime for the time of the acquisition: it is that of the file's writing
     #[arg(long)]
     datetime_tag: bool,
-    /// Take a TIFF for a scene, of which the header alone is read, and count its windows of so many pixels a side
+    /// Take a TIFF, a STAC item, a catalogue, a table of scenes or an address for scenes, of which the headers alone are
+    /// read, and count their windows of so many pixels a side
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=16_384))]
     tile: Option<u32>,
+    /// Assets of STAC items, as `satmip embed` takes them
+    #[arg(long, value_name = "NAMES", requires = "tile", value_delimiter = ',')]
+    assets: Vec<String>,
+    /// What is added to samples of Sentinel-2 items, as `satmip embed` takes it
+    #[arg(long, value_name = "auto|0|-1000", requires = "tile", default_value = "auto", allow_hyphen_values = true,
+          value_parser = clap::builder::PossibleValuesParser::new(["auto", "0", "-1000"]))]
+    offset: String,
     /// Write a picture as the model would see it, at most 1,024 pixels a side
     #[arg(long, value_name = "FILE.png")]
     preview: Option<PathBuf>,
@@ -86,6 +95,17 @@ enum Found<'a> {
 
 pub(super) fn run(args: InspectArgs, terminal: &Terminal) -> Result<Exit> {
     let mut out = Output::open();
+    if let Some(tile) = args.tile.filter(|_| catalogue::is_one(&args)) {
+        let exit = catalogue::show(&args, tile, &mut out)?;
+        out.finish()?;
+        return Ok(exit);
+    }
+    if args.what.to_string_lossy().contains("://") {
+        return Err(Error::Argument {
+            what: "WHAT",
+            reason: "an address is of scenes: say how large their windows are (`--tile 64`)".into(),
+        });
+    }
     if args.what.is_file() && onnx::is_onnx(&args.what)? {
         onnx::show(&args.what, args.json, &mut out)?;
     } else if args.what.is_file() {

@@ -162,6 +162,46 @@ fn a_scene_is_inspected_and_looked_at() {
 }
 
 #[test]
+fn items_and_catalogues_are_inspected() {
+    let dir = folder();
+    fs::copy(raster(), dir.path().join("scene.tif")).unwrap();
+    let item = serde_json::json!({"type": "Feature", "stac_version": "1.0.0", "id": "one", "links": [], "geometry": null,
+        "properties": {"datetime": "2024-05-01T10:00:00Z", "s2:processing_baseline": "05.00"},
+        "assets": {"visual": {"href": "scene.tif"}}});
+    let lines = dir.path().join("items.ndjson");
+    fs::write(&lines, format!("{item}\nno item\n")).unwrap();
+    let preview = dir.path().join("a.png");
+    let mut command = satmip();
+    command
+        .arg("inspect")
+        .arg(&lines)
+        .args(["--tile", "8", "--scale", "s2", "--assets", "visual"]);
+    let (code, stdout, stderr) = run(command.arg("--preview").arg(&preview));
+    assert_eq!(code, 3, "{stderr}");
+    for text in [
+        "one",
+        "scene.tif",
+        "offset -1000, by `s2:processing_baseline`",
+        "EPSG:32631",
+        "20 windows of 8 x 8 pixels, of 1 scenes",
+        "left out: items.ndjson#2",
+    ] {
+        assert!(stdout.contains(text), "{text}: {stdout}");
+    }
+    assert_eq!(image::open(&preview).unwrap().width(), 40);
+    let (code, stdout, _) = run(satmip().arg("inspect").arg(&lines).args([
+        "--tile", "8", "--scale", "s2", "--assets", "visual", "--json",
+    ]));
+    let found: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(
+        (code, &found["first_scenes"][0]["windows"]),
+        (3, &20.into())
+    );
+    let (code, _, stderr) = run(satmip().args(["inspect", "s3://bucket/scene.tif"]));
+    assert!(code != 0 && stderr.contains("--tile"), "{stderr}");
+}
+
+#[test]
 fn a_dry_run_counts_and_writes_nothing() {
     let dir = folder();
     let input = scenes(dir.path(), 3);

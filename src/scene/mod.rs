@@ -29,7 +29,9 @@ mod footprint;
 mod resolution;
 
 use crate::error::{Error, ImageFault, Result};
-use crate::image::{Picture, ReadOptions, Reading, Region, RgbImage, Role, Tiff, upright};
+use crate::image::{
+    Picture, ReadOptions, Reading, Region, Resolution, RgbImage, Role, Tiff, upright,
+};
 pub use crate::image::{RangeReader, RasterFile};
 use crate::metadata::Metadata;
 use crate::metadata::read::geotiff::Georeference;
@@ -166,6 +168,14 @@ impl Scene {
     /// of the finest.
     pub fn overviews(&self) -> &[(u32, u32)] {
         self.source.tiff().sizes()
+    }
+
+    /// The smallest copy of the picture that has so many pixels along its longer side: what a preview needs.
+    pub fn resolution_for(&self, side: u32) -> Resolution {
+        let large = |(_, size): &(usize, &(u32, u32))| size.0.max(size.1) >= side;
+        let copies = self.overviews().iter().enumerate().skip(1);
+        let last = copies.filter(large).last();
+        last.map_or(Resolution::Full, |(number, _)| Resolution::Overview(number))
     }
 
     /// How its samples become a picture.

@@ -13,7 +13,7 @@ use satmip::{Error, Result};
 use satmip_archive::{Edge, Tiling};
 
 /// Longest side of a preview in pixels.
-const PREVIEW: u32 = 1024;
+pub(super) const PREVIEW: u32 = 1024;
 
 /// What is found of a scene.
 #[derive(Debug, Serialize)]
@@ -86,11 +86,20 @@ pub(super) fn show(args: &InspectArgs, tile: u32, out: &mut Output) -> Result<()
 
 /// Writes a picture as the model would see it as a whole, at most 1,024 pixels a side.
 pub(super) fn preview(args: &InspectArgs, is_tiff: bool, file: &Path) -> Result<()> {
-    let options = args.reading.options()?;
+    let mut options = args.reading.options()?;
     let small = match is_tiff {
-        true => Scene::open(&args.what, &options)?.preview(PREVIEW)?,
+        true => {
+            let scene = Scene::open(&args.what, &options)?;
+            options.resolution = scene.resolution_for(PREVIEW);
+            Scene::open(&args.what, &options)?.preview(PREVIEW)?
+        }
         false => reduced(image::read(&args.what, &options)?.into_image())?,
     };
+    write_preview(small, file, args.overwrite)
+}
+
+/// Writes a picture as PNG.
+pub(super) fn write_preview(small: RgbImage, file: &Path, overwrite: bool) -> Result<()> {
     let picture = ::image::RgbImage::from_raw(small.width(), small.height(), small.into_pixels());
     let (aside, mut written) = Aside::file(file).map_err(|error| failed(file, error))?;
     let encoded = picture.map(|picture| picture.write_to(&mut written, ::image::ImageFormat::Png));
@@ -103,7 +112,7 @@ pub(super) fn preview(args: &InspectArgs, is_tiff: bool, file: &Path) -> Result<
     }
     written
         .sync_all()
-        .and_then(|()| aside.place(Existing::of(args.overwrite)))
+        .and_then(|()| aside.place(Existing::of(overwrite)))
         .map_err(|error| failed(file, error))
 }
 
