@@ -66,7 +66,8 @@ pub(super) fn run_with(
     let open = |record: &JobRecord, schema: Schema| {
         Store::open(&config.destination, record, schema, config.overwrite)
     };
-    let (report, _) = go_through(config, model, facts, true, open, progress)?;
+    let inputs = inputs(config)?;
+    let (report, _) = go_through(config, inputs, model, facts, true, open, progress)?;
     Ok(report)
 }
 
@@ -84,6 +85,7 @@ pub fn gather(
     let mut gathered = Gathered::default();
     let (_, table) = go_through(
         config,
+        inputs(config)?,
         embedder,
         &facts,
         false,
@@ -96,16 +98,8 @@ pub fn gather(
     Ok(gathered)
 }
 
-/// The job, into whatever store `open` gives. `embed_metadata` says whether joined metadata are
-/// embedded as well.
-fn go_through<'s>(
-    config: &JobConfig,
-    model: &dyn Model,
-    facts: &Facts,
-    embed_metadata: bool,
-    open: impl FnOnce(&JobRecord, Schema) -> Result<Store<'s>>,
-    progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
-) -> Result<(JobReport, Option<Table>)> {
+/// The inputs of a job, cut into windows where it says so.
+fn inputs(config: &JobConfig) -> Result<Inputs> {
     let stop = Stop::new(&config.stop);
     let scenes = scenes(config)?;
     let inputs =
@@ -113,19 +107,30 @@ fn go_through<'s>(
             true => Error::Interrupted,
             false => error,
         })?;
-    let inputs = inputs.cut(scenes);
+    Ok(inputs.cut(scenes))
+}
+
+/// The job, into whatever store `open` gives. `embed_metadata` says whether joined metadata are
+/// embedded as well.
+pub(super) fn go_through<'s>(
+    config: &JobConfig,
+    inputs: Inputs,
+    model: &dyn Model,
+    facts: &Facts,
+    embed_metadata: bool,
+    open: impl FnOnce(&JobRecord, Schema) -> Result<Store<'s>>,
+    progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<(JobReport, Option<Table>)> {
+    let stop = Stop::new(&config.stop);
     let side = facts.arch.metadata.as_ref();
     let fields = side.map_or(FieldSet::NONE, |side| side.fields);
     let load = |config| table::load(config, fields);
     let mut table = config.metadata.as_ref().map(load).transpose()?;
-    let listing = match inputs.streamed() {
+    let listing = match inputs.is_once() {
         true => None,
         false => Some(list(&inputs, config, &stop, table.as_mut())?),
     };
-    // Each window has a place of its own.
-    let known = table.is_some() || (config.windows.is_some() && side.is_some());
-    let with_metadata = embed_metadata && known && !config.images_only;
-    let columns = config.features.columns(&facts.arch, with_metadata);
+    let columns = columns(config, facts, embed_metadata && !config.images_only);
     let first = match listing {
         Some(_) => peek(&inputs, &config.reading)?,
         None => None,
@@ -256,7 +261,7 @@ pub(super) fn scenes(config: &JobConfig) -> Result<Option<SceneOptions>> {
     }))
 }
 
-fn check(config: &JobConfig, facts: &Facts) -> Result<()> {
+pub(super) fn check(config: &JobConfig, facts: &Facts) -> Result<()> {
     let positive = [
         ("batch size", config.batch_size),
         ("rows per part", config.rows_per_part),
@@ -342,20 +347,31 @@ fn list(
     if stop.is_raised() {
         return Err(Error::Interrupted);
     }
-    if listing.items == 0 {
-        let given: Vec<_> = config.inputs.iter().map(|path| shown_input(path)).collect();
-        return Err(match listing.outside {
-            0 => nothing(&given.join(", "), listing.ignored),
-            outside => Error::Input {
-                input: given.join(", "),
-                reason: format!(
-                    "no window there touches the ground at the time that was asked for ({outside} scenes)"
-                ),
-                source: None,
-            },
-        });
+    match listing.items {
+        0 => Err(empty(config, &listing)),
+        _ => Ok(listing),
     }
-    Ok(listing)
+}
+
+/// The inputs as they were given, without secrets.
+pub(super) fn given(config: &JobConfig) -> Vec<String> {
+    let inputs = config.inputs.iter();
+    inputs.map(|path| shown_input(path)).collect()
+}
+
+/// That there is nothing to embed.
+pub(super) fn empty(config: &JobConfig, listing: &Listing) -> Error {
+    let given = given(config).join(", ");
+    match listing.outside {
+        0 => nothing(&given, listing.ignored),
+        outside => Error::Input {
+            input: given,
+            reason: format!(
+                "no window there touches the ground at the time that was asked for ({outside} scenes)"
+            ),
+            source: None,
+        },
+    }
 }
 
 /// Reads the first image that can be read, for the job's record.
@@ -438,6 +454,22 @@ pub(super) fn changed(reason: &str) -> Error {
     }
 }
 
+/// The output's columns.
+fn columns(config: &JobConfig, facts: &Facts, embed_metadata: bool) -> Vec<super::ColumnSpec> {
+    // Each window has a place of its own.
+    let windows = config.windows.is_some() && facts.arch.metadata.is_some();
+    let known = config.metadata.is_some() || windows;
+    let with_metadata = embed_metadata && known;
+    config.features.columns(&facts.arch, with_metadata)
+}
+
+/// The record of a job whose inputs a plan lists.
+pub(super) fn record_of(config: &JobConfig, facts: &Facts) -> Result<JobRecord> {
+    let columns = columns(config, facts, !config.images_only);
+    let area = config.intersects.as_deref().map(Area::open).transpose()?;
+    record(config, facts, None, None, &columns, area.as_ref())
+}
+
 fn record(
     config: &JobConfig,
     facts: &Facts,
@@ -463,7 +495,8 @@ fn record(
         engine: facts.engine.clone(),
         preprocessing: facts.arch.preprocessing.clone(),
         input: InputRecord {
-            given: config.inputs.iter().map(|path| shown_input(path)).collect(),
+            given: given(config),
+            plan: None,
             items: listing.map(|l| l.items),
             sha256: listing.map(|l| l.chain.hex()),
             windows: config.windows.map(|tiling| WindowsRecord {

@@ -59,6 +59,17 @@ pub(crate) struct InputRecord {
     /// How files are cut into windows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) windows: Option<WindowsRecord>,
+    /// The plan whose blocks the parts are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) plan: Option<PlanRecord>,
+}
+
+/// A plan, cut into blocks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PlanRecord {
+    /// Of its file.
+    pub(crate) sha256: String,
+    pub(crate) blocks: u64,
 }
 
 /// How windows are read.
@@ -297,9 +308,29 @@ impl Ledger {
 
     /// Whether the job of a folder says that it is done; nothing is locked, and nothing else looked at.
     pub(crate) fn says_done(folder: &Path) -> bool {
+        Ledger::done_line(folder).is_some()
+    }
+
+    /// What a folder says of its job that is done; none where it does not. Nothing is locked.
+    pub(crate) fn done_line(folder: &Path) -> Option<DoneLine> {
         let text = std::fs::read(folder.join(LEDGER)).unwrap_or_default();
-        let mut lines = text.split(|b| *b == b'\n');
-        lines.any(|line| matches!(serde_json::from_slice(line), Ok(Line::Done(_))))
+        let mut lines = text.split(|b| *b == b'\n').rev();
+        lines.find_map(|line| match serde_json::from_slice(line) {
+            Ok(Line::Done(done)) => Some(done),
+            _ => None,
+        })
+    }
+
+    /// The parts of a folder. Nothing is locked.
+    pub(crate) fn parts_of(folder: &Path) -> Result<Vec<PartLine>> {
+        let path = folder.join(LEDGER);
+        let text = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+        let lines = text.split(|b| *b == b'\n');
+        let parts = lines.filter_map(|line| match serde_json::from_slice(line) {
+            Ok(Line::Part(part)) => Some(part),
+            _ => None,
+        });
+        Ok(parts.collect())
     }
 
     fn read_line(&mut self, line: &[u8]) -> Result<()> {

@@ -52,6 +52,7 @@ mod location;
 mod model;
 mod output;
 mod pipeline;
+pub mod plan;
 #[cfg(feature = "remote")]
 mod remote;
 #[cfg(not(feature = "remote"))]
@@ -73,7 +74,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use ndarray::ArrayView2;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use assets::Offset;
 pub use catalogue::{CatalogueConfig, catalogue};
@@ -231,7 +232,8 @@ pub struct TableConfig {
 }
 
 /// Which vectors are written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Features {
     /// `image_embedding` and `metadata_embedding`: unit vectors in the common space.
     #[default]

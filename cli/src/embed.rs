@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU8;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -16,6 +16,7 @@ use super::output::Output;
 use super::terminal::{Terminal, duration};
 use satmip::image::Resolution;
 use satmip::{Error, Result};
+use satmip_archive::plan::{Shard, ShardConfig, run_shard};
 use satmip_archive::{
     self as embed, Destination, Edge, Features, Format, JobConfig, TableConfig, Tiling,
 };
@@ -32,27 +33,24 @@ use satmip_archive::{
 /// JSON lines to standard output. Nothing that exists is replaced without `--overwrite`.
 #[derive(Debug, Args)]
 pub(super) struct EmbedArgs {
-    /// Folders, lists, archives, images
-    #[arg(required = true, value_name = "INPUT")]
-    inputs: Vec<PathBuf>,
     #[command(flatten)]
-    model: ModelArgs,
+    what: WhatArgs,
+    #[command(flatten)]
+    table: TableArgs,
+    /// Do the blocks of a plan of `satmip plan`, which says all that decides the rows
+    #[arg(long, value_name = "PLAN.parquet", conflicts_with_all = ["inputs", "tile", "metadata", "dry_run", "images_only",
+          "format", "overwrite"])]
+    plan: Option<PathBuf>,
+    /// Which share of a plan's blocks: K of N, counted from 0; auto takes it from the variables of an array job of Slurm
+    /// or AWS Batch, auto/N of an indexed job of Kubernetes [default: all]
+    #[arg(long, value_name = "K/N", requires = "plan")]
+    shard: Option<String>,
     /// Folder or file to write
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
     /// Format of a folder's parts [default: parquet]
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<FormatArg>,
-    #[command(flatten)]
-    table: TableArgs,
-    #[command(flatten)]
-    windows: WindowArgs,
-    /// Vectors to write: embeds (one space), features (for probes)
-    #[arg(long, value_enum, default_value_t = FeaturesArg::Embeds, value_name = "WHICH")]
-    features: FeaturesArg,
-    /// Write no vectors of metadata, which windows of scenes else get of their own place and time
-    #[arg(long)]
-    images_only: bool,
     /// Images in a part of a folder
     #[arg(long, value_name = "N", default_value_t = 10_000,
           value_parser = clap::value_parser!(u32).range(1..))]
@@ -66,6 +64,46 @@ pub(super) struct EmbedArgs {
     /// Report as JSON on standard output
     #[arg(long)]
     json: bool,
+}
+
+/// What is embedded, and how.
+#[derive(Debug, Args)]
+pub(super) struct WhatArgs {
+    /// Folders, lists, archives, images, scenes, catalogues; addresses of servers and stores
+    #[arg(value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) model: ModelArgs,
+    #[command(flatten)]
+    windows: WindowArgs,
+    /// Vectors to write: embeds (one space), features (for probes)
+    #[arg(long, value_enum, default_value_t = FeaturesArg::Embeds, value_name = "WHICH")]
+    features: FeaturesArg,
+    /// Write no vectors of metadata, which windows of scenes else get of their own place and time
+    #[arg(long)]
+    images_only: bool,
+}
+
+impl WhatArgs {
+    /// The job, without a table.
+    pub(super) fn config(&self, destination: Destination) -> Result<JobConfig> {
+        if self.inputs.is_empty() {
+            return Err(Error::Argument {
+                what: "INPUT",
+                reason: "none was given".into(),
+            });
+        }
+        let mut config = JobConfig::new(&self.inputs, destination);
+        config.features = self.features.into();
+        config.images_only = self.images_only;
+        self.windows.set(&mut config)?;
+        let resolution = config.reading.resolution;
+        config.reading = self.model.reading()?;
+        config.reading.resolution = resolution;
+        config.workers = self.model.workers();
+        config.batch_size = self.model.batch_size();
+        Ok(config)
+    }
 }
 
 /// How scenes are cut.
@@ -129,6 +167,20 @@ impl WindowArgs {
     fn tiling(&self) -> Result<Option<Tiling>> {
         let cut = |tile| Tiling::new(tile, self.stride.unwrap_or(tile), self.edge.into());
         self.tile.map(cut).transpose()
+    }
+
+    fn set(&self, config: &mut JobConfig) -> Result<()> {
+        config.windows = self.tiling()?;
+        config.reading.resolution = self.resolution()?;
+        config.assets.clone_from(&self.assets);
+        config.offset = self.offset.parse()?;
+        config.cloud_asset.clone_from(&self.cloud_asset);
+        config.max_cloud = self.max_cloud;
+        config.bbox = self.bbox.as_deref().map(str::parse).transpose()?;
+        config.intersects.clone_from(&self.intersects);
+        config.grid = self.grid.as_deref().map(str::parse).transpose()?;
+        config.datetime = self.datetime.as_deref().map(str::parse).transpose()?;
+        Ok(())
     }
 
     fn resolution(&self) -> Result<Resolution> {
@@ -260,40 +312,22 @@ pub(super) fn run(args: EmbedArgs, terminal: &Terminal) -> Result<Exit> {
             reason: "standard output takes the vectors already".into(),
         });
     }
-    let mut config = JobConfig::new(args.inputs, destination);
+    if let Some(plan) = &args.plan {
+        return shard(&args, plan, terminal);
+    }
+    let mut config = args.what.config(destination)?;
     if let Some(format) = args.format {
         config.format = format.into();
     }
-    config.features = args.features.into();
     config.metadata = args.table.config()?;
-    config.images_only = args.images_only;
-    config.windows = args.windows.tiling()?;
-    let resolution = args.windows.resolution()?;
-    config.assets = args.windows.assets;
-    config.offset = args.windows.offset.parse()?;
-    config.cloud_asset = args.windows.cloud_asset;
-    config.max_cloud = args.windows.max_cloud;
-    config.bbox = args.windows.bbox.as_deref().map(str::parse).transpose()?;
-    config.intersects = args.windows.intersects;
-    config.grid = args.windows.grid.as_deref().map(str::parse).transpose()?;
-    config.datetime = args
-        .windows
-        .datetime
-        .as_deref()
-        .map(str::parse)
-        .transpose()?;
-    config.workers = args.model.workers();
-    config.batch_size = args.model.batch_size();
     config.rows_per_part = args.rows_per_part as usize;
-    config.reading = args.model.reading()?;
-    config.reading.resolution = resolution;
     config.overwrite = args.overwrite;
     let interrupt = Interrupt::watch(terminal, "");
     if args.dry_run {
         config.stop = interrupt.flag();
         return dry_run(&config, args.json);
     }
-    let embedder = args.model.load(terminal)?;
+    let embedder = args.what.model.load(terminal)?;
     tracing::info!(
         "model `{}` on {}, {} workers",
         embedder.manifest().id,
@@ -333,6 +367,80 @@ pub(super) fn run(args: EmbedArgs, terminal: &Terminal) -> Result<Exit> {
         out.finish()?;
     }
     Ok(exit)
+}
+
+/// Does a share of the blocks of a plan.
+fn shard(args: &EmbedArgs, plan: &Path, terminal: &Terminal) -> Result<Exit> {
+    let Destination::Folder(out) = Destination::from_path(&args.output) else {
+        return Err(Error::Argument {
+            what: "output",
+            reason: "the parts of a plan need a folder, a name without an ending".into(),
+        });
+    };
+    let (shard, why) = which(args.shard.as_deref())?;
+    terminal.say(&format!("shard {shard}{why}"));
+    let mut config = ShardConfig::new(plan, &out);
+    config.shard = shard;
+    config.workers = args.what.model.workers();
+    let interrupt = Interrupt::watch(terminal, "");
+    let embedder = args.what.model.load(terminal)?;
+    config.stop = interrupt.flag();
+    let mut meter = terminal.meter();
+    let report = run_shard(&config, &embedder, &mut |progress| {
+        meter.update(progress);
+        ControlFlow::Continue(())
+    });
+    let elapsed = meter.finish();
+    if let Err(Error::Interrupted) = report {
+        terminal
+            .say("interrupted: the blocks that are done stay; the same command does the others");
+        return Ok(Exit::Interrupted);
+    }
+    let report = report?;
+    let rate = report.items as f64 / elapsed.as_secs_f64().max(1e-3);
+    terminal.say(&format!(
+        "{} items in {}, {rate:.1} items/s, {} rows, {} left out; of {} blocks {} were done before, {} by others",
+        report.items,
+        duration(elapsed.as_secs_f64()),
+        report.rows,
+        report.skipped,
+        report.blocks,
+        report.done_before,
+        report.by_others
+    ));
+    if args.json {
+        let mut out = Output::open();
+        out.json(&report)?;
+        out.finish()?;
+    }
+    Ok(Exit::of(report.skipped))
+}
+
+/// Which share is meant, and who says so.
+fn which(text: Option<&str>) -> Result<(Shard, String)> {
+    let count = match text {
+        None => return Ok((Shard::WHOLE, String::new())),
+        Some("auto") => None,
+        Some(text) => match text.strip_prefix("auto/") {
+            None => return Ok((text.parse()?, String::new())),
+            Some(count) => {
+                let count = count.parse().map_err(|_| Error::Argument {
+                    what: "shard",
+                    reason: format!("`{count}` is no number of shards"),
+                })?;
+                Some(count)
+            }
+        },
+    };
+    let variable = |name: &str| std::env::var(name).ok();
+    match Shard::from_variables(&variable, count)? {
+        Some((shard, name)) => Ok((shard, format!(", by {name}"))),
+        None => Err(Error::Argument {
+            what: "shard",
+            reason: "no variable of Slurm, AWS Batch or Kubernetes says which (say `--shard K/N`)"
+                .into(),
+        }),
+    }
 }
 
 /// What there is to do.

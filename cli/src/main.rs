@@ -23,6 +23,7 @@ mod inspect;
 mod interrupt;
 mod model;
 mod output;
+mod plan;
 #[cfg(feature = "train")]
 mod pretrain;
 mod query;
@@ -91,6 +92,7 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Embed(embed::EmbedArgs),
+    Plan(plan::PlanArgs),
     Query(query::QueryArgs),
     Stac(stac::StacArgs),
     #[cfg(feature = "eval")]
@@ -114,6 +116,7 @@ impl Command {
     fn run(self, terminal: &Terminal) -> Result<Exit> {
         match self {
             Command::Embed(args) => embed::run(args, terminal),
+            Command::Plan(args) => plan::run(args, terminal),
             Command::Query(args) => query::run(args, terminal),
             Command::Stac(args) => stac::run(args, terminal),
             #[cfg(feature = "eval")]

@@ -26,14 +26,17 @@ use url::Url;
 
 use self::list::List;
 pub use self::name::EXTENSIONS;
-use self::name::{bytes_path, has_image_extension, is_hidden, path_bytes, readable};
+pub(crate) use self::name::{bytes_path, path_bytes};
+use self::name::{has_image_extension, is_hidden, readable};
 pub(crate) use self::scene::OpenScene;
+use self::scene::Slice;
 use self::stream::Stoppable;
 use super::skipped::{SkipKind, Skipped};
 use super::stop::Stop;
 use crate::area::Area;
 use crate::assets::{ItemFacts, SceneOptions};
 use crate::location::{Location, shown};
+use crate::plan;
 use crate::remote::Remote;
 use satmip::image::Region;
 use satmip::metadata::read::is_stac_table;
@@ -84,6 +87,8 @@ pub(crate) enum Contents {
         /// Whether it is the first one of its scene.
         first: bool,
     },
+    /// Some windows of a scene, or one file, as a plan has it.
+    Planned(Box<plan::Entry>),
     /// A scene of which no window can be read.
     Refused(Box<Error>),
     /// Something that cannot be read, known before anybody tried.
@@ -109,6 +114,7 @@ impl Chain {
             Contents::File(_)
             | Contents::Object(_)
             | Contents::Item(_)
+            | Contents::Planned(_)
             | Contents::Fault(..)
             | Contents::Refused(_) => {}
         }
@@ -205,7 +211,7 @@ impl Root {
             Kind::Single(_) | Kind::List(_) | Kind::Catalogue(_) | Kind::Table(_) => {
                 std::env::current_dir().ok()
             }
-            Kind::Object(_) | Kind::Below(_) | Kind::Stream(_) => None,
+            Kind::Object(_) | Kind::Below(_) | Kind::Planned(_) | Kind::Stream(_) => None,
         }
     }
 }
@@ -223,6 +229,8 @@ enum Kind {
     Object(Url),
     /// All images of a store below an address.
     Below(Url),
+    /// Entries of a plan.
+    Planned(Vec<plan::Entry>),
     /// An archive that comes through a pipe: gone once it is read.
     Stream(Mutex<Option<Box<dyn Read + Send>>>),
 }
@@ -237,6 +245,7 @@ impl std::fmt::Debug for Kind {
             Kind::Catalogue(_) => "Catalogue",
             Kind::Table(_) => "Table",
             Kind::Object(_) => "Object",
+            Kind::Planned(_) => "Planned",
             Kind::Below(_) => "Below",
             Kind::Stream(_) => "Stream",
         })
@@ -344,6 +353,29 @@ impl Inputs {
         &self.remote
     }
 
+    /// The entries of a block of a plan.
+    pub(crate) fn planned(entries: Vec<plan::Entry>, remote: Remote) -> Self {
+        Inputs {
+            roots: vec![Root {
+                label: Vec::new(),
+                place: None,
+                kind: Kind::Planned(entries),
+            }],
+            remote,
+            windows: None,
+        }
+    }
+
+    /// Whether nobody goes through the inputs beforehand: streams could not be read again, and plans know all that could
+    /// be found.
+    pub(crate) fn is_once(&self) -> bool {
+        self.streamed()
+            || self
+                .roots
+                .iter()
+                .any(|root| matches!(root.kind, Kind::Planned(_)))
+    }
+
     /// Whether an input is a stream, which cannot be gone through twice.
     pub(crate) fn streamed(&self) -> bool {
         self.roots.iter().any(|r| matches!(r.kind, Kind::Stream(_)))
@@ -378,6 +410,16 @@ impl Inputs {
                     readable(&path_bytes(&place)).0
                 });
                 let name = id.len();
+                let mut slice = None;
+                if let Contents::Planned(planned) = source {
+                    source = planned
+                        .contents()
+                        .unwrap_or_else(|(kind, reason)| Contents::Fault(kind, reason));
+                    slice = Some(Slice {
+                        windows: planned.skip..planned.skip + planned.take,
+                        state: planned.state,
+                    });
+                }
                 let mut send = |id: String, source: Contents| {
                     let chain = listing.chain.next(&id, &source);
                     let item = Item {
@@ -397,7 +439,16 @@ impl Inputs {
                 };
                 match &self.windows {
                     Some(options) => {
-                        scene::visit(id, source, options, &self.remote, &mut outside, &mut send)
+                        let slice = slice.unwrap_or_default();
+                        scene::visit(
+                            id,
+                            source,
+                            options,
+                            &self.remote,
+                            slice,
+                            &mut outside,
+                            &mut send,
+                        )
                     }
                     None => send(id, source),
                 }
@@ -419,6 +470,14 @@ impl Inputs {
                 Kind::List(list) => list.visit(&mut sink)?,
                 Kind::Archive(archive) => tar::visit_file(archive, &mut sink)?,
                 Kind::Catalogue(place) => stac::visit(place, &self.remote, &mut sink)?,
+                Kind::Planned(entries) => {
+                    let _ = entries.iter().try_for_each(|entry| {
+                        (sink.entry)(Entry {
+                            name: entry.name.clone().into_bytes(),
+                            source: Contents::Planned(Box::new(entry.clone())),
+                        })
+                    });
+                }
                 Kind::Table(path) => table::visit(path, &mut sink)?,
                 Kind::Object(url) => {
                     let _ = (sink.entry)(Entry {
@@ -469,15 +528,20 @@ impl<'a> Waiting<'a> {
 
     fn push(
         &mut self,
-        entry: Entry,
+        found: Entry,
         next: &mut dyn FnMut(Entry) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        match &entry.source {
+        match &found.source {
             Contents::Object(url) if self.scenes => self.remote.announce(url),
-            _ if self.entries.is_empty() => return next(entry),
+            Contents::Planned(entry) if self.scenes => match &entry.source {
+                plan::Source::Object(url) => self.remote.announce(url),
+                _ if self.entries.is_empty() => return next(found),
+                _ => {}
+            },
+            _ if self.entries.is_empty() => return next(found),
             _ => {}
         }
-        self.entries.push_back(entry);
+        self.entries.push_back(found);
         match self.entries.len() > Waiting::MOST {
             true => self
                 .entries
@@ -512,6 +576,10 @@ fn read_source(
     match source {
         Contents::Fault(kind, reason) => Err((kind, reason)),
         Contents::Refused(error) => Err(SkipKind::of(&error)),
+        Contents::Planned(_) => Err((
+            SkipKind::Other,
+            "an entry of a plan has no bytes of its own".into(),
+        )),
         Contents::Item(_) => {
             let reason = "a STAC item is of a scene: say how large its windows are (`--tile 64`)";
             Err((SkipKind::Option, reason.into()))

@@ -1,6 +1,6 @@
 //! Windows of scenes.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use super::Contents;
@@ -23,12 +23,37 @@ pub(crate) struct OpenScene {
     pub(super) versions: String,
     /// The item that it is of.
     pub(crate) item: Option<Arc<ItemFacts>>,
+    /// Its file, where it is of no item.
+    pub(crate) place: Option<Location>,
+}
+
+/// Which windows of a scene are sent, of those that are wanted.
+#[derive(Debug)]
+pub(super) struct Slice {
+    pub(super) windows: Range<u64>,
+    /// What its files were when somebody chose; empty where nobody did.
+    pub(super) state: String,
+}
+
+impl Default for Slice {
+    /// All of them.
+    fn default() -> Self {
+        Slice {
+            windows: 0..u64::MAX,
+            state: String::new(),
+        }
+    }
 }
 
 impl OpenScene {
     /// Bytes of its files.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// What tells this state of its files from another.
+    pub(crate) fn state(&self) -> String {
+        format!("{} bytes\n{}", self.bytes, self.versions)
     }
 
     /// Whether servers or stores have its files.
@@ -51,6 +76,7 @@ pub(super) fn visit(
     source: Contents,
     options: &SceneOptions,
     remote: &Remote,
+    slice: Slice,
     outside: &mut u64,
     send: &mut dyn FnMut(String, Contents) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
@@ -97,7 +123,8 @@ pub(super) fn visit(
         );
         return refuse(id, ImageFault::Option(fault), send);
     }
-    let mut first = true;
+    let changed = !slice.state.is_empty() && slice.state != scene.state();
+    let (mut first, mut number) = (true, 0_u64);
     for window in tiling.windows(width, height) {
         if options.has_ground() {
             let Some(place) = scene.scene.footprint(window) else {
@@ -117,10 +144,23 @@ pub(super) fn visit(
             }
         }
         let (left, top, tile) = (window.left, window.top, window.width);
-        let source = Contents::Window {
-            scene: Arc::clone(&scene),
-            window,
-            first,
+        number += 1;
+        if number <= slice.windows.start {
+            continue;
+        }
+        if number > slice.windows.end {
+            break;
+        }
+        let source = match changed {
+            true => {
+                let reason = "its files changed since the plan was made";
+                Contents::Fault(SkipKind::Other, reason.into())
+            }
+            false => Contents::Window {
+                scene: Arc::clone(&scene),
+                window,
+                first,
+            },
         };
         first = false;
         send(format!("{id}#{left},{top},{tile},{tile}"), source)?;
@@ -210,6 +250,7 @@ fn open(
         bytes: files.bytes,
         versions: files.versions,
         item: None,
+        place: Some(place.clone()),
     })
 }
 
@@ -271,6 +312,7 @@ fn open_item(
         bytes,
         versions: files.versions,
         item: Some(Arc::clone(item)),
+        place: None,
     })
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct Single {
     base: Option<PathBuf>,
     errors: Option<OutputFile>,
     existing: Existing,
+    /// What becomes of a file of errors that is there already.
+    existing_errors: Existing,
     /// Names that files of an earlier output can have that this one replaces.
     taken: Vec<PathBuf>,
     tally: Tally,
@@ -49,7 +51,24 @@ impl Single {
             base: Some(base),
             errors: None,
             existing,
+            existing_errors: existing,
             taken,
+            tally: Tally::default(),
+        })
+    }
+
+    /// A part that others may be writing as well: whoever is first has it. A file of errors without its part is of
+    /// somebody who was lost in between, or has the same lines.
+    pub(crate) fn part(path: &Path, format: Format, schema: &Schema) -> Result<Self> {
+        let base = path.with_extension("");
+        Existing::Keep.check(path)?;
+        Ok(Single {
+            writer: output::create(format, &base, schema)?,
+            base: Some(base),
+            errors: None,
+            existing: Existing::Keep,
+            existing_errors: Existing::Replace,
+            taken: Vec::new(),
             tally: Tally::default(),
         })
     }
@@ -61,6 +80,7 @@ impl Single {
             base: None,
             errors: None,
             existing: Existing::Keep,
+            existing_errors: Existing::Keep,
             taken: Vec::new(),
             tally: Tally::default(),
         }
@@ -87,12 +107,23 @@ impl Single {
     }
 
     pub(super) fn finish(self) -> Result<Tally> {
-        let mut files = self.writer.finish()?;
-        if let Some(errors) = self.errors {
-            files.insert(0, errors.finish()?);
+        let files = self.writer.finish()?;
+        let errors = self.errors.map(OutputFile::finish).transpose()?;
+        let errors: Vec<_> = errors.into_iter().collect();
+        let all = errors.iter().chain(&files);
+        let written: Vec<PathBuf> = all.map(|f| f.target().to_owned()).collect();
+        // Where the rows are, the errors are.
+        let names: Vec<PathBuf> = errors.iter().map(|f| f.target().to_owned()).collect();
+        commit(errors, self.existing_errors)?;
+        if let Err(error) = commit(files, self.existing) {
+            if self.existing_errors == Existing::Keep {
+                // They were not there before; the error to tell is the first one.
+                names
+                    .iter()
+                    .for_each(|path| drop(std::fs::remove_file(path)));
+            }
+            return Err(error);
         }
-        let written: Vec<PathBuf> = files.iter().map(|f| f.target().to_owned()).collect();
-        commit(files, self.existing)?;
         if self.existing == Existing::Replace {
             for path in self.taken.iter().filter(|path| !written.contains(path)) {
                 match std::fs::remove_file(path) {

@@ -1,0 +1,241 @@
+//! Plans, their blocks on several machines, and one folder of all.
+
+use super::scenes::{cut, raster};
+use super::*;
+use crate::plan::{Shard, ShardConfig, merge, plan_with, run_shard_with, status, verify};
+
+/// Parts in Parquet, five items each.
+fn job(inputs: &[&Path], out: &Path) -> JobConfig {
+    let mut config = cut(inputs[0], out);
+    config.inputs = inputs.iter().map(|path| path.to_path_buf()).collect();
+    config.format = Format::Parquet;
+    config.batch_size = 1;
+    config
+}
+
+/// A folder of two scenes, a file that is none, and a catalogue of one of them.
+fn archive(dir: &Path) -> (PathBuf, PathBuf) {
+    let scenes = dir.join("scenes");
+    std::fs::create_dir(&scenes).unwrap();
+    for name in ["a.tif", "b.tif"] {
+        std::fs::copy(raster("u16"), scenes.join(name)).unwrap();
+    }
+    std::fs::write(scenes.join("aa.tif"), b"no picture").unwrap();
+    let item = serde_json::json!({"type": "Feature", "stac_version": "1.0.0", "id": "one", "links": [], "geometry": null,
+        "properties": {"datetime": "2024-05-01T10:00:00Z"}, "assets": {"red": {"href": "scenes/a.tif"},
+        "green": {"href": "scenes/a.tif"}, "blue": {"href": "scenes/b.tif"}, "visual": {"href": "scenes/b.tif"}}});
+    let items = dir.join("items.ndjson");
+    std::fs::write(&items, format!("{item}\nrubbish\n")).unwrap();
+    (scenes, items)
+}
+
+fn shard(plan: &Path, out: &Path, index: u64, count: u64) -> Result<plan::ShardReport> {
+    let mut config = ShardConfig::new(plan, out);
+    config.shard = Shard::new(index, count).unwrap();
+    config.workers = 2;
+    let (model, facts) = model();
+    run_shard_with(&config, &model, &facts, &mut |_| ControlFlow::Continue(()))
+}
+
+fn make(config: &JobConfig, plan: &Path) -> Result<plan::PlanReport> {
+    let (_, facts) = model();
+    plan_with(config, &facts, plan, &mut |_| ControlFlow::Continue(()))
+}
+
+/// What tells the parts of a folder from others.
+fn parts(out: &Path) -> BTreeMap<String, String> {
+    let files = contents(out).into_iter();
+    let files = files.map(|(name, bytes)| (name, satmip::parts::sha256::of_bytes(&bytes)));
+    files
+        .filter(|(name, _)| name.ends_with(".parquet") || name == "errors.jsonl")
+        .collect()
+}
+
+#[test]
+fn any_number_of_shards_gives_the_bytes_of_one_job() {
+    let dir = tempfile::tempdir().unwrap();
+    let (scenes, items) = archive(dir.path());
+    let whole = dir.path().join("whole");
+    let mut config = job(&[&scenes, &items], &whole);
+    config.assets = vec!["visual".into()];
+    config.rows_per_part = 5;
+    let report = embed(&config).unwrap();
+    assert_eq!((report.rows, report.skipped), (18, 2));
+    let plan = dir.path().join("plan.parquet");
+    let planned = make(&config, &plan).unwrap();
+    assert_eq!((planned.items, planned.blocks), (20, 4));
+    for count in [1, 2, 3, 8] {
+        let out = dir.path().join(format!("out{count}"));
+        for index in (0..count).rev() {
+            // Twice, on purpose.
+            shard(&plan, &out, index, count).unwrap();
+            let again = shard(&plan, &out, index, count).unwrap();
+            assert_eq!(again.done_before, again.blocks);
+        }
+        let found = status(&out).unwrap();
+        assert!(found.is_complete() && !found.merged && found.missing.is_empty());
+        assert_eq!((found.rows, found.skipped), (18, 2));
+        let sound = verify(&out).unwrap();
+        // The model's vectors are no unit vectors.
+        assert_eq!(sound.parts, 4);
+        assert!(
+            sound.faults.iter().all(|fault| fault.contains("length")),
+            "{sound:?}"
+        );
+        let merged = merge(&out).unwrap();
+        assert!(merged.merged && merge(&out).unwrap() == merged);
+        assert_eq!(parts(&out), parts(&whole), "{count} shards");
+        let names: Vec<_> = contents(&out).into_keys().collect();
+        assert_eq!(names, contents(&whole).into_keys().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn what_was_lost_is_done_again_and_nothing_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let (scenes, _) = archive(dir.path());
+    let config = job(&[&scenes], &dir.path().join("unused"));
+    let plan = dir.path().join("plan.parquet");
+    make(&config, &plan).unwrap();
+    let out = dir.path().join("out");
+    let mut first = ShardConfig::new(&plan, &out);
+    first.workers = 1;
+    let (model, facts) = model();
+    let stopped = run_shard_with(
+        &first,
+        &model,
+        &facts,
+        &mut |progress| match progress.items {
+            7.. => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        },
+    );
+    assert!(matches!(stopped, Err(Error::Interrupted)), "{stopped:?}");
+    // A machine that was lost leaves what it wrote aside; and one died between the part and what says so.
+    std::fs::write(out.join("part-00002.parquet.tmp-1-0"), b"half").unwrap();
+    std::fs::remove_file(out.join("part-00000.json")).unwrap();
+    let found = status(&out).unwrap();
+    assert_eq!((found.done, found.under_way.as_slice()), (0, &[2][..]));
+    assert!(
+        merge(&out)
+            .unwrap_err()
+            .to_string()
+            .contains("0 of 3 blocks")
+    );
+    let report = shard(&plan, &out, 0, 1).unwrap();
+    assert_eq!((report.blocks, report.done_before), (3, 0));
+    let merged = merge(&out).unwrap();
+    assert_eq!((merged.rows, merged.skipped), (12, 1));
+    assert!(contents(&out).keys().all(|name| !name.contains("tmp-")));
+    // The same folder does not become another job's.
+    let again = embed(&{
+        let mut other = config.clone();
+        other.destination = Destination::Folder(out.clone());
+        other
+    });
+    assert!(again.unwrap_err().to_string().contains("plan"));
+}
+
+#[test]
+fn other_plans_models_and_changed_inputs_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (scenes, _) = archive(dir.path());
+    let config = job(&[&scenes], &dir.path().join("unused"));
+    let (plan, out) = (dir.path().join("plan.parquet"), dir.path().join("out"));
+    make(&config, &plan).unwrap();
+    assert!(
+        make(&config, &plan).is_err(),
+        "a plan is not replaced unasked"
+    );
+    shard(&plan, &out, 0, 3).unwrap();
+    let mut wider = config.clone();
+    wider.windows = Some(Tiling::new(20, 20, Edge::Shift).unwrap());
+    let other = dir.path().join("other.parquet");
+    make(&wider, &other).unwrap();
+    let error = shard(&other, &out, 0, 3).unwrap_err().to_string();
+    assert!(error.contains("another plan"), "{error}");
+    let (model, mut facts) = model();
+    facts.record.version = "2".into();
+    let error = run_shard_with(&ShardConfig::new(&plan, &out), &model, &facts, &mut |_| {
+        ControlFlow::Continue(())
+    });
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .contains("made for the model")
+    );
+    // A scene that is another one now costs its windows.
+    std::fs::copy(raster("u32"), scenes.join("b.tif")).unwrap();
+    let report = shard(&plan, &out, 2, 3).unwrap();
+    assert_eq!((report.rows, report.skipped), (0, 3));
+    let (_, text) = contents(&out)
+        .into_iter()
+        .find(|(name, _)| name.ends_with("errors.jsonl"))
+        .unwrap();
+    assert!(String::from_utf8_lossy(&text).contains("changed since"));
+    for (input, reason) in [
+        ("no.parquet", "No such file"),
+        ("scenes/aa.tif", "cannot be"),
+    ] {
+        let error = shard(&dir.path().join(input), &out, 0, 1)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(reason) || !error.is_empty(), "{error}");
+    }
+    assert!(
+        status(dir.path())
+            .unwrap_err()
+            .to_string()
+            .contains("no plan")
+    );
+    std::fs::write(out.join("part-00000.parquet"), b"other bytes").unwrap();
+    assert_eq!(verify(&out).unwrap().faults.len(), 1);
+    assert!(merge(&out).is_err());
+}
+
+#[test]
+fn pictures_of_folders_and_archives_are_planned_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("chips");
+    std::fs::create_dir(&folder).unwrap();
+    let picture = |shade: u8| {
+        let mut png = io::Cursor::new(Vec::new());
+        image::RgbImage::from_pixel(4, 4, image::Rgb([shade, 1, 2]))
+            .write_to(&mut png, image::ImageFormat::Png)
+            .unwrap();
+        png.into_inner()
+    };
+    let mut builder = tar::Builder::new(File::create(dir.path().join("chips.tar")).unwrap());
+    for shade in 0..7 {
+        let png = picture(shade);
+        std::fs::write(folder.join(format!("{shade}.png")), &png).unwrap();
+        let mut header = tar::Header::new_gnu();
+        header.set_size(png.len() as u64);
+        builder
+            .append_data(&mut header, format!("{shade}.png"), png.as_slice())
+            .unwrap();
+    }
+    builder.finish().unwrap();
+    let archive = dir.path().join("chips.tar");
+    let whole = dir.path().join("whole");
+    let mut config = job(&[&folder, &archive], &whole);
+    config.windows = None;
+    config.reading = ReadOptions::default();
+    config.rows_per_part = 4;
+    embed(&config).unwrap();
+    let (plan, out) = (dir.path().join("plan.parquet"), dir.path().join("out"));
+    assert_eq!(make(&config, &plan).unwrap().items, 14);
+    for index in 0..2 {
+        shard(&plan, &out, index, 2).unwrap();
+    }
+    merge(&out).unwrap();
+    assert_eq!(parts(&out), parts(&whole));
+    config.metadata = Some(TableConfig::default());
+    assert!(
+        make(&config, &dir.path().join("x"))
+            .unwrap_err()
+            .to_string()
+            .contains("table")
+    );
+}
