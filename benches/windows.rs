@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut options = ReadOptions::default();
     options.scale = scale.parse()?;
     let start = Instant::now();
-    let scene = Scene::open(path.as_ref(), &options)?;
+    let scene = Scene::open(path, &options)?;
     let (across, down) = (scene.width() / tile, scene.height() / tile);
     let windows = across as usize * down as usize;
     let next = AtomicUsize::new(0);

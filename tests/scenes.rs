@@ -128,7 +128,7 @@ fn files_that_are_no_scenes_say_why() {
     let jpeg = open("a.jpg", b"\xff\xd8\xff\xe0 and so on");
     assert!(jpeg.to_string().contains("JPEG"), "{jpeg}");
     let missing =
-        Scene::open(&folder.path().join("none.tif"), &ReadOptions::default()).unwrap_err();
+        Scene::open(folder.path().join("none.tif"), &ReadOptions::default()).unwrap_err();
     assert!(
         matches!(
             missing,
@@ -139,7 +139,7 @@ fn files_that_are_no_scenes_say_why() {
         ),
         "{missing}"
     );
-    let needs = Scene::open(&rasters().join("u16.tif"), &ReadOptions::default()).unwrap_err();
+    let needs = Scene::open(rasters().join("u16.tif"), &ReadOptions::default()).unwrap_err();
     assert!(
         matches!(
             needs,
@@ -216,7 +216,7 @@ fn windows_have_the_pixels_that_gdal_reads() {
         if let Some(classes) = &expected.classes {
             scene = scene.with_classes(folder.path().join(classes)).unwrap();
             // Another raster is no classification of this ground.
-            let other = Scene::open(&rasters().join("zstd.tif"), &ReadOptions::default()).unwrap();
+            let other = Scene::open(rasters().join("zstd.tif"), &ReadOptions::default()).unwrap();
             let error = other.with_classes(folder.path().join(classes)).unwrap_err();
             assert!(error.to_string().contains("classes"), "{error}");
         }

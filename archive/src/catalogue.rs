@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 
 use super::filter::TimeSpan;
 use super::ledger::{JOB, JobRecord, Ledger};
-use super::output::{Format, failed};
+use super::output::{Format, VectorType, failed};
 use satmip::metadata::read;
 use satmip::parts::aside::{Aside, Existing};
 use satmip::{Error, Result, Timestamp};
@@ -321,6 +321,15 @@ fn item(name: &str, extent: &Extent, job: &JobRecord, config: &CatalogueConfig) 
     let unit = json!({"format": "satmip", "expression": "l2_normalize"});
     properties.insert("emb:postprocessing".into(), unit);
     properties.insert("processing:software".into(), json!({"satmip": job.satmip}));
+    if job.output.vectors == VectorType::Int8 {
+        // A scale for each vector stands beside it.
+        let quantization = json!({
+            "method": "symmetric, bytes times the column `NAME_scale` of the row",
+            "original_dtype": "float32",
+            "quantized_dtype": "int8",
+        });
+        properties.insert("emb:quantization".into(), quantization);
+    }
     let mut links = vec![
         json!({"rel": "root", "href": "../collection.json", "type": "application/json"}),
         json!({"rel": "parent", "href": "../collection.json", "type": "application/json"}),
@@ -395,7 +404,7 @@ fn collection(
         },
         "emb:type": "chip",
         "emb:dimensions": all.dimensions,
-        "data_type": "float32",
+        "data_type": job.output.vectors.stac(),
         "emb:chip_layout": layout,
         "links": links,
     });

@@ -4,6 +4,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::thread;
 
+use serde_json::json;
+
 use super::area::Area;
 use super::assets::SceneOptions;
 use super::input::{self, Contents, Inputs, Listing, shown_input};
@@ -18,7 +20,7 @@ use super::skipped::Skipped;
 use super::stop::Stop;
 use super::store::{Gathered, Store};
 use super::worker::{Done, Model, Work};
-use super::{Destination, JobConfig, JobReport, Progress, table};
+use super::{Destination, JobConfig, JobReport, Progress, VectorType, table};
 use satmip::arch::Arch;
 use satmip::embedder::Embedder;
 use satmip::image::{Bands, ReadOptions, Resolution, Scale, decode};
@@ -139,6 +141,7 @@ pub(super) fn go_through<'s>(
     let schema = Schema {
         columns: columns.clone(),
         windows: config.windows.is_some(),
+        vectors: config.vectors,
         provenance: provenance(&record)?,
     };
     let mut store = open(&record, schema)?;
@@ -278,6 +281,15 @@ pub(super) fn check(config: &JobConfig, facts: &Facts) -> Result<()> {
         return Err(Error::Unsupported {
             model: facts.record.id.clone(),
             what: "embed metadata: it has no metadata tower".into(),
+        });
+    }
+    if config.vectors != VectorType::F32 && config.format != super::Format::Parquet {
+        return Err(Error::Argument {
+            what: "vectors",
+            reason: format!(
+                "`{}` holds 32-bit floats alone; Parquet has a choice",
+                config.format
+            ),
         });
     }
     if config.destination == Destination::Stdout && config.format != super::Format::Jsonl {
@@ -529,6 +541,7 @@ fn record(
         metadata: metadata.transpose()?,
         output: OutputRecord {
             format: config.format,
+            vectors: config.vectors,
             columns: columns.iter().map(|c| c.name.to_owned()).collect(),
             batch_size: config.batch_size.min(facts.batch_size),
             rows_per_part: parts * config.batch_size,
@@ -546,7 +559,7 @@ fn provenance(record: &JobRecord) -> Result<Vec<(String, String)>> {
         ..record.reading.clone()
     };
     let reading = super::ledger::json(Path::new("provenance"), &reading)?;
-    let pairs = [
+    let mut pairs = vec![
         ("satmip.version", record.satmip.clone()),
         ("satmip.model", record.model.id.clone()),
         ("satmip.model_version", record.model.version.clone()),
@@ -562,7 +575,26 @@ fn provenance(record: &JobRecord) -> Result<Vec<(String, String)>> {
             String::from_utf8_lossy(&reading).into_owned(),
         ),
     ];
-    Ok(pairs.map(|(key, value)| (key.to_owned(), value)).to_vec())
+    if let Some(windows) = &record.input.windows {
+        pairs.push(("emb", embeddings(windows, record)));
+    }
+    let owned = |(key, value): (&str, String)| (key.to_owned(), value);
+    Ok(pairs.into_iter().map(owned).collect())
+}
+
+/// What the vectors of windows are, by the fields of the draft extension of STAC for embeddings, version 0.0.1.
+fn embeddings(windows: &WindowsRecord, record: &JobRecord) -> String {
+    let (tile, stride) = (windows.tiling.tile, windows.tiling.stride);
+    let layout = json!({"layout_type": "regular_grid", "chip_size": [tile, tile], "stride": [stride, stride]});
+    let model = json!({"id": record.model.id, "version": record.model.version, "sha256": record.model.bundle_sha256});
+    json!({
+        "version": "0.0.1",
+        "emb:type": "chip",
+        "data_type": record.output.vectors.stac(),
+        "emb:chip_layout": layout,
+        "model": model,
+    })
+    .to_string()
 }
 
 fn workers(config: &JobConfig) -> usize {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::output::{Format, failed};
+use super::output::{Format, VectorType, failed};
 use super::tiling::Tiling;
 use satmip::arch::Preprocessing;
 use satmip::image::Reading;
@@ -156,6 +156,8 @@ pub(crate) struct MetadataRecord {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct OutputRecord {
     pub(crate) format: Format,
+    #[serde(default)]
+    pub(crate) vectors: VectorType,
     pub(crate) columns: Vec<String>,
     pub(crate) batch_size: usize,
     pub(crate) rows_per_part: usize,

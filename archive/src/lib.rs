@@ -83,7 +83,7 @@ pub use grid::Grid;
 pub use input::EXTENSIONS;
 pub use job::{gather, run};
 pub use join::JoinReport;
-pub use output::Format;
+pub use output::{Format, VectorType};
 pub use skipped::{SkipKind, Skipped};
 pub use store::Gathered;
 pub use survey::{SceneFacts, Survey, preview, survey};
@@ -108,6 +108,8 @@ pub struct JobConfig {
     pub format: Format,
     /// Which vectors are written.
     pub features: Features,
+    /// How their numbers are stored; anything but 32 bits in Parquet alone.
+    pub vectors: VectorType,
     /// A table of metadata, joined by file name.
     pub metadata: Option<TableConfig>,
     /// Threads that decode and embed; 0 is one for each core.
@@ -163,6 +165,7 @@ impl JobConfig {
             destination,
             format,
             features: Features::Embeds,
+            vectors: VectorType::F32,
             metadata: None,
             workers: 0,
             batch_size: 8,

@@ -79,6 +79,10 @@ pub(super) struct WhatArgs {
     /// Vectors to write: embeds (one space), features (for probes)
     #[arg(long, value_enum, default_value_t = FeaturesArg::Embeds, value_name = "WHICH")]
     features: FeaturesArg,
+    /// How the numbers of vectors are stored in Parquet: f32, f16, or int8 with a scale for each vector
+    #[arg(long, value_name = "TYPE", default_value = "f32",
+          value_parser = clap::builder::PossibleValuesParser::new(["f32", "f16", "int8"]))]
+    vectors: String,
     /// Write no vectors of metadata, which windows of scenes else get of their own place and time
     #[arg(long)]
     images_only: bool,
@@ -96,6 +100,7 @@ impl WhatArgs {
         let mut config = JobConfig::new(&self.inputs, destination);
         config.features = self.features.into();
         config.images_only = self.images_only;
+        config.vectors = self.vectors.parse()?;
         self.windows.set(&mut config)?;
         let resolution = config.reading.resolution;
         config.reading = self.model.reading()?;

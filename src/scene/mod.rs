@@ -173,8 +173,8 @@ impl Scene {
     /// The smallest copy of the picture that has so many pixels along its longer side: what a preview needs.
     pub fn resolution_for(&self, side: u32) -> Resolution {
         let large = |(_, size): &(usize, &(u32, u32))| size.0.max(size.1) >= side;
-        let copies = self.overviews().iter().enumerate().skip(1);
-        let last = copies.filter(large).last();
+        let mut copies = self.overviews().iter().enumerate().skip(1);
+        let last = copies.rfind(large);
         last.map_or(Resolution::Full, |(number, _)| Resolution::Overview(number))
     }
 

@@ -105,7 +105,7 @@ fn lines(place: &Location, remote: &Remote) -> Result<Option<Numbered>, String> 
             Ok(Some(Box::new(items)))
         }
         Location::Remote(url) => {
-            if !read::is_named_lines(&place.file_name()) {
+            if !read::is_named_lines(place.file_name()) {
                 return Ok(None);
             }
             let object = remote.object(url).map_err(|fault| fault.reason)?;

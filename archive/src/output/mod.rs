@@ -7,6 +7,7 @@ mod geo;
 mod jsonl;
 mod npy;
 mod parquet;
+mod vectors;
 mod window;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::jsonl::JsonLines;
+pub use self::vectors::VectorType;
 pub(crate) use self::window::WindowRow;
 use super::join::Match;
 use satmip::Cause;
@@ -177,6 +179,8 @@ pub(crate) struct Schema {
     pub(crate) columns: Vec<ColumnSpec>,
     /// Whether rows are windows of scenes, of which it is written where they lie.
     pub(crate) windows: bool,
+    /// How their numbers are stored, for formats that have a choice.
+    pub(crate) vectors: VectorType,
     /// Where the vectors come from, for formats that can hold it.
     pub(crate) provenance: Vec<(String, String)>,
 }
@@ -315,6 +319,7 @@ mod tests {
                 column("metadata_embedding", 3, true),
             ],
             windows: false,
+            vectors: VectorType::F32,
             provenance: vec![("satmip.model".into(), "test".into())],
         }
     }

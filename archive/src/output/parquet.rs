@@ -1,4 +1,4 @@
-//! Parquet, with each vector as a fixed-size list of 32-bit floats.
+//! Parquet, with each vector as a fixed-size list of numbers ([`VectorType`]).
 //!
 //! The footer says where the vectors come from; `satmip.reading` has how pictures were read, with the
 //! number of rows that each way is of.
@@ -8,7 +8,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, FixedSizeListArray, Float32Array, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, Float32Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -18,7 +18,8 @@ use parquet::schema::types::ColumnPath;
 
 use super::super::ledger::json;
 use super::{
-    ColumnSpec, PartWriter, Rows, Schema, WindowRow, failed, failed_within, geo, with_suffix,
+    ColumnSpec, PartWriter, Rows, Schema, VectorType, WindowRow, failed, failed_within, geo,
+    with_suffix,
 };
 use satmip::parts::aside::Aside;
 use satmip::{Error, Result};
@@ -32,6 +33,7 @@ pub(super) struct Parquet {
     aside: Aside,
     schema: SchemaRef,
     columns: Vec<ColumnSpec>,
+    vectors: VectorType,
     /// Whether rows are windows of scenes.
     windows: bool,
     /// Whether one of them lies on the antimeridian.
@@ -49,8 +51,7 @@ impl Parquet {
             Field::new("valid", DataType::Float32, false),
         ];
         for column in &schema.columns {
-            let list = DataType::FixedSizeList(element(), width(column, &path)?);
-            fields.push(Field::new(column.name, list, column.nullable));
+            fields.extend(schema.vectors.fields(column, width(column, &path)?));
         }
         if schema.windows {
             fields.extend(geo::fields());
@@ -83,6 +84,7 @@ impl Parquet {
             aside,
             schema: arrow,
             columns: schema.columns.clone(),
+            vectors: schema.vectors,
             windows: schema.windows,
             split: false,
             writer,
@@ -103,18 +105,11 @@ impl Parquet {
         *self.readings.entry(name.to_owned()).or_default() += 1;
     }
 
-    fn list(&self, rows: &Rows, index: usize) -> Result<ArrayRef> {
-        let (column, values) = (&self.columns[index], &rows.columns[index]);
-        let nulls = column.nullable.then(|| values.present.clone().into());
-        let numbers = Arc::new(Float32Array::from(values.values.clone()));
-        let list = FixedSizeListArray::try_new(
-            element(),
-            width(column, self.aside.target())?,
-            numbers,
-            nulls,
-        )
-        .map_err(|e| failed_within(self.aside.target(), e.into()))?;
-        Ok(Arc::new(list))
+    fn lists(&self, rows: &Rows, index: usize) -> Result<Vec<ArrayRef>> {
+        let column = &self.columns[index];
+        let width = width(column, self.aside.target())?;
+        let arrays = self.vectors.arrays(column, width, &rows.columns[index]);
+        arrays.map_err(|e| failed_within(self.aside.target(), e.into()))
     }
 }
 
@@ -128,7 +123,7 @@ impl PartWriter for Parquet {
             self.count(reading);
         }
         for index in 0..self.columns.len() {
-            arrays.push(self.list(rows, index)?);
+            arrays.extend(self.lists(rows, index)?);
         }
         if self.windows {
             arrays.extend(geo::arrays(&rows.windows));
@@ -161,10 +156,6 @@ impl PartWriter for Parquet {
     }
 }
 
-fn element() -> Arc<Field> {
-    Arc::new(Field::new("element", DataType::Float32, false))
-}
-
 fn width(column: &ColumnSpec, path: &Path) -> Result<i32> {
     i32::try_from(column.dim).map_err(|_| Error::Output {
         path: path.to_owned(),
@@ -175,7 +166,7 @@ fn width(column: &ColumnSpec, path: &Path) -> Result<i32> {
 
 #[cfg(test)]
 mod tests {
-    use arrow_array::Array;
+    use arrow_array::{Array, FixedSizeListArray};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
     use super::super::tests::{rows, schema};

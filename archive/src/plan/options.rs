@@ -9,7 +9,7 @@ use crate::job::Facts;
 use crate::ledger::AreaRecord;
 use crate::output::Format;
 use crate::tiling::Tiling;
-use crate::{Destination, Features, JobConfig};
+use crate::{Destination, Features, JobConfig, VectorType};
 use satmip::image::{DecodeLimits, ReadOptions, Resolution};
 use satmip::{Error, Result};
 
@@ -31,6 +31,7 @@ pub(super) struct Options {
     grid: Option<String>,
     datetime: Option<String>,
     features: Features,
+    vectors: VectorType,
     images_only: bool,
     format: Format,
     batch_size: usize,
@@ -69,6 +70,7 @@ impl Options {
             grid: config.grid.map(|grid| grid.to_string()),
             datetime: config.datetime.map(|span| span.to_string()),
             features: config.features,
+            vectors: config.vectors,
             images_only: config.images_only,
             format: config.format,
             batch_size: batch,
@@ -112,6 +114,7 @@ impl Options {
             config.intersects = Some(path);
         }
         config.features = self.features;
+        config.vectors = self.vectors;
         config.images_only = self.images_only;
         config.format = self.format;
         config.batch_size = self.batch_size;
