@@ -25,7 +25,7 @@ impl std::fmt::Display for Fault {
 
 /// Nothing remote.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Remote;
+pub(crate) struct Remote(());
 
 /// No object.
 #[derive(Debug)]
