@@ -355,7 +355,7 @@ pub(super) fn run(args: EmbedArgs, terminal: &Terminal) -> Result<Exit> {
     let report = result?;
     let elapsed = meter.finish();
     terminal.say(&sentence(&report, elapsed, &config));
-    if let Some(next) = next_step(&report, &config) {
+    if let Some(next) = next_step(&report, &config, !embedder.fields().is_empty()) {
         terminal.say(&next);
     }
     let exit = Exit::of(report.skipped);
@@ -510,16 +510,18 @@ fn broken_off(last: &embed::Progress, destination: &Destination) -> String {
 }
 
 /// What a person may do with what was written.
-fn next_step(report: &embed::JobReport, config: &JobConfig) -> Option<String> {
+fn next_step(report: &embed::JobReport, config: &JobConfig, tower: bool) -> Option<String> {
     let Destination::Folder(folder) = &config.destination else {
         return None;
     };
     if config.format != Format::Parquet || report.rows == 0 {
         return None;
     }
-    let columns = match config.metadata {
-        Some(_) => "`image_embedding` and `metadata_embedding` are",
-        None => "`image_embedding` is",
+    // Windows have a place of their own.
+    let known = config.metadata.is_some() || (tower && config.windows.is_some());
+    let columns = match known && !config.images_only {
+        true => "`image_embedding` and `metadata_embedding` are",
+        false => "`image_embedding` is",
     };
     let columns = match config.features {
         Features::Features => "features are",

@@ -1,0 +1,134 @@
+"""Runs the examples with real engines on one machine, compares their vectors with the command line's, and counts how
+often a model was loaded.
+
+    pip install ./python[arrow] ray[data] pyspark daft 'dask[distributed]'
+    python examples/distributed/check.py [--copies 20] [--satmip target/release/satmip] [ray|spark|daft|dask ..]
+
+The folder is examples/chips, each picture so many times. Prints a table: seconds, images a second, the most memory of a
+process, loads of the model. An engine that this Python lacks is left out and named.
+"""
+
+import argparse
+import csv
+import importlib.util
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet
+
+HERE = Path(__file__).resolve().parent
+CHIPS = HERE.parent / "chips"
+SCRIPTS = {"ray": "ray_data.py", "spark": "spark.py", "daft": "daft_udf.py", "dask": "dask_shards.py"}
+PACKAGES = {"ray": "ray", "spark": "pyspark", "daft": "daft", "dask": "distributed"}
+
+# Put before everything else into each Python: writes a line for each model that is loaded.
+COUNTER = '''
+import importlib.util, os, sys
+class Counter:
+    def find_spec(self, name, path=None, target=None):
+        if name != "satmip.sessions":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        execute = spec.loader.exec_module
+        def counted(module):
+            execute(module)
+            load = module._load
+            def logged(arguments):
+                with open(os.environ["SATMIP_LOADS"], "a") as file:
+                    file.write(f"{os.getpid()}\\n")
+                return load(arguments)
+            module._load = logged
+        spec.loader.exec_module = counted
+        return spec
+sys.meta_path.insert(0, Counter())
+'''
+
+
+def pictures(folder, copies):
+    """The chips, each several times under names of their own, and their table."""
+    folder.mkdir()
+    with open(CHIPS / "metadata.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    with open(folder / "metadata.csv", "w", newline="") as file:
+        table = csv.DictWriter(file, rows[0].keys())
+        table.writeheader()
+        for copy in range(copies):
+            for row in rows:
+                name = f"{copy:04}_{row['file']}"
+                shutil.copy(CHIPS / row["file"], folder / name)
+                table.writerow(row | {"file": name})
+    return copies * len(rows)
+
+
+def vectors(path, key):
+    """By file name, one row after the other."""
+    table = pyarrow.parquet.read_table(path)
+    order = np.argsort([Path(name).name for name in table[key].to_pylist()])
+    stacked = [np.array([row for row in table[name].to_pylist()], dtype=np.float32)[order]
+               for name in ("image_embedding", "metadata_embedding") if name in table.column_names]
+    return stacked
+
+
+def timed(command, environment):
+    begun = time.perf_counter()
+    subprocess.run(list(map(str, command)), check=True, env=environment)
+    return time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("engines", nargs="*", default=[])
+    parser.add_argument("--copies", type=int, default=2)
+    parser.add_argument("--satmip", type=Path, default=Path("target/release/satmip"))
+    options = parser.parse_args()
+    program = options.satmip.resolve()
+    with tempfile.TemporaryDirectory() as root:
+        root = Path(root)
+        count = pictures(root / "in", options.copies)
+        (root / "first").mkdir()
+        (root / "first/sitecustomize.py").write_text(COUNTER)
+        loads = root / "loads"
+        environment = os.environ | {
+            "PYTHONPATH": str(root / "first"), "SATMIP_LOADS": str(loads),
+            "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}", "RAY_USAGE_STATS_ENABLED": "0",
+        }
+        bare = root / "bare.parquet"
+        table = root / "in/metadata.csv"
+        command = [program, "embed", root / "in", "--metadata", table, "-o", bare, "--workers", 2, "-q"]
+        seconds, memory = timed(command, environment)
+        print("| engine | s | images/s | MB | loads |\n|---|---|---|---|---|")
+        print(f"| the command line, 2 workers | {seconds:.1f} | {count / seconds:.0f} | {memory:.0f} | 1 |", flush=True)
+        expected = vectors(bare, "id")
+        for engine in options.engines or SCRIPTS:
+            if importlib.util.find_spec(PACKAGES[engine]) is None:
+                print(f"| {engine} | left out: this Python lacks {PACKAGES[engine]} | | | |", flush=True)
+                continue
+            loads.write_text("")
+            out, key = root / engine, "path"
+            command = [sys.executable, HERE / SCRIPTS[engine], root / "in", out, 2]
+            if engine == "dask":
+                plan = root / "plan.parquet"
+                subprocess.run([program, "plan", root / "in", "-o", plan, "--block-items", "16", "-q"], check=True)
+                command = [sys.executable, HERE / SCRIPTS[engine], plan, out]
+            seconds, memory = timed(command, environment)
+            if engine == "dask":
+                out, key = sorted(out.glob("part-*.parquet")), "id"
+            found = vectors(out, key)
+            for one, other in zip(expected, found):
+                assert one.shape == other.shape, (engine, one.shape, other.shape)
+                far = np.abs(one - other).max()
+                assert far < 1e-5, (engine, far)
+            loaded = len(loads.read_text().split()) or "one a shard"
+            print(f"| {engine} | {seconds:.1f} | {count / seconds:.0f} | {memory:.0f} | {loaded} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Embeddings by Daft: a class as a function of columns, paths and metadata, never pixels.
+
+    python examples/distributed/daft_udf.py FOLDER OUT [PROCESSES]
+
+FOLDER holds pictures and `metadata.csv` with a column `file`; OUT becomes a folder of Parquet.
+"""
+
+import sys
+from pathlib import Path
+
+import daft
+import pyarrow as pa
+from daft import DataType
+
+import satmip
+
+VECTOR = DataType.list(DataType.float32())
+FIELDS = ["lon", "lat", "gsd"]
+
+
+@daft.udf(return_dtype=DataType.struct({"image_embedding": VECTOR, "metadata_embedding": VECTOR}), batch_size=64)
+class Embed:
+    """A process of Daft's: its model is loaded once."""
+
+    def __init__(self):
+        self.model = satmip.Embedder(threads=1)
+
+    def __call__(self, *columns):
+        batch = pa.RecordBatch.from_arrays([column.to_arrow() for column in columns], names=["path", *FIELDS])
+        found = self.model.embed_batch(batch).select(["image_embedding", "metadata_embedding"])
+        return found.to_pylist()
+
+
+def main(folder, out, processes=2):
+    folder = Path(folder).resolve()
+    rows = daft.read_csv(str(folder / "metadata.csv")).into_partitions(2 * int(processes))
+    embed = Embed.with_concurrency(int(processes))
+    rows = rows.with_column("path", daft.lit(f"{folder}/") + rows["file"])
+    rows = rows.with_column("found", embed(rows["path"], *(rows[name] for name in FIELDS)))
+    for name in ["image_embedding", "metadata_embedding"]:
+        rows = rows.with_column(name, rows["found"][name])
+    rows.exclude("found").write_parquet(out)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
