@@ -315,7 +315,11 @@ impl Ledger {
 
     /// What a folder says of its job that is done; none where it does not. Nothing is locked.
     pub(crate) fn done_line(folder: &Path) -> Option<DoneLine> {
-        let text = std::fs::read(folder.join(LEDGER)).unwrap_or_default();
+        Ledger::done_in(&std::fs::read(folder.join(LEDGER)).unwrap_or_default())
+    }
+
+    /// What a ledger's text says of a job that is done.
+    pub(crate) fn done_in(text: &[u8]) -> Option<DoneLine> {
         let mut lines = text.split(|b| *b == b'\n').rev();
         lines.find_map(|line| match serde_json::from_slice(line) {
             Ok(Line::Done(done)) => Some(done),
@@ -323,16 +327,14 @@ impl Ledger {
         })
     }
 
-    /// The parts of a folder. Nothing is locked.
-    pub(crate) fn parts_of(folder: &Path) -> Result<Vec<PartLine>> {
-        let path = folder.join(LEDGER);
-        let text = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+    /// The parts that a ledger's text says.
+    pub(crate) fn parts_in(text: &[u8]) -> Vec<PartLine> {
         let lines = text.split(|b| *b == b'\n');
         let parts = lines.filter_map(|line| match serde_json::from_slice(line) {
             Ok(Line::Part(part)) => Some(part),
             _ => None,
         });
-        Ok(parts.collect())
+        parts.collect()
     }
 
     fn read_line(&mut self, line: &[u8]) -> Result<()> {
@@ -394,9 +396,14 @@ impl Ledger {
 /// Writes `job.json`: aside, to the disk, then under its name.
 pub(crate) fn write_job(folder: &Path, record: &JobRecord) -> Result<()> {
     let path = folder.join(JOB);
-    let mut text = serde_json::to_vec_pretty(record).map_err(|e| unwritable(&path, e))?;
+    aside::write(&path, &pretty(&path, record)?, Existing::Keep)
+}
+
+/// What a job is, as people read it.
+pub(crate) fn pretty(path: &Path, record: &JobRecord) -> Result<Vec<u8>> {
+    let mut text = serde_json::to_vec_pretty(record).map_err(|e| unwritable(path, e))?;
     text.push(b'\n');
-    aside::write(&path, &text, Existing::Keep)
+    Ok(text)
 }
 
 /// A value as one line of JSON.

@@ -376,15 +376,15 @@ pub(super) fn run(args: EmbedArgs, terminal: &Terminal) -> Result<Exit> {
 
 /// Does a share of the blocks of a plan.
 fn shard(args: &EmbedArgs, plan: &Path, terminal: &Terminal) -> Result<Exit> {
-    let Destination::Folder(out) = Destination::from_path(&args.output) else {
+    if !matches!(Destination::from_path(&args.output), Destination::Folder(_)) {
         return Err(Error::Argument {
             what: "output",
             reason: "the parts of a plan need a folder, a name without an ending".into(),
         });
-    };
+    }
     let (shard, why) = which(args.shard.as_deref())?;
     terminal.say(&format!("shard {shard}{why}"));
-    let mut config = ShardConfig::new(plan, &out);
+    let mut config = ShardConfig::new(plan, &args.output);
     config.shard = shard;
     config.workers = args.what.model.workers();
     let interrupt = Interrupt::watch(terminal, "");

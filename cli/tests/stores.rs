@@ -3,9 +3,9 @@
 mod fixture;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use fixture::{contents, embed, folder, run};
 
@@ -27,11 +27,17 @@ for folder, _, names in os.walk(root):
         path = os.path.join(folder, name)
         store.upload_file(path, "archive", os.path.relpath(path, root))
 print(port, flush=True)
-sys.stdin.read()
+# Objects that a test asks for.
+for key in sys.stdin:
+    body = store.get_object(Bucket="archive", Key=key.strip())["Body"].read()
+    print(len(body), flush=True)
+    sys.stdout.buffer.write(body)
+    sys.stdout.buffer.flush()
 "#;
 
 struct Store {
     server: Child,
+    said: BufReader<ChildStdout>,
     port: u16,
 }
 
@@ -62,12 +68,11 @@ impl Store {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        let mut said = BufReader::new(server.stdout.take().unwrap());
         let mut line = String::new();
-        BufReader::new(server.stdout.as_mut().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        said.read_line(&mut line).unwrap();
         let port = line.trim().parse().expect("the server says its port");
-        Some(Store { server, port })
+        Some(Store { server, said, port })
     }
 
     /// The program, with the variables that the store's own tools read.
@@ -77,16 +82,29 @@ impl Store {
             .arg(input)
             .arg("-o")
             .arg(out)
-            .args(["--scale", "0,3000", "--format", "jsonl"])
+            .args(["--scale", "0,3000", "--format", "jsonl"]);
+        self.variables(&mut command);
+        command
+    }
+
+    fn variables(&self, command: &mut Command) {
+        let address = format!("http://127.0.0.1:{}", self.port);
+        command
             .env("AWS_ACCESS_KEY_ID", "key")
             .env("AWS_SECRET_ACCESS_KEY", "hidden")
             .env("AWS_REGION", "us-east-1")
-            .env(
-                "AWS_ENDPOINT_URL",
-                format!("http://127.0.0.1:{}", self.port),
-            )
+            .env("AWS_ENDPOINT_URL", address)
             .env("AWS_ALLOW_HTTP", "true");
-        command
+    }
+
+    /// An object, as the store's own tools read it.
+    fn read(&mut self, key: &str) -> Vec<u8> {
+        writeln!(self.server.stdin.as_mut().unwrap(), "{key}").unwrap();
+        let mut length = String::new();
+        self.said.read_line(&mut length).unwrap();
+        let mut body = vec![0; length.trim().parse().unwrap()];
+        self.said.read_exact(&mut body).unwrap();
+        body
     }
 
     /// Cut into windows, 48 of them of each scene.
@@ -192,5 +210,104 @@ fn stores_that_say_no_are_named() {
         let (code, _, stderr) = run(&mut store.cut(input, &dir.path().join("out")));
         assert_ne!(code, 0, "{input}");
         assert!(stderr.contains(expected), "{input}: {stderr}");
+    }
+}
+
+/// Three machines with nothing between them but a bucket.
+#[test]
+fn shards_of_a_plan_meet_in_a_bucket() {
+    let dir = folder();
+    let files = dir.path().join("files");
+    fs::create_dir_all(files.join("scenes")).unwrap();
+    fs::copy(raster(), files.join("scenes/a.tif")).unwrap();
+    fs::write(files.join("scenes/b.tif"), "no picture").unwrap();
+    let Some(mut store) = Store::of(&files) else {
+        return;
+    };
+    let whole = dir.path().join("whole");
+    let mut command = embed();
+    command.arg("s3://archive/scenes/").arg("-o").arg(&whole);
+    command.args([
+        "--tile",
+        "8",
+        "--stride",
+        "5",
+        "--scale",
+        "0,3000",
+        "--rows-per-part",
+        "16",
+    ]);
+    store.variables(&mut command);
+    let (code, _, stderr) = run(&mut command);
+    assert_eq!(code, 3, "{stderr}");
+    let plan = dir.path().join("plan.parquet");
+    let program = |words: &[&str]| {
+        let mut command = fixture::satmip();
+        command.args(words);
+        store.variables(&mut command);
+        command
+    };
+    let mut make = program(&[
+        "plan",
+        "s3://archive/scenes/",
+        "--device",
+        "rten",
+        "--block-items",
+        "16",
+        "--scale",
+        "0,3000",
+    ]);
+    make.arg("-m")
+        .arg(fixture::model())
+        .args(["--tile", "8", "--stride", "5"])
+        .arg("-o")
+        .arg(&plan);
+    let (code, _, stderr) = run(&mut make);
+    assert_eq!(code, 0, "{stderr}");
+    for share in ["1/2", "0/2", "0/1"] {
+        let mut command = embed();
+        command
+            .arg("--plan")
+            .arg(&plan)
+            .args(["--shard", share, "-o", "s3://archive/out"]);
+        store.variables(&mut command);
+        let (code, _, stderr) = run(&mut command);
+        assert!(code == 0 || code == 3, "{stderr}");
+        assert!(
+            share != "0/1" || stderr.contains("of 4 blocks 4 were done before"),
+            "{stderr}"
+        );
+    }
+    let (code, stdout, stderr) = run(&mut program(&["plan", "status", "s3://archive/out"]));
+    assert_eq!(
+        (code, stdout.contains("4 of 4 blocks done")),
+        (0, true),
+        "{stdout}{stderr}"
+    );
+    let (code, stdout, stderr) = run(&mut program(&["plan", "verify", "s3://archive/out"]));
+    assert_eq!(
+        (code, stdout.contains("48 rows of 4 parts")),
+        (0, true),
+        "{stdout}{stderr}"
+    );
+    let (code, _, stderr) = run(&mut program(&["plan", "merge", "s3://archive/out"]));
+    assert_eq!(code, 3, "{stderr}");
+    let (code, stdout, _) = run(&mut program(&[
+        "plan",
+        "status",
+        "s3://archive/out",
+        "--json",
+    ]));
+    assert!(
+        code == 0 && stdout.contains("\"merged\":true") || stdout.contains("\"merged\": true"),
+        "{stdout}"
+    );
+    let (code, _, stderr) = run(&mut program(&["plan", "status", "https://127.0.0.1/out"]));
+    assert!(code != 0 && stderr.contains("takes no parts"), "{stderr}");
+    // The parts are those of one machine's job.
+    for (name, bytes) in contents(&whole) {
+        if name.ends_with(".parquet") || name == "ledger.jsonl" || name == "errors.jsonl" {
+            assert!(store.read(&format!("out/{name}")) == bytes, "{name}");
+        }
     }
 }

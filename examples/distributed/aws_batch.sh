@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# A plan of `satmip plan` by an array job of AWS Batch: the command of the job's container. OUT is a folder that all
-# containers see (EFS or FSx); scenes may be in S3, which the job's role lets the program read.
+# A plan of `satmip plan` by an array job of AWS Batch: the command of the job's container. OUT may be a place in S3, as
+# may the scenes be, which the job's role lets the program read and write; or a folder that all containers see.
 #
 #   aws batch submit-job --job-name satmip --job-queue QUEUE --job-definition satmip --array-properties size=64 \
-#       --container-overrides 'command=["aws_batch.sh","/shared/plan.parquet","/shared/OUT"]'
+#       --container-overrides 'command=["aws_batch.sh","plan.parquet","s3://BUCKET/OUT"]'
 set -euo pipefail
 plan=$1
 out=$2

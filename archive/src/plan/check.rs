@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
 use arrow_array::cast::AsArray;
@@ -10,27 +9,15 @@ use arrow_array::types::Float32Type;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Serialize;
 
-use super::run::{base, line_of};
+use super::out::Out;
+use super::run::line_name;
 use crate::ledger::{DoneLine, ERRORS, JOB, JobRecord, LEDGER, Ledger, PartLine, json};
 use crate::output::failed;
 use crate::store::errors_beside;
 use satmip::metadata::read;
-use satmip::parts::aside::{Aside, Existing, target_of};
+use satmip::parts::aside::target_of;
 use satmip::parts::sha256;
 use satmip::{Error, Result};
-
-/// How far a block is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum BlockState {
-    /// Its part is complete.
-    Done,
-    /// A machine writes it, or was lost while it did.
-    UnderWay,
-    /// Nobody has begun it.
-    Missing,
-}
 
 /// How far a plan is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -72,22 +59,41 @@ pub struct Verified {
 }
 
 /// The job of a folder, and how many blocks it has.
-fn job(out: &Path) -> Result<(JobRecord, u64)> {
-    let path = out.join(JOB);
-    let refuse = |reason: String| Error::Output {
-        path: out.to_owned(),
-        reason,
-        source: None,
-    };
-    if !path.is_file() {
-        return Err(refuse("no plan was begun in it".into()));
+fn job(out: &Out, names: &BTreeSet<String>) -> Result<(JobRecord, u64)> {
+    if !names.contains(JOB) {
+        return Err(out.refuse("no plan was begun in it"));
     }
-    let job: JobRecord = serde_json::from_value(read::json_document(&path)?)
-        .map_err(|error| refuse(format!("`{JOB}` is no record of a job: {error}")))?;
+    let text = read::json_of_bytes(&out.read(JOB)?, out.name().join(JOB).display())?;
+    let job: JobRecord = serde_json::from_value(text)
+        .map_err(|error| out.refuse(format!("`{JOB}` is no record of a job: {error}")))?;
     match job.input.plan.as_ref().map(|plan| plan.blocks) {
         Some(blocks) => Ok((job, blocks)),
-        None => Err(refuse("it is of a job without a plan".into())),
+        None => Err(out.refuse("it is of a job without a plan")),
     }
+}
+
+/// The ledger of all parts, where they are merged.
+fn ledger(out: &Out, names: &BTreeSet<String>) -> Result<Option<(Vec<u8>, DoneLine)>> {
+    if !names.contains(LEDGER) {
+        return Ok(None);
+    }
+    let text = out.read(LEDGER)?;
+    let done = Ledger::done_in(&text);
+    Ok(done.map(|done| (text, done)))
+}
+
+/// What is said of each part that is there, in their order.
+fn lines(out: &Out, names: &BTreeSet<String>, blocks: u64) -> Result<Vec<PartLine>> {
+    let there = (0..blocks)
+        .map(line_name)
+        .filter(|name| names.contains(name));
+    let there: Vec<String> = there.collect();
+    let texts = out.read_all(&there)?;
+    let parsed = there.iter().zip(texts).map(|(name, text)| {
+        serde_json::from_slice(&text)
+            .map_err(|error| out.refuse(format!("`{name}` is no line of a ledger: {error}")))
+    });
+    parsed.collect()
 }
 
 /// Looks which parts are there, by their names alone but for one small file each.
@@ -95,49 +101,39 @@ fn job(out: &Path) -> Result<(JobRecord, u64)> {
 /// # Errors
 /// [`Error::Output`] for a folder in which no plan was begun, or that cannot be read.
 pub fn status(out: &Path) -> Result<Status> {
-    let (_, blocks) = job(out)?;
+    let out = Out::open(out)?;
+    status_of(&out, &out.names()?)
+}
+
+fn status_of(out: &Out, names: &BTreeSet<String>) -> Result<Status> {
+    let (_, blocks) = job(out, names)?;
     let mut status = Status {
         blocks,
         ..Status::default()
     };
-    if let Some(done) = Ledger::done_line(out) {
+    if let Some((_, done)) = ledger(out, names)? {
         status.done = blocks;
         status.merged = true;
         (status.rows, status.skipped) = (done.rows, done.skipped);
         return Ok(status);
     }
-    let mut begun = BTreeSet::new();
-    let entries = std::fs::read_dir(out).map_err(|error| failed(out, error))?;
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let target = target_of(name.to_str().unwrap_or_default());
-        begun.extend(target.and_then(block_of));
+    for line in lines(out, names, blocks)? {
+        status.done += 1;
+        status.rows += line.rows[1];
+        status.skipped += line.skipped;
     }
-    let mut gap: Option<u64> = None;
-    for block in 0..=blocks {
-        let state = match block {
-            _ if block == blocks => BlockState::Done,
-            _ if line_of(out, block).is_file() => BlockState::Done,
-            _ if begun.contains(&block) => BlockState::UnderWay,
-            _ => BlockState::Missing,
-        };
-        if state != BlockState::Missing
-            && let Some(first) = gap.take()
-        {
-            status.missing.push((first, block - 1));
-        }
-        match state {
-            BlockState::Done if block < blocks => {
-                let line = line(out, block)?;
-                status.done += 1;
-                status.rows += line.rows[1];
-                status.skipped += line.skipped;
-            }
-            BlockState::Done => {}
-            BlockState::UnderWay => status.under_way.push(block),
-            BlockState::Missing => {
-                gap.get_or_insert(block);
-            }
+    let begun: BTreeSet<u64> = names
+        .iter()
+        .filter_map(|name| block_of(target_of(name)?))
+        .collect();
+    for block in 0..blocks {
+        match () {
+            () if names.contains(&line_name(block)) => {}
+            () if begun.contains(&block) => status.under_way.push(block),
+            () => match status.missing.last_mut() {
+                Some((_, last)) if *last + 1 == block => *last = block,
+                _ => status.missing.push((block, block)),
+            },
         }
     }
     Ok(status)
@@ -148,54 +144,42 @@ fn block_of(name: &str) -> Option<u64> {
     digits.parse().ok()
 }
 
-fn line(out: &Path, block: u64) -> Result<PartLine> {
-    let path = line_of(out, block);
-    serde_json::from_value(read::json_document(&path)?).map_err(|error| Error::Output {
-        path,
-        reason: format!("no line of a ledger: {error}"),
-        source: None,
-    })
-}
-
 /// Reads every part that is there: whether its bytes are those that were written, and its vectors finite and of length 1.
 ///
 /// # Errors
 /// As [`status`].
 pub fn verify(out: &Path) -> Result<Verified> {
-    let (_, blocks) = job(out)?;
-    let lines = match Ledger::done_line(out) {
-        Some(_) => Ledger::parts_of(out)?,
-        None => {
-            let done = (0..blocks).filter(|block| line_of(out, *block).is_file());
-            done.map(|block| line(out, block)).collect::<Result<_>>()?
-        }
+    let out = Out::open(out)?;
+    let names = out.names()?;
+    let (_, blocks) = job(&out, &names)?;
+    let lines = match ledger(&out, &names)? {
+        Some((text, _)) => Ledger::parts_in(&text),
+        None => lines(&out, &names, blocks)?,
     };
     let mut found = Verified::default();
     for line in lines {
-        let path = base(out, line.part).with_extension("parquet");
         let name = format!("part-{:05}.parquet", line.part);
         found.parts += 1;
-        let file = line.files.first();
-        match (sha256::of_file(&path), file) {
-            (Err(error), _) => {
-                found.faults.push(format!("{name}: {error}"));
-                continue;
-            }
-            (Ok((_, sha256)), Some(file)) if sha256 != file.sha256 => {
-                found
-                    .faults
-                    .push(format!("{name}: its bytes are not those that were written"));
-                continue;
-            }
-            _ => {}
-        }
-        match check_vectors(&path) {
-            Ok(rows) if rows == line.rows[1] - line.rows[0] => found.rows += rows,
-            Ok(rows) => found.faults.push(format!("{name}: {rows} rows")),
+        match sound(&out, &line) {
+            Ok(rows) => found.rows += rows,
             Err(error) => found.faults.push(format!("{name}: {error}")),
         }
+        out.forget(line.part);
     }
     Ok(found)
+}
+
+/// The rows of a part that is what was written.
+fn sound(out: &Out, line: &PartLine) -> Result<u64> {
+    let path = out.fetch(line.part)?;
+    let (_, sha256) = sha256::of_file(&path).map_err(|error| failed(&path, error))?;
+    if line.files.first().is_none_or(|file| file.sha256 != sha256) {
+        return Err(damaged(&path, &"its bytes are not those that were written"));
+    }
+    match check_vectors(&path)? {
+        rows if rows == line.rows[1] - line.rows[0] => Ok(rows),
+        rows => Err(damaged(&path, &format!("{rows} rows"))),
+    }
 }
 
 /// Rows of a part.
@@ -259,41 +243,47 @@ fn check_vectors(part: &Path) -> Result<u64> {
 /// # Errors
 /// As [`status`]; [`Error::Output`] where blocks are not done, or parts are not those that were written (by their sizes).
 pub fn merge(out: &Path) -> Result<Status> {
-    let found = status(out)?;
+    let out = &Out::open(out)?;
+    let names = out.names()?;
+    let found = status_of(out, &names)?;
     if found.merged {
         return Ok(found);
     }
     if !found.is_complete() {
-        return Err(Error::Output {
-            path: out.to_owned(),
-            reason: format!("{} of {} blocks are done", found.done, found.blocks),
-            source: None,
-        });
+        let reason = format!("{} of {} blocks are done", found.done, found.blocks);
+        return Err(out.refuse(reason));
     }
-    let (job, blocks) = job(out)?;
-    let (mut rows, mut errors, mut ledger) = (0, Vec::new(), Vec::new());
-    let mut items = 0;
-    let ledger_path = out.join(LEDGER);
-    for block in 0..blocks {
-        let mut line = line(out, block)?;
-        let part = base(out, block).with_extension("parquet");
-        let size = std::fs::metadata(&part)
-            .map_err(|error| failed(&part, error))?
-            .len();
-        if line.files.first().is_none_or(|file| file.size != size)
-            || line.part != block
+    let (job, blocks) = job(out, &names)?;
+    let (mut rows, mut items, mut errors, mut ledger) = (0, 0, Vec::new(), Vec::new());
+    for mut line in lines(out, &names, blocks)? {
+        let part = out.base(line.part).with_extension("parquet");
+        let name = part
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let size = match out {
+            Out::Folder(_) => std::fs::metadata(&part)
+                .map_err(|error| failed(&part, error))?
+                .len(),
+            // Its place was taken by the line's own part, or by one of the same bytes.
+            Out::Store { .. } => line.files.first().map_or(0, |file| file.size),
+        };
+        if !names.contains(&name)
+            || line.files.first().is_none_or(|file| file.size != size)
             || line.items[0] != items
         {
             return Err(damaged(&part, &"it is not what was written of this block"));
         }
-        let own = errors_beside(&base(out, block));
         if line.skipped > 0 {
-            errors.extend(std::fs::read(&own).map_err(|error| Error::io(&own, error))?);
+            let own = errors_beside(&out.base(line.part));
+            let own = own.file_name().unwrap_or_default().to_string_lossy();
+            errors.extend(out.read(&own)?);
         }
         line.rows = [rows, rows + line.rows[1]];
         (rows, items) = (line.rows[1], line.items[1]);
         line.errors_bytes = errors.len() as u64;
-        ledger.extend(json(&ledger_path, &line)?);
+        ledger.extend(json(&part, &line)?);
         ledger.push(b'\n');
     }
     let done = DoneLine {
@@ -303,30 +293,15 @@ pub fn merge(out: &Path) -> Result<Status> {
         skipped: found.skipped,
         input_sha256: job.input.sha256.unwrap_or_default(),
     };
-    ledger.extend(json(&ledger_path, &done)?);
+    ledger.extend(json(&out.name(), &done)?);
     ledger.push(b'\n');
-    place(&out.join(ERRORS), &errors)?;
-    place(&ledger_path, &ledger)?;
+    out.replace(ERRORS, errors)?;
+    out.replace(LEDGER, ledger)?;
     // What the ledger says now, and what machines that were lost left behind.
-    for entry in std::fs::read_dir(out)
-        .map_err(|error| failed(out, error))?
-        .flatten()
-    {
-        let name = entry.file_name();
-        let name = name.to_str().unwrap_or_default();
-        let of_block = block_of(name).is_some()
-            && (name.ends_with(".json") || name.ends_with(".errors.jsonl"));
-        if of_block || target_of(name).and_then(block_of).is_some() {
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
-    status(out)
-}
-
-fn place(path: &Path, bytes: &[u8]) -> Result<()> {
-    let (aside, mut file) = Aside::file(path).map_err(|error| failed(path, error))?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .and_then(|()| aside.place(Existing::Replace))
-        .map_err(|error| failed(path, error))
+    let of_block = |name: &str| {
+        let beside = name.ends_with(".json") || name.ends_with(".errors.jsonl");
+        (beside && block_of(name).is_some()) || target_of(name).and_then(block_of).is_some()
+    };
+    out.remove(out.names()?.into_iter().filter(|name| of_block(name)));
+    status_of(out, &out.names()?)
 }

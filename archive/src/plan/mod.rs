@@ -11,6 +11,7 @@
 
 mod check;
 mod options;
+mod out;
 mod run;
 mod shard;
 mod table;
@@ -20,7 +21,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-pub use check::{BlockState, Status, Verified, merge, status, verify};
+pub use check::{Status, Verified, merge, status, verify};
 #[cfg(test)]
 pub(crate) use run::run_shard_with;
 pub use run::{ShardConfig, ShardReport, run_shard};

@@ -1,17 +1,18 @@
 //! One machine's part of a plan.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use serde::Serialize;
 
+use super::out::Out;
 use super::shard::Shard;
 use super::table::Plan;
 use crate::input::Inputs;
 use crate::job::{self, Facts, go_through};
-use crate::ledger::{JOB, JobRecord, PartFile, PartLine, PlanRecord, json, write_job};
+use crate::ledger::{JOB, JobRecord, PartFile, PartLine, PlanRecord, json, pretty};
 use crate::model::facts;
 use crate::output::failed;
 use crate::remote::Remote;
@@ -19,7 +20,6 @@ use crate::store::{Single, Store, errors_beside};
 use crate::worker::Model;
 use crate::{Destination, JobConfig, Progress};
 use satmip::metadata::read;
-use satmip::parts::aside::{self, Existing};
 use satmip::parts::sha256;
 use satmip::{Embedder, Error, Result};
 
@@ -31,7 +31,7 @@ pub struct ShardConfig {
     pub plan: PathBuf,
     /// Whose blocks.
     pub shard: Shard,
-    /// The folder of parts, which all machines share.
+    /// Where the parts go: a folder that all machines see, or an address of a store, as `s3://bucket/out`.
     pub out: PathBuf,
     /// Threads that decode and embed; 0 is one for each core.
     pub workers: usize,
@@ -94,7 +94,10 @@ pub(crate) fn run_shard_with(
     let mut job = job_of(&plan, facts)?;
     job.workers = config.workers;
     job.stop = Arc::clone(&config.stop);
-    begin(&config.out, &plan, &job, facts)?;
+    let out = Out::open(&config.out)?;
+    begin(&out, &plan, &job, facts)?;
+    // Others may complete more meanwhile; that is seen when a part gets its name.
+    let names = out.names()?;
     let blocks = config.shard.blocks(plan.blocks());
     let remote = Remote::default();
     let mut report = ShardReport {
@@ -108,7 +111,7 @@ pub(crate) fn run_shard_with(
     };
     for block in blocks {
         let items = plan.items_of(block);
-        if is_done(&config.out, block) {
+        if names.contains(&line_name(block)) {
             report.done_before += 1;
             told.items += items;
             told.resumed += items;
@@ -120,16 +123,7 @@ pub(crate) fn run_shard_with(
             told.skipped = before.skipped + now.skipped;
             progress(&told)
         };
-        match run_block(
-            &config.out,
-            block,
-            &plan,
-            &job,
-            &remote,
-            model,
-            facts,
-            &mut tell,
-        )? {
+        match run_block(&out, block, &plan, &job, &remote, model, facts, &mut tell)? {
             Some(line) => {
                 report.items += items;
                 report.rows += line.rows[1];
@@ -178,8 +172,10 @@ fn refuse<T>(reason: String) -> Result<T> {
 }
 
 /// Makes the folder of parts the plan's, or finds that it is.
-fn begin(out: &Path, plan: &Plan, job: &JobConfig, facts: &Facts) -> Result<()> {
-    std::fs::create_dir_all(out).map_err(|error| failed(out, error))?;
+fn begin(out: &Out, plan: &Plan, job: &JobConfig, facts: &Facts) -> Result<()> {
+    if let Out::Folder(folder) = out {
+        std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+    }
     let mut record = job::record_of(job, facts)?;
     record.input.given.clone_from(&plan.head.inputs);
     record.input.items = Some(plan.items);
@@ -188,38 +184,23 @@ fn begin(out: &Path, plan: &Plan, job: &JobConfig, facts: &Facts) -> Result<()> 
         sha256: plan.sha256.clone(),
         blocks: plan.blocks(),
     });
-    let path = out.join(JOB);
-    match write_job(out, &record) {
-        Err(Error::Output { .. }) if path.is_file() => {}
-        written => return written,
+    if out.place(JOB, pretty(&out.name(), &record)?)? {
+        return Ok(());
     }
-    let earlier = read::json_document(&path)?;
+    let earlier = read::json_of_bytes(&out.read(JOB)?, out.name().join(JOB).display())?;
     let differences = record.differences(&earlier)?;
     match differences.is_empty() {
         true => Ok(()),
-        false => Err(Error::Output {
-            path: out.to_owned(),
-            reason: format!(
-                "it was begun by another plan or job: {}",
-                differences.join("; ")
-            ),
-            source: None,
-        }),
+        false => Err(out.refuse(format!(
+            "it was begun by another plan or job: {}",
+            differences.join("; ")
+        ))),
     }
 }
 
-/// The part of a block, without an ending.
-pub(super) fn base(out: &Path, block: u64) -> PathBuf {
-    out.join(format!("part-{block:05}"))
-}
-
-/// What says that a part is complete.
-pub(super) fn line_of(out: &Path, block: u64) -> PathBuf {
-    base(out, block).with_extension("json")
-}
-
-fn is_done(out: &Path, block: u64) -> bool {
-    line_of(out, block).is_file()
+/// The name of what says that a part is complete.
+pub(super) fn line_name(block: u64) -> String {
+    format!("part-{block:05}.json")
 }
 
 /// Embeds a block; none where another machine was faster.
@@ -228,7 +209,7 @@ fn is_done(out: &Path, block: u64) -> bool {
     reason = "what is the same for all blocks, one by one"
 )]
 fn run_block(
-    out: &Path,
+    out: &Out,
     block: u64,
     plan: &Plan,
     job: &JobConfig,
@@ -237,7 +218,7 @@ fn run_block(
     facts: &Facts,
     progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<Option<PartLine>> {
-    let part = base(out, block).with_extension("parquet");
+    let part = out.base(block).with_extension("parquet");
     let taken = || part.is_file();
     if !taken() {
         let inputs = Inputs::planned(plan.entries(block)?, remote.clone()).cut(job::scenes(job)?);
@@ -253,19 +234,21 @@ fn run_block(
         }
     }
     let line = line(out, block, plan)?;
-    let path = line_of(out, block);
-    match aside::write(&path, &json(&path, &line)?, Existing::Keep) {
-        Ok(()) => Ok(Some(line)),
-        Err(Error::Output { .. }) if path.is_file() => Ok(None),
-        Err(error) => Err(error),
+    let sent = out.send(block)?;
+    out.forget(block);
+    // Where a store had the part already, it is somebody's who was lost before the line, or has the same bytes.
+    let text = json(&part, &line)?;
+    match out.place(&line_name(block), text)? && sent {
+        true => Ok(Some(line)),
+        false => Ok(None),
     }
 }
 
 /// What is said of a part that is there, counted from it.
-fn line(out: &Path, block: u64, plan: &Plan) -> Result<PartLine> {
-    let part = base(out, block).with_extension("parquet");
+fn line(out: &Out, block: u64, plan: &Plan) -> Result<PartLine> {
+    let part = out.base(block).with_extension("parquet");
     let rows = super::check::rows_of(&part)?;
-    let errors = errors_beside(&base(out, block));
+    let errors = errors_beside(&out.base(block));
     let text = match std::fs::read(&errors) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),

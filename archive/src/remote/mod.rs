@@ -159,6 +159,19 @@ impl Remote {
         }
     }
 
+    /// Writes an object; if `new`, only where there is none, and whether there was none.
+    ///
+    /// # Errors
+    /// Where it cannot be written, or the store cannot refuse to replace.
+    pub(crate) fn put(&self, url: &Url, bytes: Vec<u8>, new: bool) -> Result<bool, Fault> {
+        let shared = self.shared()?;
+        let (store, path) = shared.places.store(url)?;
+        shared.runtime.block_on(async {
+            let _turn = shared.requests.acquire().await;
+            place::put(&*store, &path, bytes, new).await
+        })
+    }
+
     /// Goes through the objects below an address of a store, in the byte order of their names: the name below it, and
     /// the address.
     ///

@@ -53,6 +53,10 @@ impl Remote {
         Err(fault())
     }
 
+    pub(crate) fn put(&self, _: &Url, _: Vec<u8>, _: bool) -> Result<bool, Fault> {
+        Err(fault())
+    }
+
     pub(crate) fn list(
         &self,
         _: &Url,

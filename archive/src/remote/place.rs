@@ -13,7 +13,7 @@ use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path;
 use object_store::{
     BackoffConfig, ClientOptions, GetOptions, GetRange, ObjectStore, ObjectStoreExt,
-    ObjectStoreScheme, RetryConfig,
+    ObjectStoreScheme, PutMode, RetryConfig,
 };
 use url::Url;
 
@@ -125,7 +125,9 @@ fn client() -> ClientOptions {
         .any(|name| std::env::var(name).is_ok_and(|value| matches!(value.as_str(), "true" | "1")));
     ClientOptions::new()
         .with_user_agent(super::web::agent())
-        .with_timeout(SILENCE)
+        // Parts are large: what counts is that something moves.
+        .with_timeout_disabled()
+        .with_read_timeout(SILENCE)
         .with_connect_timeout(Duration::from_secs(10))
         .with_allow_http(allow)
 }
@@ -176,6 +178,29 @@ impl Place {
                 Ok(bytes.into())
             }
         }
+    }
+}
+
+/// Writes an object; if `new`, only where there is none, and whether there was none.
+pub(super) async fn put(
+    store: &dyn ObjectStore,
+    path: &Path,
+    bytes: Vec<u8>,
+    new: bool,
+) -> Result<bool, Fault> {
+    use object_store::Error as E;
+    let mode = match new {
+        true => PutMode::Create,
+        false => PutMode::Overwrite,
+    };
+    match store.put_opts(path, bytes.into(), mode.into()).await {
+        Ok(_) => Ok(true),
+        Err(E::AlreadyExists { .. } | E::Precondition { .. }) if new => Ok(false),
+        Err(E::NotImplemented { .. } | E::NotSupported { .. }) => Err(Fault::unreadable(
+            "the store cannot write an object only where there is none (If-None-Match), which keeps two machines apart: \
+             use a folder that all machines see",
+        )),
+        Err(error) => Err(fault(&error)),
     }
 }
 
