@@ -127,8 +127,7 @@ fn files_that_are_no_scenes_say_why() {
     }
     let jpeg = open("a.jpg", b"\xff\xd8\xff\xe0 and so on");
     assert!(jpeg.to_string().contains("JPEG"), "{jpeg}");
-    let missing =
-        Scene::open(folder.path().join("none.tif"), &ReadOptions::default()).unwrap_err();
+    let missing = Scene::open(folder.path().join("none.tif"), &ReadOptions::default()).unwrap_err();
     assert!(
         matches!(
             missing,
@@ -250,6 +249,36 @@ fn windows_have_the_pixels_that_gdal_reads() {
         }
     }
     assert!(rest.is_empty() && list.len() > 95, "{} files", list.len());
+}
+
+/// A sample that is said to be nodata is missing, in pictures and in scenes.
+#[test]
+fn nodata_may_be_said() {
+    let path = rasters().join("u16.tif");
+    let whole = region([0, 0, 40, 30]);
+    let sample = {
+        let scene = Scene::open(&path, &options("full")).unwrap();
+        let picture = scene.window(whole).unwrap();
+        assert_eq!(picture.valid_share(whole), 1.0);
+        let [red, ..] = picture.image().get(0, 0).unwrap();
+        f64::from(red)
+    };
+    // `full` divides by 257, so that many samples are that byte; one of them is not there.
+    let mut with = options("full");
+    let missing = (0..257).find_map(|rest| {
+        with.nodata = Some(sample * 257.0 + f64::from(rest) - 128.0);
+        let scene = Scene::open(&path, &with).unwrap();
+        let share = scene.window(whole).unwrap().valid_share(whole);
+        (share < 1.0).then_some(share)
+    });
+    assert!(missing.is_some(), "no sample was missing");
+    assert_eq!(
+        read(&path, &with).unwrap().valid_share(whole),
+        missing.unwrap()
+    );
+    let jpeg = rasters().join("../../../examples/chips/River_2334.jpg");
+    let error = read(&jpeg, &with).unwrap_err();
+    assert!(error.to_string().contains("TIFFs alone"), "{error}");
 }
 
 /// A file has the copies that it has, and no pictures of bytes are read smaller.

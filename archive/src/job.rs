@@ -535,6 +535,7 @@ fn record(
             bands: config.reading.bands.to_string(),
             scale: config.reading.scale.to_string(),
             min_valid: config.reading.min_valid,
+            nodata: config.reading.nodata,
             missing_pixels: "the mean of the valid ones".into(),
             first,
         },

@@ -112,6 +112,9 @@ pub(crate) struct ReadingRecord {
     /// As asked for; `auto` is what each file states.
     pub(crate) scale: String,
     pub(crate) min_valid: f32,
+    /// A sample that marks missing pixels, besides the files' own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) nodata: Option<f64>,
     /// What stands in their place.
     pub(crate) missing_pixels: String,
     /// What was decided for the first picture that could be read; none for a stream.

@@ -19,6 +19,9 @@ pub(super) struct ReadArgs {
     /// Least share of valid pixels (neither nodata, nor NaN, nor masked) of what the model sees [default: 0.5]
     #[arg(long, value_name = "SHARE")]
     min_valid: Option<f32>,
+    /// Sample of TIFFs that marks missing pixels, besides the one that the file states
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    nodata: Option<f64>,
     /// Largest image, width times height; checked before it is decoded
     #[arg(long, value_name = "N", default_value_t = DecodeLimits::default().max_pixels)]
     max_pixels: u64,
@@ -27,7 +30,10 @@ pub(super) struct ReadArgs {
 impl ReadArgs {
     /// Whether they say which bands or samples are meant, which pictures alone have.
     pub(super) fn are_given(&self) -> bool {
-        self.scale.is_some() || self.bands.is_some() || self.min_valid.is_some()
+        self.scale.is_some()
+            || self.bands.is_some()
+            || self.min_valid.is_some()
+            || self.nodata.is_some()
     }
 
     /// What the arguments say, and the usual where they say nothing.
@@ -40,6 +46,7 @@ impl ReadArgs {
         options.limits = DecodeLimits::of_pixels(self.max_pixels);
         options.scale = self.scale.unwrap_or(options.scale);
         options.bands = self.bands.unwrap_or(options.bands);
+        options.nodata = self.nodata.or(options.nodata);
         options.with_min_valid(self.min_valid.unwrap_or(options.min_valid))
     }
 }

@@ -95,10 +95,11 @@ def main():
         count = pictures(root / "in", options.copies)
         (root / "first").mkdir()
         (root / "first/sitecustomize.py").write_text(COUNTER)
+        (root / "first/satmip").symlink_to(program)
         loads = root / "loads"
         environment = os.environ | {
             "PYTHONPATH": str(root / "first"), "SATMIP_LOADS": str(loads),
-            "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}", "RAY_USAGE_STATS_ENABLED": "0",
+            "PATH": f"{root / 'first'}{os.pathsep}{os.environ['PATH']}", "RAY_USAGE_STATS_ENABLED": "0",
         }
         bare = root / "bare.parquet"
         table = root / "in/metadata.csv"

@@ -187,7 +187,13 @@ fn read_bytes(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, ImageFault>
 }
 
 fn decode_any(bytes: &[u8], options: &ReadOptions) -> Result<Picture, ImageFault> {
-    match sniff(bytes)? {
+    let format = sniff(bytes)?;
+    if options.nodata.is_some() && format != Format::Tiff {
+        return Err(ImageFault::Option(
+            "a nodata value was given, which TIFFs alone can have".into(),
+        ));
+    }
+    match format {
         Format::Jpeg => of_jpeg(jpeg::decode(bytes, &options.limits)?, options),
         Format::Png => raster::decode_png(bytes, options),
         Format::WebP => raster::decode_webp(bytes, options),

@@ -22,6 +22,8 @@ pub struct ReadOptions {
     pub scale: Scale,
     /// The least share of valid pixels of what the model sees, 0 to 1.
     pub min_valid: f32,
+    /// A sample of TIFFs that marks missing pixels, besides the one that the file states.
+    pub nodata: Option<f64>,
     /// Of scenes: which copy of the picture is read.
     pub resolution: Resolution,
 }
@@ -70,6 +72,7 @@ impl Default for ReadOptions {
             bands: Bands::Auto,
             scale: Scale::Auto,
             min_valid: Self::MIN_VALID,
+            nodata: None,
             resolution: Resolution::Full,
         }
     }

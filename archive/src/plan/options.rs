@@ -19,6 +19,7 @@ pub(super) struct Options {
     bands: String,
     scale: String,
     min_valid: f32,
+    nodata: Option<f64>,
     max_pixels: u64,
     overview: Option<usize>,
     gsd: Option<f64>,
@@ -55,6 +56,7 @@ impl Options {
             bands: config.reading.bands.to_string(),
             scale: config.reading.scale.to_string(),
             min_valid: config.reading.min_valid,
+            nodata: config.reading.nodata,
             max_pixels: config.reading.limits.max_pixels,
             overview,
             gsd,
@@ -89,6 +91,7 @@ impl Options {
         reading.bands = self.bands.parse()?;
         reading.scale = self.scale.parse()?;
         reading.min_valid = self.min_valid;
+        reading.nodata = self.nodata;
         reading.resolution = match (self.overview, self.gsd) {
             (Some(number), _) => Resolution::Overview(number),
             (None, Some(metres)) => Resolution::Gsd(metres),

@@ -127,7 +127,11 @@ impl Tiff {
         let white_is_least = layers.kind == Kind::WhiteIsLeast;
         let exchanged = chosen.rgb.map(|band| white_is_least && band == 0);
         let radiometry = radiometry.exchanged(exchanged, layers.samples);
-        let mut nodata: Vec<f64> = file_nodata.into_iter().chain(radiometry.nodata).collect();
+        let mut nodata: Vec<f64> = file_nodata
+            .into_iter()
+            .chain(options.nodata.filter(|_| role != Role::Classes))
+            .chain(radiometry.nodata)
+            .collect();
         nodata.dedup_by(|a, b| a.to_bits() == b.to_bits());
         let rule = Rule {
             bands: layers.bands,
