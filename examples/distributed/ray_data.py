@@ -29,7 +29,8 @@ def main(folder, out, actors=2):
     table = pyarrow.csv.read_csv(folder / "metadata.csv")
     paths = [str(folder / name) for name in table["file"].to_pylist()]
     rows = ray.data.from_arrow(table.append_column("path", [paths])).repartition(2 * int(actors))
-    found = rows.map_batches(Embed, batch_format="pyarrow", batch_size=64, num_cpus=1, concurrency=int(actors))
+    pool = ray.data.ActorPoolStrategy(size=int(actors))
+    found = rows.map_batches(Embed, batch_format="pyarrow", batch_size=64, num_cpus=1, compute=pool)
     found.write_parquet(out)
 
 
