@@ -120,6 +120,11 @@ def main():
             "PATH": f"{root / 'first'}{os.pathsep}{os.environ['PATH']}", "RAY_USAGE_STATS_ENABLED": "0",
             "PYSPARK_PYTHON": sys.executable,
         }
+        found = importlib.util.find_spec("onnxruntime")
+        if found:
+            # One library of ONNX Runtime for all, if there is one.
+            library = next(Path(found.origin).parent.glob("capi/libonnxruntime.*"))
+            environment["SATMIP_ORT_DYLIB"] = str(library)
         bare = root / "bare.parquet"
         table = root / "in/metadata.csv"
         command = [program, "embed", root / "in", "--metadata", table, "-o", bare, "--workers", 2, "-q"]
