@@ -313,6 +313,14 @@ pub(super) fn check(config: &JobConfig, facts: &Facts) -> Result<()> {
     names_what_it_is(&config.destination)
 }
 
+/// Why an address is no output.
+const IS_ADDRESS: &str = "an address, where a file or folder of this machine is wanted (the parts of a plan alone may be in a store)";
+
+/// Whether an output is an address, which would become a folder of that name.
+pub(super) fn is_address(path: &Path) -> bool {
+    path.to_str().is_some_and(|text| text.contains("://"))
+}
+
 /// Refuses names that would become others: folders with the ending of a file, and files with an ending in capitals.
 fn names_what_it_is(destination: &Destination) -> Result<()> {
     const FILES: [&str; 16] = [
@@ -328,6 +336,9 @@ fn names_what_it_is(destination: &Destination) -> Result<()> {
     let (Destination::File(path) | Destination::Folder(path)) = destination else {
         return Ok(());
     };
+    if is_address(path) {
+        return refuse(path, IS_ADDRESS);
+    }
     let ending = path.extension().and_then(|ending| ending.to_str());
     let ending = ending.unwrap_or_default();
     let lower = ending.to_ascii_lowercase();

@@ -194,6 +194,19 @@ fn a_bucket_gives_the_rows_of_its_copy_here() {
     assert_eq!((code, rows(&out).len()), (0, 2), "{stderr}");
 }
 
+/// A folder called `s3:` is nobody's wish.
+#[test]
+fn an_address_is_no_output_of_one_machine() {
+    let dir = folder();
+    let mut command = embed();
+    command
+        .arg(raster())
+        .args(["--tile", "8", "--scale", "0,3000", "-o", "s3://archive/out"]);
+    let (code, _, stderr) = run(command.current_dir(dir.path()));
+    assert!(code != 0 && stderr.contains("an address"), "{stderr}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
 #[test]
 fn stores_that_say_no_are_named() {
     let dir = folder();

@@ -86,6 +86,9 @@ pub(crate) fn plan_with(
     if config.metadata.is_some() {
         return refuse("a table of metadata is joined to all items at once, which blocks are not");
     }
+    if job::is_address(path) {
+        return refuse("it is written to a file of this machine, not to an address");
+    }
     if config.format != Format::Parquet {
         return refuse("its parts are Parquet, and no other format");
     }

@@ -97,8 +97,15 @@ impl Options {
             (None, Some(metres)) => Resolution::Gsd(metres),
             (None, None) => Resolution::Full,
         };
-        config.reading = reading;
-        config.windows = self.windows;
+        if !(1..=1 << 30).contains(&self.batch_size) {
+            return Err(Error::Argument {
+                what: "plan",
+                reason: format!("batches of {} items", self.batch_size),
+            });
+        }
+        config.reading = reading.with_min_valid(self.min_valid)?;
+        let cut = |tiling: Tiling| Tiling::new(tiling.tile, tiling.stride, tiling.edge);
+        config.windows = self.windows.map(cut).transpose()?;
         config.assets.clone_from(&self.assets);
         config.offset = self.offset.parse()?;
         config.cloud_asset.clone_from(&self.cloud_asset);

@@ -32,6 +32,8 @@ use satmip::{Error, Result};
 
 /// Rows that are held before they are written, and of a row group.
 const ROWS: usize = 8192;
+/// Most blocks of a plan (our choice).
+const MOST_BLOCKS: u64 = 100_000_000;
 const HEAD: &str = "satmip.plan";
 const ITEMS: &str = "satmip.items";
 const CHAIN: &str = "satmip.input_sha256";
@@ -340,7 +342,7 @@ impl Plan {
             pair.and_then(|pair| pair.value.clone())
         };
         let head: Option<Head> = value(HEAD).and_then(|text| serde_json::from_str(&text).ok());
-        let items = value(ITEMS).and_then(|text| text.parse().ok());
+        let items: Option<u64> = value(ITEMS).and_then(|text| text.parse().ok());
         let (Some(head), Some(items), Some(chain)) = (head, items, value(CHAIN)) else {
             return Err(damaged(path, "it is no plan of this version of satmip"));
         };
@@ -397,12 +399,18 @@ impl Plan {
             let found = of_batch(&batch, block);
             entries.extend(found.ok_or_else(|| damaged(&self.path, "a row of it cannot be read"))?);
         }
-        let items: u64 = entries.iter().map(|entry| entry.take).sum();
-        match items == self.items_of(block) {
+        let items = entries.iter().try_fold(0_u64, |sum, entry| {
+            entry.skip.checked_add(entry.take)?;
+            sum.checked_add(entry.take)
+        });
+        match items == Some(self.items_of(block)) {
             true => Ok(entries),
             false => Err(damaged(
                 &self.path,
-                &format!("block {block} has {items} items"),
+                &format!(
+                    "block {block} has {items:?} items, and {} are said",
+                    self.items_of(block)
+                ),
             )),
         }
     }
