@@ -180,3 +180,59 @@ fn array_jobs_find_their_share() {
             .contains("\"done\":true")
     );
 }
+
+/// The scripts of examples/distributed, with the variables that their engines set.
+#[test]
+#[cfg(unix)]
+fn scripts_of_engines_do_their_share() {
+    let dir = folder();
+    let input = scenes(dir.path(), 2);
+    let (plan, out) = (dir.path().join("plan.parquet"), dir.path().join("out"));
+    // The program that the scripts find, with the model of the tests.
+    let bin = dir.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_satmip"));
+    let text = format!(
+        "#!/bin/sh\nexec '{}' \"$@\" -m '{}' --device rten\n",
+        program.display(),
+        fixture::model().display()
+    );
+    fs::write(bin.join("satmip"), text).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(bin.join("satmip"), mode).unwrap();
+    make(&input, &plan, "30");
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let script = |name: &str, variables: &[(&str, &str)]| {
+        let mut command = Command::new("bash");
+        command
+            .arg(root().join("examples/distributed").join(name))
+            .arg(&plan)
+            .arg(&out);
+        command.env("PATH", &path).envs(variables.iter().copied());
+        run(&mut command)
+    };
+    let slurm = [
+        ("SLURM_ARRAY_TASK_ID", "0"),
+        ("SLURM_ARRAY_TASK_MIN", "0"),
+        ("SLURM_ARRAY_TASK_MAX", "1"),
+        ("SLURM_CPUS_PER_TASK", "1"),
+    ];
+    let (code, _, stderr) = script("slurm.sh", &slurm);
+    assert_eq!(code, 0, "{stderr}");
+    let batch = [
+        ("AWS_BATCH_JOB_ARRAY_INDEX", "1"),
+        ("AWS_BATCH_JOB_ARRAY_SIZE", "2"),
+    ];
+    let (code, _, stderr) = script("aws_batch.sh", &batch);
+    assert_eq!(code, 0, "{stderr}");
+    let found = run(satmip().args(["plan", "status"]).arg(&out));
+    assert_eq!(found.0, 0, "{}", found.1);
+    let (code, _, stderr) = script("aws_batch.sh", &[]);
+    assert!(
+        code == 0 && stderr.contains("4 were done before"),
+        "{stderr}"
+    );
+    // A plan that is not there fails the task.
+    fs::remove_file(&plan).unwrap();
+    assert_eq!(script("slurm.sh", &slurm).0, 1);
+}

@@ -346,6 +346,11 @@ impl Plan {
         let (Some(head), Some(items), Some(chain)) = (head, items, value(CHAIN)) else {
             return Err(damaged(path, "it is no plan of this version of satmip"));
         };
+        // Blocks beyond what anybody plans would be gone through one by one.
+        let blocks = items.checked_div(head.options.block_items);
+        if blocks.is_none_or(|blocks| blocks > MOST_BLOCKS) {
+            return Err(damaged(path, "it says absurd numbers of items and blocks"));
+        }
         let groups =
             reader
                 .metadata()
@@ -354,7 +359,7 @@ impl Plan {
                 .map(|group| match group.column(0).statistics() {
                     Some(Statistics::Int64(found)) => {
                         let (least, most) = (found.min_opt()?, found.max_opt()?);
-                        Some(*least as u64..*most as u64 + 1)
+                        Some(*least as u64..(*most as u64).saturating_add(1))
                     }
                     _ => None,
                 });
