@@ -102,6 +102,7 @@ fn reading(given: &Bound<'_, PyDict>) -> Result<ReadOptions> {
             ));
         }
     };
+    options.nodata = argument(given, "nodata")?;
     let share = argument(given, "min_valid")?.unwrap_or(options.min_valid);
     Ok(options.with_min_valid(share)?)
 }

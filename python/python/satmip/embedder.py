@@ -79,6 +79,7 @@ class Embedder:
         scale: str | tuple[float, float] | None = None,
         bands: str | tuple[int, ...] | None = None,
         min_valid: float | None = None,
+        nodata: float | None = None,
         max_pixels: int | None = None,
         gsd: float | None = None,
         overview: int | None = None,
@@ -94,7 +95,8 @@ class Embedder:
         - `precision`: of the model's graphs: f32, f16, f16-weights, int8, int8-weights.
         - `scale`, `bands`: what samples mean, and which bands are red, green and blue: "s2", "0,3000" or (0, 3000);
           "4,3,2" or (4, 3, 2).
-        - `min_valid`, `max_pixels`: the least share of valid pixels, and the largest width times height.
+        - `min_valid`, `nodata`, `max_pixels`: the least share of valid pixels, a sample that marks missing ones
+          besides the one that the file states, and the largest width times height.
         - `gsd`, `overview`: which copy of a scene is read: with pixels of about so many metres, or by its number from
           1.
         """
@@ -108,6 +110,7 @@ class Embedder:
             "scale": _joined(scale),
             "bands": _joined(bands),
             "min_valid": min_valid,
+            "nodata": nodata,
             "max_pixels": max_pixels,
             "gsd": gsd,
             "overview": overview,
