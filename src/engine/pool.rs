@@ -9,6 +9,8 @@ type Make<T> = Box<dyn Fn() -> Result<T> + Send + Sync>;
 
 /// Lends things out to one caller at a time. They are made when they are first needed, at most
 /// `most` of them; a caller that finds all of them lent waits.
+///
+/// A process that was forked makes its own: a fork copies things, but not the threads that they work with.
 pub(super) struct Pool<T> {
     make: Make<T>,
     most: usize,
@@ -20,6 +22,8 @@ struct State<T> {
     idle: Vec<T>,
     /// Things that exist or are being made.
     made: usize,
+    /// The process that made them.
+    process: u32,
 }
 
 impl<T> Pool<T> {
@@ -33,7 +37,11 @@ impl<T> Pool<T> {
         Pool {
             make: Box::new(make),
             most: most.max(1),
-            state: Mutex::new(State { idle, made }),
+            state: Mutex::new(State {
+                idle,
+                made,
+                process: std::process::id(),
+            }),
             freed: Condvar::new(),
         }
     }
@@ -69,7 +77,15 @@ impl<T> Pool<T> {
 
     // Nothing of a caller's runs under the lock, so a poisoned one is still in order.
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let process = std::process::id();
+        if state.process != process {
+            // Not dropped: to end it, a thing may wait for threads that are not here.
+            std::mem::forget(std::mem::take(&mut state.idle));
+            state.made = 0;
+            state.process = process;
+        }
+        state
     }
 }
 
