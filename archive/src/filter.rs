@@ -131,10 +131,16 @@ impl fmt::Display for TimeSpan {
 
 impl TimeSpan {
     /// Whether a moment, or some of a day, lies within.
-    pub(crate) fn holds(&self, time: Timestamp) -> bool {
+    #[cfg(test)]
+    fn holds(&self, time: Timestamp) -> bool {
+        self.touches(time, time)
+    }
+
+    /// Whether some of the time from one moment or day to another lies within.
+    pub(crate) fn touches(&self, from: Timestamp, to: Timestamp) -> bool {
         self.start
-            .is_none_or(|start| last(time) >= start.unix_seconds())
-            && self.end.is_none_or(|end| time.unix_seconds() <= last(end))
+            .is_none_or(|start| last(to) >= start.unix_seconds())
+            && self.end.is_none_or(|end| from.unix_seconds() <= last(end))
     }
 }
 

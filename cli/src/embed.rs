@@ -320,6 +320,13 @@ pub(super) fn run(args: EmbedArgs, terminal: &Terminal) -> Result<Exit> {
     if let Some(plan) = &args.plan {
         return shard(&args, plan, terminal);
     }
+    // `requires` of the parser gives way where what is required conflicts with something that is there.
+    if args.shard.is_some() {
+        return Err(Error::Argument {
+            what: "shard",
+            reason: "it is of a plan's blocks: give `--plan PLAN.parquet`".into(),
+        });
+    }
     let mut config = args.what.config(destination)?;
     if let Some(format) = args.format {
         config.format = format.into();

@@ -169,6 +169,11 @@ fn array_jobs_find_their_share() {
         let (code, _, stderr) = run(&mut shard(&plan, &out, share));
         assert!(code != 0 && stderr.contains(reason), "{share}: {stderr}");
     }
+    let (code, _, stderr) = run(embed()
+        .arg(&input)
+        .args(["--shard", "0/2", "-o"])
+        .arg(dir.path().join("x")));
+    assert!(code != 0 && stderr.contains("--plan"), "{stderr}");
     // What a plan says is not said again.
     let (code, _, stderr) = run(shard(&plan, &out, "0/2").args(["--tile", "9"]));
     assert!(code == 2 && stderr.contains("--plan"), "{stderr}");

@@ -2,6 +2,7 @@
 
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use super::Contents;
 use crate::assets::{Chosen, ItemFacts, SceneOptions};
@@ -21,6 +22,8 @@ pub(crate) struct OpenScene {
     bytes: u64,
     /// What servers call the state of its files; empty where all are of this machine.
     pub(super) versions: String,
+    /// When those of this machine were changed.
+    modified: String,
     /// The item that it is of.
     pub(crate) item: Option<Arc<ItemFacts>>,
     /// Its file, where it is of no item.
@@ -53,7 +56,7 @@ impl OpenScene {
 
     /// What tells this state of its files from another.
     pub(crate) fn state(&self) -> String {
-        format!("{} bytes\n{}", self.bytes, self.versions)
+        format!("{} bytes\n{}{}", self.bytes, self.versions, self.modified)
     }
 
     /// Whether servers or stores have its files.
@@ -82,7 +85,7 @@ pub(super) fn visit(
 ) -> ControlFlow<()> {
     if let Some(span) = &options.time {
         match taken(&source) {
-            Some(Ok(time)) if span.holds(time) => {}
+            Some(Ok((from, to))) if span.touches(from, to) => {}
             Some(Ok(_)) => {
                 *outside += 1;
                 return ControlFlow::Continue(());
@@ -90,6 +93,10 @@ pub(super) fn visit(
             Some(Err(reason)) => return send(id, Contents::Fault(SkipKind::Option, reason)),
             None => {}
         }
+    }
+    if options.classes.is_some() && matches!(source, Contents::File(_) | Contents::Object(_)) {
+        let reason = "an asset that tells clouds was asked for, which only STAC items have";
+        return send(id, Contents::Fault(SkipKind::Option, reason.into()));
     }
     let opened = match source {
         Contents::File(path) => open(&Location::File(path), remote, id.clone(), options),
@@ -169,8 +176,8 @@ pub(super) fn visit(
     ControlFlow::Continue(())
 }
 
-/// When a scene was taken, or why that cannot be said; none for what is no scene.
-fn taken(source: &Contents) -> Option<Result<Timestamp, String>> {
+/// From when to when a scene was taken, or why that cannot be said; none for what is no scene.
+fn taken(source: &Contents) -> Option<Result<(Timestamp, Timestamp), String>> {
     let item = match source {
         Contents::Item(item) => item,
         Contents::Fault(..) | Contents::Refused(_) => return None,
@@ -180,9 +187,17 @@ fn taken(source: &Contents) -> Option<Result<Timestamp, String>> {
         }
     };
     Some(match &item.metadata {
-        Ok(metadata) => metadata
-            .timestamp()
-            .ok_or_else(|| "a time was asked for, and the item states none".to_owned()),
+        Ok(metadata) => {
+            let moment = metadata.timestamp().map(|time| (time, time));
+            // A composite is of a span.
+            let bound = |key: &str| {
+                let text = item.item.get("properties")?.get(key)?.as_str()?;
+                text.parse::<Timestamp>().ok()
+            };
+            let span = || Some((bound("start_datetime")?, bound("end_datetime")?));
+            let found = moment.or_else(span);
+            found.ok_or_else(|| "a time was asked for, and the item states none".to_owned())
+        }
         Err(reason) => Err(reason.clone()),
     })
 }
@@ -198,6 +213,7 @@ struct Files<'a> {
     remote: &'a Remote,
     bytes: u64,
     versions: String,
+    modified: String,
 }
 
 impl<'a> Files<'a> {
@@ -206,6 +222,7 @@ impl<'a> Files<'a> {
             remote,
             bytes: 0,
             versions: String::new(),
+            modified: String::new(),
         }
     }
 
@@ -216,12 +233,20 @@ impl<'a> Files<'a> {
     fn raster(&mut self, place: &Location) -> Result<RasterFile, Contents> {
         match place {
             Location::File(path) => {
-                self.bytes += std::fs::metadata(path).map_or(0, |facts| facts.len());
+                if let Ok(facts) = std::fs::metadata(path) {
+                    self.bytes += facts.len();
+                    let since = facts.modified().ok();
+                    let since = since.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+                    let nanos = since.map_or(0, |since| since.as_nanos());
+                    self.modified.push_str(&format!("{nanos}\n"));
+                }
                 Ok(RasterFile::from(path))
             }
             Location::Remote(url) => {
                 let object = self.remote.object(url);
-                let object = object.map_err(|fault| Contents::Fault(fault.kind, fault.reason))?;
+                let named = |reason: String| format!("`{}`: {reason}", shown(url));
+                let object =
+                    object.map_err(|fault| Contents::Fault(fault.kind, named(fault.reason)))?;
                 self.bytes += object.size();
                 self.versions.push_str(object.version());
                 self.versions.push('\n');
@@ -249,6 +274,7 @@ fn open(
         source,
         bytes: files.bytes,
         versions: files.versions,
+        modified: files.modified,
         item: None,
         place: Some(place.clone()),
     })
@@ -311,6 +337,7 @@ fn open_item(
         source: chosen.hrefs.join(" "),
         bytes,
         versions: files.versions,
+        modified: files.modified,
         item: Some(Arc::clone(item)),
         place: None,
     })
@@ -318,7 +345,20 @@ fn open_item(
 
 /// What `open` gives; a panic of the decoder on a hostile file is a fault of this scene.
 fn safely(id: &str, open: impl FnOnce() -> satmip::Result<Scene>) -> Result<Scene, Contents> {
-    let refused = |error: Error| Contents::Refused(Box::new(error));
+    let refused = |error: Error| match error {
+        // Of the files of an item the one that is meant.
+        Error::Image {
+            item,
+            fault: fault @ ImageFault::Unreadable(_),
+        } if item != id => {
+            let (kind, reason) = SkipKind::of(&Error::Image {
+                item: item.clone(),
+                fault,
+            });
+            Contents::Fault(kind, format!("`{item}`: {reason}"))
+        }
+        error => Contents::Refused(Box::new(error)),
+    };
     match guarded(open) {
         Ok(opened) => opened.map_err(refused),
         Err(said) => Err(refused(Error::Image {

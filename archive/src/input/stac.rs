@@ -22,6 +22,8 @@ use satmip::{Error, Metadata, Result};
 
 /// Catalogues inside of catalogues that are followed (our choice).
 const DEEPEST: usize = 16;
+/// Pages without an item in a row (our choice).
+const MOST_EMPTY: u32 = 100;
 /// Servers that one catalogue may lead to (our choice).
 const MOST_HOSTS: usize = 16;
 /// Documents of one catalogue, 16 bytes each in memory (our choice).
@@ -287,6 +289,7 @@ impl Walk<'_> {
     /// A collection of items, and the pages of it that follow.
     fn pages(&mut self, place: &Location, document: Value, sink: &mut Sink<'_>) -> ControlFlow<()> {
         let (mut place, mut document) = (place.clone(), document);
+        let mut empty = 0;
         loop {
             let features = document.get("features").and_then(Value::as_array);
             let Some(features) = features else {
@@ -295,6 +298,12 @@ impl Walk<'_> {
             for (at, feature) in features.iter().enumerate() {
                 let name = format!("{}#{}", self.name(&place), at + 1);
                 item(feature, &place, &name, sink)?;
+            }
+            empty = if features.is_empty() { empty + 1 } else { 0 };
+            if empty > MOST_EMPTY {
+                let reason =
+                    format!("over {MOST_EMPTY} pages without an item, one after the other");
+                return fault(self.name(&place), &reason, sink);
             }
             let next = match self.next(&place, &document) {
                 Ok(Some(link)) => link,

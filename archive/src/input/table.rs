@@ -21,7 +21,13 @@ pub(super) fn is_one(name: &str) -> bool {
 /// Goes through the rows of a table; addresses that are no whole ones begin in its folder.
 pub(super) fn visit(path: &Path, sink: &mut Sink<'_>) -> Result<()> {
     let place = Location::File(path.to_owned());
-    for row in table::keyed_rows(path, &ColumnMap::default())? {
+    // A table of addresses alone is one as well.
+    let map = ColumnMap::default()
+        .with_text("href")
+        .with_text("url")
+        .with_text("path")
+        .with_text("file");
+    for row in table::keyed_rows(path, &map)? {
         let row = row?;
         let metadata = row.metadata.map_err(|error| error.to_string());
         let entry = match (row.key, metadata) {

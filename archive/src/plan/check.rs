@@ -10,7 +10,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Serialize;
 
 use super::out::Out;
-use super::run::line_name;
+use super::run::{is_done, line_name};
 use crate::ledger::{DoneLine, ERRORS, JOB, JobRecord, LEDGER, Ledger, PartLine, json};
 use crate::output::failed;
 use crate::store::errors_beside;
@@ -84,10 +84,8 @@ fn ledger(out: &Out, names: &BTreeSet<String>) -> Result<Option<(Vec<u8>, DoneLi
 
 /// What is said of each part that is there, in their order.
 fn lines(out: &Out, names: &BTreeSet<String>, blocks: u64) -> Result<Vec<PartLine>> {
-    let there = (0..blocks)
-        .map(line_name)
-        .filter(|name| names.contains(name));
-    let there: Vec<String> = there.collect();
+    let there = (0..blocks).filter(|block| is_done(names, *block));
+    let there: Vec<String> = there.map(line_name).collect();
     let texts = out.read_all(&there)?;
     let parsed = there.iter().zip(texts).map(|(name, text)| {
         serde_json::from_slice(&text)
@@ -128,7 +126,7 @@ fn status_of(out: &Out, names: &BTreeSet<String>) -> Result<Status> {
         .collect();
     for block in 0..blocks {
         match () {
-            () if names.contains(&line_name(block)) => {}
+            () if is_done(names, block) => {}
             () if begun.contains(&block) => status.under_way.push(block),
             () => match status.missing.last_mut() {
                 Some((_, last)) if *last + 1 == block => *last = block,
@@ -273,7 +271,10 @@ pub fn merge(out: &Path) -> Result<Status> {
             || line.files.first().is_none_or(|file| file.size != size)
             || line.items[0] != items
         {
-            return Err(damaged(&part, &"it is not what was written of this block"));
+            return Err(damaged(
+                &part,
+                &"it is not what was written of this block (remove it, and run the same `embed --plan` again)",
+            ));
         }
         if line.skipped > 0 {
             let own = errors_beside(&out.base(line.part));

@@ -99,7 +99,7 @@ pub(crate) fn plan_with(
         return refuse("a stream can be read only once");
     }
     let head = Head {
-        format: 1,
+        format: table::FORMAT,
         satmip: env!("CARGO_PKG_VERSION").into(),
         model: facts.record.clone(),
         options: Options::of(config, facts),

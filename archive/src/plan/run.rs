@@ -1,5 +1,6 @@
 //! One machine's part of a plan.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -111,7 +112,7 @@ pub(crate) fn run_shard_with(
     };
     for block in blocks {
         let items = plan.items_of(block);
-        if names.contains(&line_name(block)) {
+        if is_done(&names, block) {
             report.done_before += 1;
             told.items += items;
             told.resumed += items;
@@ -196,6 +197,11 @@ fn begin(out: &Out, plan: &Plan, job: &JobConfig, facts: &Facts) -> Result<()> {
             differences.join("; ")
         ))),
     }
+}
+
+/// Whether a part is there, and what says that it is complete.
+pub(super) fn is_done(names: &BTreeSet<String>, block: u64) -> bool {
+    names.contains(&line_name(block)) && names.contains(&format!("part-{block:05}.parquet"))
 }
 
 /// The name of what says that a part is complete.

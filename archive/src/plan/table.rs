@@ -32,6 +32,8 @@ use satmip::{Error, Result};
 
 /// Rows that are held before they are written, and of a row group.
 const ROWS: usize = 8192;
+/// The version of the layout.
+pub(super) const FORMAT: u32 = 1;
 /// Most blocks of a plan (our choice).
 const MOST_BLOCKS: u64 = 100_000_000;
 const HEAD: &str = "satmip.plan";
@@ -346,6 +348,9 @@ impl Plan {
         let (Some(head), Some(items), Some(chain)) = (head, items, value(CHAIN)) else {
             return Err(damaged(path, "it is no plan of this version of satmip"));
         };
+        if head.format != FORMAT {
+            return Err(damaged(path, "it is no plan of this version of satmip"));
+        }
         // Blocks beyond what anybody plans would be gone through one by one.
         let blocks = items.checked_div(head.options.block_items);
         if blocks.is_none_or(|blocks| blocks > MOST_BLOCKS) {

@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{
@@ -29,6 +29,9 @@ const PAUSE: Duration = Duration::from_millis(250);
 const LONGEST: Duration = Duration::from_secs(60);
 /// How long a server may stay silent (our choice).
 const SILENCE: Duration = Duration::from_secs(30);
+
+/// Bytes a second below which a server is given up (our choice).
+const SLOWEST: f64 = 1000.0;
 
 /// A client of servers.
 pub(super) struct Web {
@@ -210,7 +213,13 @@ impl Tries {
 async fn body(mut response: Response, most: u64) -> Result<Bytes, Failed> {
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let mut bytes = BytesMut::with_capacity(most.min(1 << 20));
+    let begun = Instant::now();
     while bytes.len() < most {
+        let elapsed = begun.elapsed();
+        if elapsed > SILENCE && (bytes.len() as f64) < SLOWEST * elapsed.as_secs_f64() {
+            let reason = format!("it sends fewer than {SLOWEST} bytes a second");
+            return Err(Failed::Passing(reason, None));
+        }
         match response.chunk().await {
             Ok(Some(more)) => bytes.extend_from_slice(&more),
             Ok(None) => break,

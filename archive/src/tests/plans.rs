@@ -127,6 +127,16 @@ fn what_was_lost_is_done_again_and_nothing_twice() {
     let merged = merge(&out).unwrap();
     assert_eq!((merged.rows, merged.skipped), (12, 1));
     assert!(contents(&out).keys().all(|name| !name.contains("tmp-")));
+    // A part that is gone is missing, and the same command does it again.
+    let again = dir.path().join("again");
+    shard(&plan, &again, 0, 1).unwrap();
+    let part = again.join("part-00001.parquet");
+    let bytes = std::fs::read(&part).unwrap();
+    std::fs::remove_file(&part).unwrap();
+    assert_eq!(status(&again).unwrap().missing, [(1, 1)]);
+    shard(&plan, &again, 0, 1).unwrap();
+    assert_eq!(std::fs::read(&part).unwrap(), bytes);
+    assert!(merge(&again).unwrap().merged);
     // The same folder does not become another job's.
     let again = embed(&{
         let mut other = config.clone();

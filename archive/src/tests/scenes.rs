@@ -418,6 +418,20 @@ fn tables_list_scenes_and_items() {
     let error = embed(&config).map(|report| report.rows);
     assert_eq!(error.unwrap(), 0);
 
+    // Addresses alone, and clouds that no table names.
+    let bare = dir.path().join("bare.csv");
+    std::fs::write(&bare, "href\nscene.tif\n").unwrap();
+    let mut config = cut(&bare, &dir.path().join("bare"));
+    assert_eq!(embed(&config).unwrap().rows, 6);
+    config = cut(&raster("u16"), &dir.path().join("clouds"));
+    (config.cloud_asset, config.max_cloud) = (Some("scl".into()), Some(0.1));
+    assert_eq!(embed(&config).unwrap().rows, 0);
+    assert!(
+        errors(&dir.path().join("clouds"))[0]["reason"]
+            .to_string()
+            .contains("STAC items")
+    );
+
     let items = dir.path().join("items.parquet");
     write_items(&items);
     let out = dir.path().join("items");
