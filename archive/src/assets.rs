@@ -168,10 +168,19 @@ impl ItemFacts {
     }
 
     /// The asset of a key, else the one whose only band has this common name.
-    fn asset(&self, name: &str) -> Option<&Value> {
+    fn asset<'s>(&'s self, name: &'s str) -> Option<&'s Value> {
         let assets = self.item.get("assets")?.as_object()?;
-        assets.get(name).or_else(|| {
-            assets.values().find(|asset| {
+        let called = || self.called(name).next().map(|(_, asset)| asset);
+        assets.get(name).or_else(called)
+    }
+
+    /// The assets whose only band has this common name, with their keys.
+    fn called<'s>(&'s self, name: &'s str) -> impl Iterator<Item = (&'s str, &'s Value)> {
+        let assets = self.item.get("assets").and_then(Value::as_object);
+        let pairs = assets.into_iter().flatten();
+        pairs
+            .map(|(key, asset)| (key.as_str(), asset))
+            .filter(move |(_, asset)| {
                 let bands = ["eo:bands", "bands"]
                     .iter()
                     .find_map(|key| asset.get(key)?.as_array());
@@ -182,10 +191,20 @@ impl ItemFacts {
                 let called = |key: &str| only.get(key).and_then(Value::as_str) == Some(name);
                 called("common_name") || called("eo:common_name")
             })
-        })
     }
 
     fn href(&self, name: &str) -> Result<String, String> {
+        let has_key = self
+            .item
+            .get("assets")
+            .is_some_and(|assets| assets.get(name).is_some());
+        let others: Vec<_> = self.called(name).map(|(key, _)| key).take(30).collect();
+        if !has_key && others.len() > 1 {
+            return Err(format!(
+                "several assets have a band called `{name}`: name one of {}",
+                others.join(", ")
+            ));
+        }
         let known = || {
             let assets = self.item.get("assets").and_then(Value::as_object);
             let names: Vec<_> = assets
@@ -358,6 +377,12 @@ mod tests {
         let chosen = item.files(&options("0,3000", &[], "auto")).unwrap();
         let expected = ["/data/r.tif", "/data/./g.tif", "/other/b.tif"].map(file);
         assert_eq!((chosen.files.as_slice(), chosen.why), (&expected[..], None));
+        let mut two = bands();
+        two["B04-copy"] = two["B04"].clone();
+        let error = facts(json!({}), two)
+            .files(&options("0,3000", &[], "auto"))
+            .unwrap_err();
+        assert!(error.contains("B04, B04-copy"), "{error}");
         let error = item.files(&options("auto", &["nir"], "auto")).unwrap_err();
         assert!(error.contains("B02, B04, green, visual"), "{error}");
     }

@@ -20,6 +20,10 @@ impl Footprint {
         let mut corners = [(0.0, 0.0); 4];
         for (corner, (column, row)) in corners.iter_mut().zip(pixels) {
             *corner = place.on_the_ground(column, row)?;
+            // Grids of degrees may run over the pole.
+            if corner.1.abs() > 90.0 {
+                return None;
+            }
         }
         // A window is never half of the world.
         let first = corners[0].0;

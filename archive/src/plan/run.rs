@@ -13,7 +13,7 @@ use super::shard::Shard;
 use super::table::Plan;
 use crate::input::Inputs;
 use crate::job::{self, Facts, go_through};
-use crate::ledger::{JOB, JobRecord, PartFile, PartLine, PlanRecord, json, pretty};
+use crate::ledger::{JOB, JobRecord, LEDGER, Ledger, PartFile, PartLine, PlanRecord, json, pretty};
 use crate::model::facts;
 use crate::output::failed;
 use crate::remote::Remote;
@@ -110,9 +110,10 @@ pub(crate) fn run_shard_with(
         total: Some(total),
         ..Progress::default()
     };
+    let merged = names.contains(LEDGER) && Ledger::done_in(&out.read(LEDGER)?).is_some();
     for block in blocks {
         let items = plan.items_of(block);
-        if is_done(&names, block) {
+        if merged || is_done(&names, block) {
             report.done_before += 1;
             told.items += items;
             told.resumed += items;

@@ -137,6 +137,14 @@ fn what_was_lost_is_done_again_and_nothing_twice() {
     shard(&plan, &again, 0, 1).unwrap();
     assert_eq!(std::fs::read(&part).unwrap(), bytes);
     assert!(merge(&again).unwrap().merged);
+    // Of a merged folder nothing is done again.
+    let report = shard(&plan, &again, 0, 1).unwrap();
+    assert_eq!((report.done_before, report.items), (3, 0));
+    assert!(
+        contents(&again)
+            .keys()
+            .all(|name| name != "part-00000.json")
+    );
     // The same folder does not become another job's.
     let again = embed(&{
         let mut other = config.clone();
