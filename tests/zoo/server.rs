@@ -256,7 +256,14 @@ pub fn read_all(root: &Path, folder: &Path) -> BTreeMap<String, Vec<u8>> {
                 .unwrap()
                 .to_string_lossy()
                 .replace('\\', "/");
-            files.insert(name, std::fs::read(&path).unwrap());
+            match std::fs::read(&path) {
+                Ok(bytes) => {
+                    files.insert(name, bytes);
+                }
+                // Whoever writes there may have given it another name since.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => panic!("{}: {error}", path.display()),
+            }
         }
     }
     files
