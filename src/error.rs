@@ -400,8 +400,15 @@ impl ImageFault {
                 "name the bands of red, green and blue, counted from 1: `--bands 4,3,2`"
             }
             ImageFault::TooFewValid { valid: 0.0, .. } => "leave the image out",
-            ImageFault::TooFewValid { .. } => {
-                "ask for fewer (`--min-valid 0.2`), or leave the image out"
+            ImageFault::TooFewValid { valid, .. } => {
+                // To whole percents, and not above what is there.
+                let share = (f64::from(*valid) * 100.0).floor() / 100.0;
+                return Some(match share > 0.0 {
+                    true => {
+                        format!("ask for fewer (`--min-valid {share}`), or leave the image out")
+                    }
+                    false => "ask for fewer (`--min-valid 0`), or leave the image out".into(),
+                });
             }
             _ => return None,
         };

@@ -168,6 +168,28 @@ def main():
         windows = [(0, 0, half.shape[2], half.shape[1]), (30, 20, 40, 16)]
         expect(["sub-ifds.tif"], "500,3500", half, np.ones(half.shape[1:], bool), windows, "uint16", overview=1)
 
+        # Files that store each of six bands by itself, of which three are asked for; blocks of one are left out.
+        for number, more in enumerate([{"tiled": True, "blockxsize": 32, "blockysize": 32}, {"blockysize": 7},
+                                       {"tiled": True, "blockxsize": 32, "blockysize": 32, "sparse_ok": True, "nodata": 0}]):
+            data = samples("uint16", 6, 3000 + number)
+            there = np.ones((HEIGHT, WIDTH), bool)
+            path = folder / f"six-bands-{number}.tif"
+            profile = {"driver": "GTiff", "width": WIDTH, "height": HEIGHT, "count": 6, "dtype": "uint16",
+                       "crs": "EPSG:32633", "transform": from_origin(500000, 5400000, 10, 10), "interleave": "band",
+                       "compress": "deflate", "predictor": 2, **more}
+            if more.get("sparse_ok"):
+                # Of green, the third band, and of the first, which nobody asks for.
+                data[[2, 0], :32, :32] = 0
+                there[:32, :32] = False
+            with rasterio.open(path, "w", **profile) as file:
+                for band in range(6):
+                    for _, window in file.block_windows(band + 1):
+                        part = np.s_[window.row_off : window.row_off + window.height,
+                                     window.col_off : window.col_off + window.width]
+                        if data[band][part].any():
+                            file.write(data[band][part], band + 1, window=window)
+            expect([path.name], "500,3500", data[[4, 2, 1]], there, WINDOWS, "uint16", bands="5,3,2")
+
         # Red, green and blue in files of their own, blue with pixels twice as large.
         data = samples("uint16", 3, 1000)
         coarse = data[2, ::2, ::2]
@@ -197,6 +219,8 @@ def main():
 
         # Landsat's bits, of pixels as large as the picture's.
         bits = np.random.default_rng(6).integers(0, 64, data[0].shape, dtype=np.uint16)
+        bits |= np.where(bits & 0b1010, 0, 1 << 6).astype(np.uint16)
+        bits[bits & 1 == 1] = 1
         profile |= {"dtype": "uint16", "nodata": 1, "width": WIDTH, "height": HEIGHT,
                     "transform": from_origin(500000, 5400000, 10, 10)}
         with rasterio.open(folder / "qa_pixel.tif", "w", **profile) as file:

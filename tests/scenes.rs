@@ -162,6 +162,7 @@ struct Expected {
     cloud: Vec<Option<f32>>,
     overview: Option<usize>,
     gsd: Option<f64>,
+    bands: Option<String>,
 }
 
 /// Tiles and strips, planes, compressions, predictors, byte orders, sparse files, masks, smaller copies, and bands in files
@@ -192,6 +193,9 @@ fn windows_have_the_pixels_that_gdal_reads() {
     let mut rest = pixels.as_slice();
     for expected in &list {
         let mut options = options(&expected.scale);
+        if let Some(bands) = &expected.bands {
+            options.bands = bands.parse().unwrap();
+        }
         if let Some(number) = expected.overview {
             options.resolution = Resolution::Overview(number);
         }
@@ -218,6 +222,12 @@ fn windows_have_the_pixels_that_gdal_reads() {
             let other = Scene::open(rasters().join("zstd.tif"), &ReadOptions::default()).unwrap();
             let error = other.with_classes(folder.path().join(classes)).unwrap_err();
             assert!(error.to_string().contains("classes"), "{error}");
+            // Nor is a band a classification.
+            let band = Scene::open(&paths[0], &options)
+                .and_then(|scene| scene.with_classes(&paths[0]))
+                .and_then(|scene| scene.cloud_share(region([0, 0, 16, 16])));
+            let error = band.unwrap_err().to_string();
+            assert!(error.contains("no raster of classes"), "{error}");
         }
         if let (Some(metres), Ok(record)) = (expected.gsd, scene.record(region([0, 0, 8, 8]))) {
             let gsd = record.gsd().unwrap().x;
@@ -248,7 +258,7 @@ fn windows_have_the_pixels_that_gdal_reads() {
             }
         }
     }
-    assert!(rest.is_empty() && list.len() > 95, "{} files", list.len());
+    assert!(rest.is_empty() && list.len() > 98, "{} files", list.len());
 }
 
 /// A sample that is said to be nodata is missing, in pictures and in scenes.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use geo::{BoundingRect, Intersects, LineString, MultiPolygon, Polygon, Rect};
+use geo::{BoundingRect, Intersects, Line, LineString, MultiPolygon, Polygon, Rect};
 use geojson::GeoJson;
 
 use satmip::metadata::read;
@@ -94,9 +94,24 @@ fn take(shape: geo::Geometry, polygons: &mut Vec<(Rect, Polygon)>) -> Result<(),
         if !within(sides.min().x, sides.min().y) || !within(sides.max().x, sides.max().y) {
             return Err("its coordinates are no longitudes and latitudes in degrees".into());
         }
+        let rings = std::iter::once(polygon.exterior()).chain(polygon.interiors());
+        if let Some(line) = rings.flat_map(LineString::lines).find(jumps) {
+            return Err(format!(
+                "a ring goes from longitude {} to {} in one step: split it at the antimeridian (RFC 7946, section \
+                 3.1.9), or add points between",
+                line.start.x, line.end.x
+            ));
+        }
         polygons.push((sides, polygon));
     }
     Ok(())
+}
+
+/// Whether a line is over half of the world long: meant is the other way round, over the antimeridian. That of a box of
+/// the whole world is not.
+fn jumps(line: &Line) -> bool {
+    let (from, to) = (line.start.x, line.end.x);
+    (to - from).abs() > 180.0 && !(from.abs() == 180.0 && to.abs() == 180.0)
 }
 
 #[cfg(test)]
@@ -151,6 +166,12 @@ mod tests {
     }
 
     #[test]
+    fn the_whole_world_is_an_area() {
+        let world = r#"{"type": "Polygon", "coordinates": [[[-180,-90],[180,-90],[180,90],[-180,90],[-180,-90]]]}"#;
+        assert!(area(world).unwrap().touches(&square(12.0, 50.0)));
+    }
+
+    #[test]
     fn what_holds_no_polygons_is_refused() {
         for (text, reason) in [
             (
@@ -168,6 +189,10 @@ mod tests {
             (
                 r#"{"type": "Polygon", "coordinates": [], "crs": {"type": "name", "properties": {"name": "EPSG:32633"}}}"#,
                 "no degrees",
+            ),
+            (
+                r#"{"type": "Polygon", "coordinates": [[[170,0],[-170,0],[-170,2],[170,2],[170,0]]]}"#,
+                "split it at the antimeridian",
             ),
             ("{}", "area.geojson"),
             ("[1", "area.geojson"),

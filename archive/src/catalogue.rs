@@ -54,13 +54,34 @@ impl CatalogueConfig {
             overwrite: false,
         }
     }
+
+    /// Whether STAC allows the id and the licence.
+    fn check(&self) -> Result<()> {
+        let refuse = |what, reason: String| Err(Error::Argument { what, reason });
+        if self.id.is_empty() || self.id.chars().any(char::is_control) {
+            return refuse("id", format!("{:?} is no name of a collection", self.id));
+        }
+        // The pattern of STAC's schema of collections.
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "_-.+".contains(c);
+        match !self.license.is_empty() && self.license.chars().all(allowed) {
+            true => Ok(()),
+            false => refuse(
+                "license",
+                format!(
+                    "{:?} is no identifier of SPDX, as `CC-BY-4.0`: letters, digits, and any of `_-.+`",
+                    self.license
+                ),
+            ),
+        }
+    }
 }
 
 /// Writes `collection.json`, `model.json` and `items/part-00000.json`, .. into the folder of a job that is done.
 ///
 /// # Errors
 /// [`Error::Output`] where the folder holds no job of windows in Parquet that is done, or cannot be read or written,
-/// or holds those files already; [`Error::Argument`] where no row of a part has a time, and none was given.
+/// or holds those files already; [`Error::Argument`] where no row of a part has a time, and none was given, or STAC
+/// does not allow the id or the licence.
 pub fn catalogue(folder: &Path, config: &CatalogueConfig) -> Result<Vec<PathBuf>> {
     let refuse = |reason: &str| {
         Err(Error::Output {
@@ -69,6 +90,7 @@ pub fn catalogue(folder: &Path, config: &CatalogueConfig) -> Result<Vec<PathBuf>
             source: None,
         })
     };
+    config.check()?;
     let job = folder.join(JOB);
     if !job.is_file() {
         return refuse("it holds no job of `satmip embed`");

@@ -107,10 +107,13 @@ impl FromStr for TimeSpan {
 }
 
 impl TimeSpan {
-    /// Its first and last moment in microseconds; none where an end is open.
+    /// Its first and last moment in microseconds, of a day the last whole second; none where an end is open.
     pub(crate) fn micros(&self) -> Option<(i64, i64)> {
         let micros = |seconds: f64| (seconds * 1e6).round() as i64;
-        Some((micros(self.start?.unix_seconds()), micros(last(self.end?))))
+        let (start, end) = (self.start?, self.end?);
+        let day = end.precision() == TimePrecision::Day;
+        let last = end.unix_seconds() + if day { 86_399.0 } else { 0.0 };
+        Some((micros(start.unix_seconds()), micros(last)))
     }
 }
 

@@ -459,11 +459,16 @@ fn is_about_options(fault: &ImageFault) -> bool {
 
 pub(super) fn nothing(input: &str, ignored: u64) -> Error {
     let endings = super::input::EXTENSIONS.join(", ");
+    let others = match ignored {
+        0 => String::new(),
+        1 => " (1 other file)".into(),
+        several => format!(" ({several} other files)"),
+    };
     Error::Input {
         input: input.to_owned(),
         reason: format!(
-            "no image there ({ignored} other files); in folders and archives, images are files \
-             that end in {endings}"
+            "no image there{others}, nor a scene of a catalogue; in folders and archives, images are files that end in \
+             {endings}"
         ),
         source: None,
     }

@@ -53,6 +53,7 @@ mod model;
 mod output;
 mod pipeline;
 pub mod plan;
+mod rasters;
 #[cfg(feature = "remote")]
 mod remote;
 #[cfg(not(feature = "remote"))]
@@ -84,6 +85,7 @@ pub use input::EXTENSIONS;
 pub use job::{gather, run};
 pub use join::JoinReport;
 pub use output::{Format, VectorType};
+pub use rasters::Rasters;
 pub use skipped::{SkipKind, Skipped};
 pub use store::Gathered;
 pub use survey::{SceneFacts, Survey, preview, survey};

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::JobConfig;
 use super::input::{Contents, Inputs, OpenScene};
-use super::job::scenes;
+use super::job::{empty, scenes};
 use super::skipped::{SkipKind, Skipped};
 use super::stop::Stop;
 use satmip::image::{Reading, Resolution, RgbImage};
@@ -68,7 +68,7 @@ pub struct Survey {
 /// Goes through the inputs of a job without embedding anything.
 ///
 /// # Errors
-/// [`Error::Input`] when the inputs cannot be listed, [`Error::Argument`] for a stream, which can be read only once,
+/// [`Error::Input`] when the inputs cannot be listed or hold nothing, [`Error::Argument`] for a stream, which can be read only once,
 /// [`Error::Interrupted`] when the job is stopped.
 pub fn survey(config: &JobConfig) -> Result<Survey> {
     let stop = Stop::new(&config.stop);
@@ -145,6 +145,9 @@ pub fn survey(config: &JobConfig) -> Result<Survey> {
     })?;
     if stop.is_raised() {
         return Err(Error::Interrupted);
+    }
+    if listing.items == 0 {
+        return Err(empty(config, &listing));
     }
     (found.outside, found.ignored) = (listing.outside, listing.ignored);
     Ok(found)

@@ -170,7 +170,9 @@ impl Work<'_> {
             let values = scatter(view, &places, good.len(), spec)?;
             done.rows.columns.push(values);
         }
-        if self.columns.len() > split {
+        if self.columns.len() == split {
+            self.name_bad_records(&good, &mut done);
+        } else {
             let (vectors, places) = self.metadata(&good, &mut done)?;
             for (i, spec) in self.columns[split..].iter().enumerate() {
                 let none = ArrayView2::from(&[[0.0_f32; 0]; 0]);
@@ -290,6 +292,15 @@ impl Work<'_> {
                 None => Cow::Borrowed(place),
             })),
             Some(Err(reason)) => Err(reason),
+        }
+    }
+
+    /// Names windows whose time or place cannot be read and is null in their rows.
+    fn name_bad_records(&self, good: &[&Good], done: &mut Done) {
+        for item in good.iter().filter(|item| item.window.is_some()) {
+            if let Err(reason) = self.record(item) {
+                done.skip(item.id.clone(), SkipKind::Metadata, reason);
+            }
         }
     }
 

@@ -42,7 +42,7 @@ pub(super) struct EmbedArgs {
           "format", "overwrite"])]
     plan: Option<PathBuf>,
     /// Which share of a plan's blocks: K of N, counted from 0; auto takes it from the variables of an array job of Slurm
-    /// or AWS Batch, auto/N of an indexed job of Kubernetes [default: all]
+    /// or AWS Batch, auto/N of an indexed job of Kubernetes; all of them where it is not given
     #[arg(long, value_name = "K/N", requires = "plan")]
     shard: Option<String>,
     /// Folder or file to write

@@ -1,5 +1,6 @@
 //! What goes to standard output: tables for people, JSON for programs.
 
+use std::borrow::Cow;
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::path::Path;
 
@@ -21,8 +22,9 @@ impl Output {
         }
     }
 
+    /// A line. Names of files and items are anybody's: what would steer a terminal is escaped.
     pub(super) fn line(&mut self, text: &str) -> Result<()> {
-        writeln!(self.out, "{text}").map_err(failed)
+        writeln!(self.out, "{}", printable(text)).map_err(failed)
     }
 
     /// A value as JSON, with line breaks.
@@ -73,6 +75,19 @@ impl Output {
     }
 }
 
+/// A text with its control characters escaped, but for line breaks and tabs.
+pub(super) fn printable(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = text.chars().map(|c| match steers(c) {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    });
+    Cow::Owned(escaped.collect())
+}
+
 pub(super) fn failed(error: io::Error) -> Error {
     write_failed(Path::new("-"), error)
 }
@@ -84,4 +99,15 @@ pub(super) fn is_broken_pipe(error: &Error) -> bool {
     };
     let io = source.as_ref().and_then(|s| s.downcast_ref::<io::Error>());
     path == Path::new("-") && io.is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn names_do_not_steer_terminals() {
+        assert_eq!(printable("a\tb\nc\u{e9}"), "a\tb\nc\u{e9}");
+        assert_eq!(printable("x\u{1b}[2Jy\u{9b}\r"), "x\\u{1b}[2Jy\\u{9b}\\r");
+    }
 }

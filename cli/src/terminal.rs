@@ -53,6 +53,8 @@ impl Terminal {
             .with_ansi(colour)
             .with_target(false)
             .without_time()
+            // Nobody can be told when standard error is gone.
+            .log_internal_errors(false)
             .try_init();
         Terminal {
             quiet,

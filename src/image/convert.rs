@@ -1,5 +1,7 @@
 //! Samples to 8-bit RGB, and which pixels are there.
 
+use std::sync::Arc;
+
 use super::radiometry::byte;
 
 /// A number of some type as it is stored.
@@ -141,7 +143,7 @@ pub(super) struct Rule {
     /// Whether a pixel is missing only where red, green and blue all are.
     pub(super) missing_where_all: bool,
     /// What becomes of each sample, worked out beforehand.
-    pub(super) table: Option<Table>,
+    pub(super) table: Option<Arc<Table>>,
 }
 
 impl Rule {

@@ -63,7 +63,7 @@ pub use resize::{Region, fit, fit_with_geometry, fitted_geometry, resize};
 #[doc(hidden)]
 pub use {beside::nothing_beside, tiff::facts as tiff_facts};
 #[cfg(feature = "geotiff")]
-pub(crate) use {decode::upright, tiff::Role, tiff::Tiff};
+pub(crate) use {decode::upright, tiff::NO_CLASS, tiff::Role, tiff::Tiff};
 
 use crate::error::{Error, Result};
 

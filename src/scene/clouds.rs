@@ -4,7 +4,7 @@ use super::bands::{times, under};
 use super::blocks::Blocks;
 use super::resolution;
 use crate::error::{Error, ImageFault, Result};
-use crate::image::{RasterFile, ReadOptions, Region, Resolution, Role};
+use crate::image::{NO_CLASS, RasterFile, ReadOptions, Region, Resolution, Role};
 use crate::metadata::read::geotiff::Georeference;
 
 /// What a pixel of PlanetScope's mask has where it is cloud, and the bit of one without data (Planet, UDM 2).
@@ -15,6 +15,8 @@ const UDM2_FILL: u8 = 1;
 const CLOUDS: [u8; 3] = [8, 9, 10];
 /// The class of pixels without data.
 const NO_DATA: u8 = 0;
+/// The last class, snow.
+const LAST: u8 = 11;
 
 /// Classes of pixels, whose pixels may be larger than the scene's.
 #[derive(Debug)]
@@ -62,6 +64,9 @@ impl Clouds {
     }
 
     /// The share of a window's pixels with data that are clouds; none where none has data.
+    ///
+    /// # Errors
+    /// Where the raster cannot be decoded, or has what no classes are: it may be another one.
     pub(super) fn share(
         &self,
         window: Region,
@@ -79,6 +84,10 @@ impl Clouds {
                 let at = (row / times - top) as usize * part.width as usize
                     + (column / times - left) as usize;
                 let (first, second) = (classes[at * 3], classes[at * 3 + 1]);
+                let last = if self.udm2 { UDM2_CLOUD } else { LAST };
+                if first > last {
+                    return Err(self.unknown(first));
+                }
                 let (has_data, cloud) = match self.udm2 {
                     true => (second & UDM2_FILL == 0, first == UDM2_CLOUD),
                     false => (first != NO_DATA, CLOUDS.contains(&first)),
@@ -88,6 +97,22 @@ impl Clouds {
             }
         }
         Ok((data > 0).then(|| (clouds as f64 / data as f64) as f32))
+    }
+}
+
+impl Clouds {
+    /// That a pixel has what no raster of classes has.
+    fn unknown(&self, pixel: u8) -> ImageFault {
+        let what = match (self.udm2, pixel) {
+            (true, _) => format!("a cloud band of {pixel}, where PlanetScope's UDM2 has 0 or 1"),
+            (false, NO_CLASS) => {
+                "bits that Landsat's QA_PIXEL of Collection 2 never has".to_owned()
+            }
+            (false, _) => format!("{pixel}, where Sentinel-2's SCL has 0 to {LAST}"),
+        };
+        ImageFault::Option(format!(
+            "the asset that should tell clouds is no raster of classes: a pixel has {what}"
+        ))
     }
 }
 

@@ -48,13 +48,27 @@ impl Footprint {
         self.corners
     }
 
+    /// The latitude of the pole that lies inside, 90 or -90: around it the corners go once through all longitudes.
+    pub fn pole(&self) -> Option<f64> {
+        let next = self.corners.iter().cycle().skip(1);
+        let steps = self.corners.iter().zip(next);
+        let turn: f64 = steps
+            .map(|((from, _), (to, _))| (to - from + 180.0).rem_euclid(360.0) - 180.0)
+            .sum();
+        (turn.abs() > 180.0).then(|| 90f64.copysign(self.corners[0].1))
+    }
+
     /// West, south, east, north, in degrees; west is above east where the window lies on the antimeridian (RFC 7946,
-    /// section 5.2).
+    /// section 5.2), and all longitudes are there where a pole lies inside.
     pub fn bbox(&self) -> [f64; 4] {
         let lons = self.corners.map(|(lon, _)| lon);
         let lats = self.corners.map(|(_, lat)| lat);
         let least = |numbers: [f64; 4]| numbers.into_iter().fold(f64::INFINITY, f64::min);
         let most = |numbers: [f64; 4]| numbers.into_iter().fold(f64::NEG_INFINITY, f64::max);
+        if let Some(pole) = self.pole() {
+            let (south, north) = (least(lats).min(pole), most(lats).max(pole));
+            return [-180.0, south, 180.0, north];
+        }
         [
             wrapped(least(lons)),
             least(lats),
@@ -78,14 +92,17 @@ impl Footprint {
         }
     }
 
-    /// Whether it lies on both sides of the antimeridian.
+    /// Whether it lies on both sides of the antimeridian, and its outline is two polygons.
     pub fn is_split(&self) -> bool {
-        self.corners.iter().any(|(lon, _)| lon.abs() > 180.0)
+        self.pole().is_none() && self.corners.iter().any(|(lon, _)| lon.abs() > 180.0)
     }
 
     /// Its outline: rings of longitudes and latitudes in degrees, counterclockwise and not closed; two where it lies on
-    /// the antimeridian.
+    /// the antimeridian. Around a pole the ring runs through all longitudes and along the pole's latitude.
     pub fn polygons(&self) -> Vec<Vec<(f64, f64)>> {
+        if let Some(pole) = self.pole() {
+            return vec![self.around(pole)];
+        }
         let mut ring = self.corners.to_vec();
         if area(&ring) < 0.0 {
             ring.reverse();
@@ -108,6 +125,22 @@ impl Footprint {
             .into_iter()
             .filter(|part| part.len() > 2)
             .collect()
+    }
+
+    /// Its outline where a pole lies inside, cut open at the antimeridian.
+    fn around(&self, pole: f64) -> Vec<(f64, f64)> {
+        let mut ring = self.corners.map(|(lon, lat)| (wrapped(lon), lat));
+        ring.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let [(west, west_lat), .., (east, east_lat)] = ring;
+        let share = (180.0 - east) / (west + 360.0 - east);
+        let cut = east_lat + share * (west_lat - east_lat);
+        let mut outline = vec![(-180.0, cut)];
+        outline.extend(ring);
+        outline.extend([(180.0, cut), (180.0, pole), (-180.0, pole)]);
+        if area(&outline) < 0.0 {
+            outline.reverse();
+        }
+        outline
     }
 }
 
@@ -180,6 +213,28 @@ mod tests {
         let bytes = square.wkb();
         assert_eq!((bytes.len(), bytes[0], bytes[1]), (93, 1, 3));
         assert!(area(&square.polygons()[0]) > 0.0);
+    }
+
+    #[test]
+    fn windows_around_a_pole_hold_all_longitudes() {
+        // Corners of a square around the pole of a polar stereographic map, from any of them on.
+        for (pole, lat) in [(90.0, 89.0), (-90.0, -89.0)] {
+            for first in [-135.0, -45.0, 45.0, 135.0] {
+                let lons = [0.0, 90.0, 180.0, 270.0].map(|step| first + step);
+                let window = of(lons.map(|lon| (lon, lat)));
+                assert_eq!(window.pole(), Some(pole));
+                assert!(!window.is_split());
+                let [west, south, east, north] = window.bbox();
+                assert_eq!((west, east), (-180.0, 180.0));
+                assert_eq!((south, north), (lat.min(pole), lat.max(pole)));
+                let parts = window.polygons();
+                assert_eq!(parts.len(), 1);
+                assert!((area(&parts[0]) / 2.0 - 360.0).abs() < 1e-9, "{parts:?}");
+                assert!(parts[0].iter().all(|(lon, _)| lon.abs() <= 180.0));
+            }
+        }
+        let beside = of([(10.0, 89.9), (20.0, 89.9), (20.0, 89.5), (10.0, 89.5)]);
+        assert_eq!(beside.pole(), None);
     }
 
     #[test]

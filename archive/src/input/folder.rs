@@ -3,9 +3,8 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::{
-    Contents, Entry, Sink, bytes_path, fault_of, has_image_extension, is_hidden, unreadable,
-};
+use super::read::fault_of;
+use super::{Contents, Entry, Sink, bytes_path, has_image_extension, is_hidden, unreadable};
 use satmip::Result;
 
 /// The names of one folder in one block of memory, in byte order.

@@ -26,6 +26,8 @@ const DEEPEST: usize = 16;
 const MOST_EMPTY: u32 = 100;
 /// Servers that one catalogue may lead to (our choice).
 const MOST_HOSTS: usize = 16;
+/// Why a document is not read.
+const OUTSIDE: &str = "a link out of the catalogue's folder";
 /// Documents of one catalogue, 16 bytes each in memory (our choice).
 const MOST_DOCUMENTS: usize = 10_000_000;
 
@@ -313,7 +315,7 @@ impl Walk<'_> {
                 }
             };
             let found = self.is_new(&next).and_then(|new| match new {
-                true => self.fetch(&next),
+                true => self.inside(&next.place).and_then(|()| self.fetch(&next)),
                 false => Err("it names itself as the next page".into()),
             });
             match found {
@@ -382,7 +384,7 @@ impl Walk<'_> {
                 Ok(false) => continue,
                 Err(reason) => return fault(self.name(target), &reason, sink),
             }
-            match self.fetch(&link) {
+            match self.inside(target).and_then(|()| self.fetch(&link)) {
                 Ok(found) => self.document(target, found, depth + 1, sink)?,
                 Err(reason) => fault(self.name(target), &reason, sink)?,
             }
@@ -405,6 +407,25 @@ impl Walk<'_> {
         }
     }
 
+    /// Whether a file is in the folder of the catalogue that was given, whatever links of the file system say.
+    ///
+    /// # Errors
+    /// Where it is not.
+    fn inside(&self, place: &Location) -> Result<(), String> {
+        let (Location::File(path), Location::File(root)) = (place, &self.root) else {
+            return Ok(());
+        };
+        let real = |path: &Path| std::fs::canonicalize(path).map_err(|error| error.to_string());
+        let root = match root.as_os_str().is_empty() {
+            true => real(Path::new("."))?,
+            false => real(root)?,
+        };
+        match real(path)?.starts_with(root) {
+            true => Ok(()),
+            false => Err(OUTSIDE.into()),
+        }
+    }
+
     /// Where a link leads: of files not out of the folder of the catalogue that was given.
     fn linked(&self, place: &Location, href: &str) -> Result<Location, String> {
         if href.is_empty() {
@@ -415,7 +436,7 @@ impl Walk<'_> {
             (Location::File(path), Location::File(root))
                 if !path.starts_with(root) || path.starts_with("..") =>
             {
-                Err("a link out of the catalogue's folder".into())
+                Err(OUTSIDE.into())
             }
             _ => Ok(target),
         }

@@ -9,6 +9,7 @@
 //! `object_store`, with the variables that those stores' own tools read. Each range says which version of the object it
 //! is of: two versions are never mixed.
 
+mod access;
 mod object;
 mod place;
 mod web;
@@ -131,6 +132,16 @@ impl Remote {
         Ok(object)
     }
 
+    /// An object as it is now, whatever was seen of it before.
+    ///
+    /// # Errors
+    /// Where it cannot be had.
+    pub(crate) fn anew(&self, url: &Url) -> Result<Arc<Object>, Fault> {
+        let shared = self.shared()?;
+        let opened = Object::open(Arc::clone(shared), url.clone());
+        shared.runtime.block_on(opened)
+    }
+
     /// All bytes of an object, at most so many.
     ///
     /// # Errors
@@ -208,19 +219,24 @@ impl Remote {
     }
 }
 
-/// The threads that send requests: one pair for the program, which lives as long as it does, since what was fetched may
-/// be dropped on them.
+/// The threads that send requests: one pair for a process, which lives as long as it does, since what was fetched may be
+/// dropped on them. One that was forked makes its own: a fork copies no threads.
 fn runtime() -> Result<&'static Runtime, String> {
-    static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
-    let made = RUNTIME.get_or_init(|| {
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("satmip-remote")
-            .enable_all()
-            .build()
-            .map_err(|error| format!("no threads for requests: {error}"))
-    });
-    made.as_ref().map_err(String::clone)
+    static RUNTIME: Mutex<Option<(u32, &Runtime)>> = Mutex::new(None);
+    let process = std::process::id();
+    let mut made = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, runtime)) = made.filter(|(owner, _)| *owner == process) {
+        return Ok(runtime);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("satmip-remote")
+        .enable_all()
+        .build()
+        .map_err(|error| format!("no threads for requests: {error}"))?;
+    let runtime: &'static Runtime = Box::leak(Box::new(runtime));
+    *made = Some((process, runtime));
+    Ok(runtime)
 }
 
 impl Shared {

@@ -45,6 +45,10 @@ impl Remote {
         Err(fault())
     }
 
+    pub(crate) fn anew(&self, _: &Url) -> Result<Arc<Object>, Fault> {
+        Err(fault())
+    }
+
     pub(crate) fn whole(&self, _: &Url, _: u64) -> Result<Vec<u8>, Fault> {
         Err(fault())
     }

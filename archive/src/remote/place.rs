@@ -18,12 +18,20 @@ use object_store::{
 use url::Url;
 
 use super::Fault;
+use super::access::Patient;
 use super::web::Web;
 use crate::skipped::SkipKind;
 
 /// How long a store may stay silent, and how long a request is tried again (our choices).
 const SILENCE: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What gives access to stores.
+const OF_S3: &str =
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, of public buckets AWS_SKIP_SIGNATURE=true";
+const OF_GCS: &str = "set GOOGLE_SERVICE_ACCOUNT, of public buckets GOOGLE_SKIP_SIGNATURE=true";
+const OF_AZURE: &str =
+    "set AZURE_STORAGE_ACCOUNT_KEY, of public containers AZURE_SKIP_SIGNATURE=true";
 
 /// A part of an object, and what was said of the whole.
 pub(super) struct Part {
@@ -79,30 +87,33 @@ impl Places {
             return Ok((Arc::clone(store), path));
         }
         let store: Arc<dyn ObjectStore> = match scheme {
-            ObjectStoreScheme::AmazonS3 => Arc::new(
-                AmazonS3Builder::from_env()
+            ObjectStoreScheme::AmazonS3 => {
+                let builder = AmazonS3Builder::from_env()
                     .with_url(url.as_str())
                     .with_retry(retries())
-                    .with_client_options(client())
-                    .build()
-                    .map_err(unknown)?,
-            ),
-            ObjectStoreScheme::GoogleCloudStorage => Arc::new(
-                GoogleCloudStorageBuilder::from_env()
+                    .with_client_options(client());
+                let store = builder.clone().build().map_err(unknown)?;
+                let access = Patient::of(store.credentials(), "S3", OF_S3);
+                Arc::new(builder.with_credentials(access).build().map_err(unknown)?)
+            }
+            ObjectStoreScheme::GoogleCloudStorage => {
+                let builder = GoogleCloudStorageBuilder::from_env()
                     .with_url(url.as_str())
                     .with_retry(retries())
-                    .with_client_options(client())
-                    .build()
-                    .map_err(unknown)?,
-            ),
-            ObjectStoreScheme::MicrosoftAzure => Arc::new(
-                MicrosoftAzureBuilder::from_env()
+                    .with_client_options(client());
+                let store = builder.clone().build().map_err(unknown)?;
+                let access = Patient::of(store.credentials(), "Google Cloud Storage", OF_GCS);
+                Arc::new(builder.with_credentials(access).build().map_err(unknown)?)
+            }
+            ObjectStoreScheme::MicrosoftAzure => {
+                let builder = MicrosoftAzureBuilder::from_env()
                     .with_url(url.as_str())
                     .with_retry(retries())
-                    .with_client_options(client())
-                    .build()
-                    .map_err(unknown)?,
-            ),
+                    .with_client_options(client());
+                let store = builder.clone().build().map_err(unknown)?;
+                let access = Patient::of(store.credentials(), "Azure", OF_AZURE);
+                Arc::new(builder.with_credentials(access).build().map_err(unknown)?)
+            }
             _ => return Err(Fault::unreadable("no store that is known")),
         };
         stores.insert(key, Arc::clone(&store));
@@ -229,25 +240,71 @@ pub(super) fn fault(error: &object_store::Error) -> Fault {
                  AZURE_STORAGE_ACCOUNT_KEY set? (of public buckets: AWS_SKIP_SIGNATURE=true)"
             ),
         ),
-        other => {
-            let mut deepest: &dyn std::error::Error = other;
-            while let Some(inner) = deepest.source() {
-                deepest = inner;
-            }
-            (
-                SkipKind::Unreadable,
-                format!("the store: {}", plain(&deepest.to_string())),
-            )
-        }
+        other => (
+            SkipKind::Unreadable,
+            format!("the store: {}", deepest(other)),
+        ),
     };
     Fault { kind, reason }
 }
 
-/// Text without what stands behind a `?` of an address.
+/// The innermost reason of an error, in one line.
+pub(super) fn deepest(error: &dyn std::error::Error) -> String {
+    let mut inner = error;
+    while let Some(next) = inner.source() {
+        inner = next;
+    }
+    plain(&inner.to_string())
+}
+
+/// The longest text of a server that is told (our choice).
+const LONGEST: usize = 300;
+
+/// A text in one line, without what stands behind a `?` of an address; of a document that a server sent in place of
+/// an answer, what stands before it and its `Code` and `Message`, as stores have them.
 pub(super) fn plain(text: &str) -> String {
-    let word = |word: &str| match (word.contains("://"), word.split_once('?')) {
-        (true, Some((before, _))) => before.to_owned(),
-        _ => word.to_owned(),
+    let opens = |(at, _): &(usize, &str)| {
+        let next = text[at + 1..].chars().next();
+        next.is_some_and(|c| c.is_ascii_alphabetic() || matches!(c, '?' | '!'))
     };
-    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+    let (before, document) = match text.match_indices('<').find(opens) {
+        Some((at, _)) => text.split_at(at),
+        None => (text, ""),
+    };
+    let within = |name: &str| {
+        let (_, rest) = document.split_once(&format!("<{name}>"))?;
+        Some(rest.split_once('<')?.0)
+    };
+    let told = [within("Code"), within("Message")];
+    let words = std::iter::once(before)
+        .chain(told.into_iter().flatten())
+        .flat_map(str::split_whitespace)
+        .map(|word| match (word.contains("://"), word.split_once('?')) {
+            (true, Some((before, _))) => before,
+            _ => word,
+        });
+    let line = words.collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{} ..", &line[..end]),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn what_servers_say_is_one_line_without_secrets() {
+        let sent = "Error performing GET https://b.s3/x?X-Amz-Signature=abc in 3 ms: \
+                    <?xml version=\"1.0\"?>\n<Error><Code>SlowDown</Code>\n<Message>Reduce your rate.</Message></Error>";
+        assert_eq!(
+            plain(sent),
+            "Error performing GET https://b.s3/x in 3 ms: SlowDown Reduce your rate."
+        );
+        assert_eq!(plain("a\r\n b"), "a b");
+        assert!(plain(&"word ".repeat(10_000)).len() < 310);
+        assert_eq!(plain("<html>503</html>"), "");
+        assert_eq!(plain("5 < 3"), "5 < 3");
+    }
 }

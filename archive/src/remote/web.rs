@@ -1,14 +1,15 @@
 //! Servers of `http` and `https`.
 
-use std::error::Error as _;
+use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
+use flate2::read::MultiGzDecoder;
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, LAST_MODIFIED, RANGE,
-    RETRY_AFTER,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, LAST_MODIFIED,
+    RANGE, RETRY_AFTER,
 };
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
@@ -16,7 +17,7 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use url::{Host, Url};
 
 use super::Fault;
-use super::place::{Part, plain, too_large};
+use super::place::{Part, deepest, too_large};
 use crate::skipped::SkipKind;
 
 /// Tries of a request (our choice).
@@ -102,6 +103,11 @@ impl Web {
         let bytes = format!("bytes={}-{}", range.start, range.end - 1);
         let request = self.request(Method::GET, url).header(RANGE, bytes);
         let response = send(request).await?;
+        if let Some(coding) = coding(response.headers()) {
+            return Err(lasting(&format!(
+                "the server sends it packed ({coding}), of which no parts can be read (download the file)"
+            )));
+        }
         let version = version(response.headers());
         let (most, size) = if response.status() == StatusCode::PARTIAL_CONTENT {
             let (start, size) = content_range(response.headers())
@@ -161,15 +167,42 @@ impl Web {
         if let Some(size) = stated.filter(|size| *size > most) {
             return Err(Failed::Lasting(too_large(size, most)));
         }
+        let coding = coding(response.headers()).map(str::to_owned);
         let bytes = body(response, most.saturating_add(1)).await?;
         let length = bytes.len() as u64;
         if length > most {
             return Err(Failed::Lasting(too_large(length, most)));
         }
-        match stated.is_some_and(|size| length < size) {
-            true => Err(Failed::Passing("the answer broke off".into(), None)),
-            false => Ok(bytes),
+        if stated.is_some_and(|size| length < size) {
+            return Err(Failed::Passing("the answer broke off".into(), None));
         }
+        match coding.as_deref() {
+            None => Ok(bytes),
+            Some("gzip" | "x-gzip") => unpacked(&bytes, most),
+            Some(other) => Err(lasting(&format!(
+                "the server sends it packed as `{other}`, which was not asked for"
+            ))),
+        }
+    }
+}
+
+/// How an answer is packed, though that was not asked for: some servers send what they keep.
+fn coding(headers: &HeaderMap) -> Option<&str> {
+    let coding = headers.get(CONTENT_ENCODING)?;
+    let coding = coding.to_str().unwrap_or("?").trim();
+    (!coding.eq_ignore_ascii_case("identity") && !coding.is_empty()).then_some(coding)
+}
+
+/// What was packed by gzip, at most so many bytes.
+fn unpacked(packed: &Bytes, most: u64) -> Result<Bytes, Failed> {
+    let mut bytes = Vec::new();
+    MultiGzDecoder::new(packed.as_ref())
+        .take(most.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|error| lasting(&format!("its gzip cannot be unpacked: {error}")))?;
+    match bytes.len() as u64 > most {
+        true => Err(Failed::Lasting(too_large(bytes.len() as u64, most))),
+        false => Ok(bytes.into()),
     }
 }
 
@@ -201,8 +234,9 @@ impl Tries {
             true => Err(Fault::unreadable(format!("{reason} ({most} times)"))),
             false => {
                 let pause = wanted.unwrap_or(PAUSE * 2_u32.pow(self.0 - 1));
+                let pause = pause.min(LONGEST);
                 tracing::debug!("again in {pause:?}: {reason}");
-                tokio::time::sleep(pause.min(LONGEST)).await;
+                tokio::time::sleep(pause).await;
                 Ok(())
             }
         }
@@ -309,15 +343,4 @@ fn is_here(url: &Url) -> bool {
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     }
-}
-
-/// The innermost reason, which names no address.
-fn deepest(error: &reqwest::Error) -> String {
-    let Some(mut inner) = error.source() else {
-        return plain(&error.to_string());
-    };
-    while let Some(next) = inner.source() {
-        inner = next;
-    }
-    plain(&inner.to_string())
 }

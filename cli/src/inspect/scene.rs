@@ -99,7 +99,20 @@ pub(super) fn preview(args: &InspectArgs, is_tiff: bool, file: &Path) -> Result<
 }
 
 /// Writes a picture as PNG.
+///
+/// # Errors
+/// [`Error::Argument`] for a name of another format; [`Error::Output`].
 pub(super) fn write_preview(small: RgbImage, file: &Path, overwrite: bool) -> Result<()> {
+    let ending = file.extension().and_then(|ending| ending.to_str());
+    if !ending.is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
+        return Err(Error::Argument {
+            what: "preview",
+            reason: format!(
+                "`{}`: the picture is a PNG, its name must end in .png",
+                file.display()
+            ),
+        });
+    }
     let picture = ::image::RgbImage::from_raw(small.width(), small.height(), small.into_pixels());
     let (aside, mut written) = Aside::file(file).map_err(|error| failed(file, error))?;
     let encoded = picture.map(|picture| picture.write_to(&mut written, ::image::ImageFormat::Png));

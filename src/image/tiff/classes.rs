@@ -25,18 +25,25 @@ pub(super) fn bands(samples: SampleType, bands: usize) -> Result<Chosen, ImageFa
     })
 }
 
+/// The class of bits that no QA_PIXEL has.
+pub(crate) const NO_CLASS: u8 = 255;
+
 /// Landsat's bits (QA_PIXEL) as Sentinel-2's classes (SCL); none for bytes, which stay as they are.
 ///
-/// Bit 0 is fill; 1, 2 and 3 are dilated cloud, cirrus and cloud (USGS, Landsat 8-9 Collection 2 Level 2 Science Product
-/// Guide, LSDS-1619).
+/// Bit 0 is fill, alone; 1, 2 and 3 are dilated cloud, cirrus and cloud; 6 is set exactly where neither 1 nor 3 is
+/// (USGS, Landsat 8-9 Collection 2 Level 2 Science Product Guide, LSDS-1619).
 pub(super) fn table(samples: SampleType) -> Option<Table> {
     const FILL: u16 = 1;
     const CLOUDS: u16 = 0b1110;
+    const CLOUD_OR_DILATED: u16 = 0b1010;
+    const CLEAR: u16 = 1 << 6;
     /// Of SCL: no data, clouds of high probability, not vegetated.
     const CLASSES: [u16; 3] = [0, 9, 5];
     (samples == SampleType::U16).then(|| {
         Table::of(|bits| match (bits & FILL, bits & CLOUDS) {
-            (FILL, _) => CLASSES[0],
+            (FILL, _) if bits == FILL => CLASSES[0],
+            (FILL, _) => NO_CLASS.into(),
+            _ if (bits & CLEAR == 0) == (bits & CLOUD_OR_DILATED == 0) => NO_CLASS.into(),
             (_, 0) => CLASSES[2],
             _ => CLASSES[1],
         })

@@ -11,6 +11,7 @@ use super::super::radiometry::{SampleKind, SampleType};
 use super::facts::Said;
 use super::pages::Pages;
 use super::palette::Palette;
+use super::planes::Planes;
 use super::sparse::Sparse;
 use super::{Role, fault};
 use crate::error::ImageFault;
@@ -135,6 +136,12 @@ impl Layers {
         limits: &DecodeLimits,
     ) -> Result<Converted, ImageFault> {
         let (layout, page) = (&self.layout, &pages.picture);
+        let planes = self.planes(rule);
+        let rule = &match self.kind {
+            Kind::Values | Kind::WhiteIsLeast => planes.rule(rule),
+            // The bands of what is read become others.
+            Kind::Palette(_) | Kind::Colors => rule.clone(),
+        };
         let sparse = nodata.zip(Sparse::of(page, layout));
         let area = |region: &Region| u64::from(region.width) * u64::from(region.height);
         let rgb = buffer_for(regions.iter().map(area).sum::<u64>() * 3)?;
@@ -142,7 +149,7 @@ impl Layers {
         for region in regions {
             let (left, width) = (region.left as usize, region.width as usize);
             let (top, height) = (region.top as usize, region.height as usize);
-            let row_bytes = width * layout.samples_per_pixel * layout.bytes_per_sample;
+            let row_bytes = width * planes.bands().len() * layout.bytes_per_sample;
             let rows = rows_at_a_time(page, row_bytes).min(height);
             self.check(
                 page,
@@ -162,11 +169,12 @@ impl Layers {
                         rows,
                         width,
                     ),
-                    _ => file.read_window_bytes_from_ifd(page, top + first, left, rows, width),
+                    _ => planes.read(file, page, layout, (left, top + first), (width, rows)),
                 }
                 .map_err(fault)?;
                 if let Some((nodata, sparse)) = &sparse {
-                    sparse.fill::<T>(&mut piece, (left, top + first), width, layout, *nodata);
+                    let place = (left, top + first);
+                    sparse.fill::<T>(&mut piece, place, width, (layout, planes.bands()), *nodata);
                 }
                 let there = mask.as_deref();
                 let there = there.and_then(|mask| mask.get(first * width..(first + rows) * width));
@@ -181,6 +189,14 @@ impl Layers {
             }
         }
         Ok(pixels.finish())
+    }
+
+    /// The bands that are read of the file.
+    pub(super) fn planes(&self, rule: &Rule) -> Planes {
+        match self.kind {
+            Kind::Values | Kind::WhiteIsLeast => Planes::of(&self.layout, rule),
+            Kind::Palette(_) | Kind::Colors => Planes::all(&self.layout),
+        }
     }
 
     /// Width and height of what is decoded at once: a tile, or some strips.

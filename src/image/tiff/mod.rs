@@ -10,9 +10,12 @@ mod layers;
 mod north;
 mod pages;
 mod palette;
+mod planes;
 mod sparse;
 #[cfg(feature = "geotiff")]
 mod windows;
+
+use std::sync::Arc;
 
 use ::image::metadata::Orientation;
 use tiff_reader::{Ifd, OpenOptions, TiffError, TiffFile};
@@ -24,6 +27,8 @@ use super::decode::{DecodeLimits, upright};
 use super::picture::{Picture, ReadOptions, Reading, Resolution};
 use super::radiometry::{self, SampleType};
 use crate::error::ImageFault;
+#[cfg(feature = "geotiff")]
+pub(crate) use classes::NO_CLASS;
 use facts::{Facts, Said};
 use layers::{Kind, Layers};
 use pages::Pages;
@@ -80,7 +85,7 @@ pub(crate) struct Tiff {
     sizes: Vec<(u32, u32)>,
     /// Who wants to know what will be read; nobody where the bytes are at hand.
     #[cfg(feature = "geotiff")]
-    reader: Option<std::sync::Arc<dyn super::ranges::RangeReader>>,
+    reader: Option<Arc<dyn super::ranges::RangeReader>>,
 }
 
 impl Tiff {
@@ -146,7 +151,7 @@ impl Tiff {
             },
             missing_where_all: layers.samples.is_picture(),
             table: match role {
-                Role::Classes => classes::table(layers.samples),
+                Role::Classes => classes::table(layers.samples).map(Arc::new),
                 Role::Picture | Role::Band => None,
             },
         };

@@ -41,21 +41,24 @@ impl Sparse {
         })
     }
 
-    /// Writes nodata to samples that are left out of a piece of this width, whose first pixel is at a column and row.
+    /// Writes nodata to samples that are left out of a piece of these bands and this width, whose first pixel is at a
+    /// column and row.
     pub(super) fn fill<T: Sample>(
         &self,
         piece: &mut [u8],
         (left, first): (usize, usize),
         width: usize,
-        layout: &RasterLayout,
+        (layout, bands): (&RasterLayout, &[usize]),
         nodata: f64,
     ) {
-        let bands = layout.samples_per_pixel;
         let planes = layout.planar_configuration == 2;
-        for (i, row) in piece.chunks_exact_mut(width * bands * T::BYTES).enumerate() {
+        for (i, row) in piece
+            .chunks_exact_mut(width * bands.len() * T::BYTES)
+            .enumerate()
+        {
             let below = (first + i) / self.block.1;
             for (sample, bytes) in row.chunks_exact_mut(T::BYTES).enumerate() {
-                let (x, band) = (left + sample / bands, sample % bands);
+                let (x, band) = (left + sample / bands.len(), bands[sample % bands.len()]);
                 let plane = if planes { band } else { 0 };
                 let index = (plane * self.down + below) * self.across + x / self.block.0;
                 if self.absent.get(index) == Some(&true) {

@@ -53,7 +53,7 @@ impl Tiff {
         tiff.reader = open.reader;
         tiff.settle_alpha()?;
         if tiff.rule.table.is_none() {
-            tiff.rule.table = tiff.layers.table(&tiff.rule);
+            tiff.rule.table = tiff.layers.table(&tiff.rule).map(Arc::new);
         }
         Ok(tiff)
     }
@@ -145,19 +145,23 @@ impl Tiff {
     pub(crate) fn expect(&self, blocks: &[Region]) {
         let Some(reader) = &self.reader else { return };
         let mut stored = Vec::new();
-        let pages = [Some(&self.pages.picture), self.pages.mask.as_ref()];
-        for page in pages.into_iter().flatten() {
-            blocks
-                .iter()
-                .for_each(|block| stored.extend(stored_blocks(page, *block, reader.size())));
+        let planes = self.layers.planes(&self.rule);
+        let mask = self.pages.mask.as_ref().map(|mask| (mask, &[0][..]));
+        for (page, bands) in [(&self.pages.picture, planes.bands())]
+            .into_iter()
+            .chain(mask)
+        {
+            blocks.iter().for_each(|block| {
+                stored.extend(stored_blocks(page, bands, *block, reader.size()));
+            });
         }
         reader.expect(&stored);
     }
 }
 
-/// Where the strips or tiles of a region are stored, with the 4 bytes on each side that GDAL writes around those of a
+/// Where the strips or tiles of a region are stored, of a file of planes those of some bands, with the 4 bytes on each side that GDAL writes around those of a
 /// cloud-optimised file.
-fn stored_blocks(page: &Ifd, region: Region, size: u64) -> Vec<Range<u64>> {
+fn stored_blocks(page: &Ifd, bands: &[usize], region: Region, size: u64) -> Vec<Range<u64>> {
     const AROUND: u64 = 4;
     let (offsets, counts) = match page.is_tiled() {
         true => (page.tile_offsets(), page.tile_byte_counts()),
@@ -176,15 +180,15 @@ fn stored_blocks(page: &Ifd, region: Region, size: u64) -> Vec<Range<u64>> {
         height.div_ceil(down) as usize,
     );
     let planes = match page.planar_configuration() {
-        2 => usize::from(page.samples_per_pixel()),
-        _ => 1,
+        2 => bands,
+        _ => &[0],
     };
     let covered = |from: u32, length: u32, block: u32, all: usize| {
         let end = from.saturating_add(length).div_ceil(block) as usize;
         (from / block) as usize..end.min(all)
     };
     let mut found = Vec::new();
-    for plane in 0..planes {
+    for plane in planes {
         for row in covered(region.top, region.height, down, rows) {
             for column in covered(region.left, region.width, across, columns) {
                 let index = (plane * rows + row) * columns + column;

@@ -97,7 +97,13 @@ impl Tags {
         let keys = self.geo_keys.as_deref().map(GeoKeys::parse).transpose()?;
         let Some(keys) = keys else { return Ok(None) };
         let Some(transform) = self.transform(keys.pixel_is_point())? else {
-            return Ok(None);
+            return match keys.has_system() {
+                // A coordinate system alone says nothing of this raster.
+                true => Err(
+                    "it names a coordinate system, and not where in it its pixels are".to_owned(),
+                ),
+                false => Ok(None),
+            };
         };
         let (epsg, crs) = keys.system()?;
         Ok(Some(Georeference {
@@ -144,19 +150,28 @@ impl Georeference {
     /// # Errors
     /// Why it cannot be read.
     pub(crate) fn of(page: &Ifd) -> Result<Option<Self>, String> {
+        let wrong = |tag: Tag| format!("its tag {tag:?} holds no numbers of the type it must");
         let numbers = |tag: Tag| {
-            let tag = page.tag(tag.to_u16())?;
-            tag.value.as_f64_vec()
+            let Some(found) = page.tag(tag.to_u16()) else {
+                return Ok(None);
+            };
+            let numbers = found.value.as_f64_vec();
+            numbers.map(Some).ok_or_else(|| wrong(tag))
+        };
+        let keys = match page.tag(Tag::GeoKeyDirectoryTag.to_u16()) {
+            None => None,
+            Some(found) => {
+                let keys = found.value.as_u16_slice();
+                Some(keys.ok_or_else(|| wrong(Tag::GeoKeyDirectoryTag))?.to_vec())
+            }
         };
         let tags = Tags {
             width: page.width().into(),
             height: page.height().into(),
-            pixel_scale: numbers(Tag::ModelPixelScaleTag),
-            tiepoints: numbers(Tag::ModelTiepointTag),
-            transformation: numbers(Tag::ModelTransformationTag),
-            geo_keys: page
-                .tag(Tag::GeoKeyDirectoryTag.to_u16())
-                .and_then(|tag| tag.value.as_u16_slice().map(<[u16]>::to_vec)),
+            pixel_scale: numbers(Tag::ModelPixelScaleTag)?,
+            tiepoints: numbers(Tag::ModelTiepointTag)?,
+            transformation: numbers(Tag::ModelTransformationTag)?,
+            geo_keys: keys,
             date_time: None,
         };
         tags.georeference()
@@ -266,6 +281,11 @@ impl GeoKeys {
             *slot = Some(entry[3]);
         }
         Ok(keys)
+    }
+
+    /// Whether a coordinate system is named.
+    fn has_system(&self) -> bool {
+        self.projected.is_some() || self.geographic.is_some()
     }
 
     /// Whether raster coordinates are those of pixel centres.
