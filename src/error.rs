@@ -332,7 +332,7 @@ pub enum ImageFault {
     #[error("the file is empty")]
     Empty,
     /// The first bytes are of no image format that is known.
-    #[error("not an image of a known format (JPEG, PNG, WebP or TIFF)")]
+    #[error("not an image of a known format (JPEG, PNG, WebP, TIFF, JPEG 2000)")]
     UnknownFormat,
     /// A format or variant that is recognised and not read.
     #[error("{0} is not supported")]

@@ -35,6 +35,7 @@
 //! | `builtin-model` | the default model, which is `model-lite` |
 //! | `parquet` | metadata from Parquet and GeoParquet tables |
 //! | `geotiff` | metadata from GeoTIFFs; all coordinate systems of EPSG |
+//! | `jpeg2000` | pictures and scenes in JPEG 2000 |
 //! | `dynamic-image` | pictures of the crate `image` |
 //! | `export` | architectures and weights to ONNX graphs |
 //! | `onnxruntime-cuda`, `onnxruntime-tensorrt` | GPUs through ONNX Runtime |

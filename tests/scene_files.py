@@ -190,6 +190,50 @@ def main():
                             file.write(data[band][part], band + 1, window=window)
             expect([path.name], "500,3500", data[[4, 2, 1]], there, WINDOWS, "uint16", bands="5,3,2")
 
+        # JPEG 2000 in tiles, as Sentinel-2's archive at ESA has it.
+        for number, (dtype, bands, more) in enumerate([
+            ("uint16", 3, {}), ("uint16", 3, {"GMLJP2": "NO", "PROGRESSION": "RPCL"}), ("uint16", 6, {"GEOJP2": "NO", "NBITS": "15"}),
+            ("uint8", 3, {"YCC": "NO", "PLT": "YES", "TLM": "YES"}), ("uint16", 1, {"CODEC": "J2K"}), ("uint8", 4, {"ALPHA": "YES"}),
+        ]):
+            data = samples(dtype, bands, 4000 + number)
+            there = np.ones((HEIGHT, WIDTH), bool)
+            alpha = more.pop("ALPHA", None)
+            path = folder / f"{number}-{dtype}-{bands}.{'j2k' if 'CODEC' in more else 'jp2'}"
+            if alpha:
+                data[3] = 255
+                there[10:40, 20:90] = False
+                data[3][~there] = 0
+            profile = {"driver": "JP2OpenJPEG", "width": WIDTH, "height": HEIGHT, "count": bands, "dtype": dtype,
+                       "crs": "EPSG:32633", "transform": from_origin(500000, 5400000, 10, 10), "tiled": True, "blockxsize": 64,
+                       "blockysize": 32, "resolutions": 3, "reversible": "YES", "quality": 100, **more}
+            with rasterio.open(path, "w", **profile) as file:
+                if alpha:
+                    file.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
+                file.write(data)
+            # A bare codestream has no place; GDAL would write it beside.
+            path.with_name(path.name + ".aux.xml").unlink(missing_ok=True)
+            shown = {1: [0, 0, 0], 6: [4, 2, 1]}.get(bands, [0, 1, 2])
+            more = {"bands": "1"} if bands == 1 else {"bands": "5,3,2"} if bands == 6 else {}
+            scale = "auto" if dtype == "uint8" else "500,3500"
+            place = "CODEC" not in profile
+            expect([path.name], scale, data[shown], there, WINDOWS, dtype, place=place, **more)
+
+        # Its smaller copies are halvings; GDAL offers those of more than 128 pixels a side.
+        data = np.random.default_rng(8).integers(500, 3500, (3, 530, 611)).astype(np.uint16)
+        profile = {"driver": "JP2OpenJPEG", "width": 611, "height": 530, "count": 3, "dtype": "uint16", "tiled": True,
+                   "crs": "EPSG:32633", "transform": from_origin(500000, 5400000, 10, 10), "blockxsize": 128,
+                   "blockysize": 64, "resolutions": 4, "reversible": "YES", "quality": 100}
+        with rasterio.open(folder / "halvings.jp2", "w", **profile) as file:
+            file.write(data)
+        for level in (0, 1):
+            with rasterio.open(folder / "halvings.jp2", overview_level=level) as file:
+                data = file.read()
+            width, height = data.shape[2], data.shape[1]
+            windows = [(0, 0, width, height), (3, 5, 20, 11), (width - 1, height - 1, 1, 1)]
+            there = np.ones((height, width), bool)
+            more = {"overview": level + 1} if level else {"gsd": 20}
+            expect(["halvings.jp2"], "500,3500", data, there, windows, "uint16", **more)
+
         # Red, green and blue in files of their own, blue with pixels twice as large.
         data = samples("uint16", 3, 1000)
         coarse = data[2, ::2, ::2]

@@ -24,8 +24,8 @@ use satmip_archive::{
 /// Embed images, and their metadata, into files of vectors
 ///
 /// Inputs are folders (searched for image files), text lists of paths (`.txt`), tar archives, and
-/// image files; `-` is a list or a tar archive from standard input. JPEG, PNG, WebP and TIFF are
-/// read. An image that cannot be read becomes a line of `errors.jsonl`, and the exit code is 3.
+/// image files; `-` is a list or a tar archive from standard input. JPEG, PNG, WebP, TIFF and JPEG
+/// 2000 are read. An image that cannot be read becomes a line of `errors.jsonl`, and the exit code is 3.
 ///
 /// An output that ends in `.parquet`, `.npy` or `.jsonl` is one file, written aside and renamed at the end. Any other
 /// name is a folder of parts: a job that was interrupted (Ctrl-C), run again with the same command, goes on where it

@@ -159,7 +159,7 @@ fn is_path(what: &Path) -> bool {
 fn file(args: &InspectArgs, out: &mut Output) -> Result<usize> {
     let path = &args.what;
     if let Some(preview) = &args.preview {
-        scene::preview(args, is_tiff(path), preview)?;
+        scene::preview(args, is_tiff(path) || is_jpeg_2000(path), preview)?;
     }
     if let Some(tile) = args.tile {
         scene::show(args, tile, out)?;
@@ -316,9 +316,23 @@ impl Listed {
 }
 
 fn is_tiff(path: &Path) -> bool {
-    let mut start = [0; 4];
+    let start = first_bytes(path);
+    matches!(
+        start,
+        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..]
+    )
+}
+
+fn is_jpeg_2000(path: &Path) -> bool {
+    let start = first_bytes(path);
+    start == *b"\0\0\0\x0cjP  " || start.starts_with(b"\xff\x4f\xff\x51")
+}
+
+/// The first bytes of a file; zeros of one that has fewer, or cannot be read.
+fn first_bytes(path: &Path) -> [u8; 8] {
+    let mut start = [0; 8];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
-    read.is_ok() && matches!(start, [b'I', b'I', 42 | 43, 0] | [b'M', b'M', 0, 42 | 43])
+    read.map_or([0; 8], |()| start)
 }
 
 fn valid(picture: &Picture) -> f32 {

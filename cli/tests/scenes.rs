@@ -295,9 +295,17 @@ fn a_job_becomes_a_stac_collection() {
     let describe = |more: &[&str]| run(satmip().arg("stac").arg(&out).args(more));
     let (code, _, stderr) = describe(&[]);
     assert!(code != 0 && stderr.contains("no row of"), "{stderr}");
+    let (code, _, stderr) = describe(&["--license", "MIT\"}", "--datetime", "2024-05-01"]);
+    assert!(
+        code != 0 && stderr.contains("identifier of SPDX"),
+        "{stderr}"
+    );
     let (code, _, stderr) = describe(&["--datetime", "2024-05-01/2024-05-02"]);
     assert_eq!(code, 0, "{stderr}");
     assert!(stderr.contains("2 items"), "{stderr}");
+    let item = std::fs::read(out.join("items/part-00000.json")).unwrap();
+    let item: serde_json::Value = serde_json::from_slice(&item).unwrap();
+    assert_eq!(item["properties"]["end_datetime"], "2024-05-02T23:59:59Z");
     // What is there is not replaced unasked.
     assert_ne!(describe(&["--datetime", "2024-05-01/2024-05-02"]).0, 0);
     let (code, _, stderr) = run(satmip().arg("stac").arg(dir.path()));

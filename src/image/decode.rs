@@ -11,6 +11,8 @@ use super::bands::{self, Color};
 use super::beside::nothing_beside;
 use super::picture::{Picture, ReadOptions, Reading};
 use super::radiometry::{self, SampleType, Stated};
+#[cfg(feature = "geotiff")]
+use super::ranges::RasterFormat;
 use super::{Geometry, Region, RgbImage, fit, fitted_geometry, jpeg, raster, tiff};
 use crate::arch::Preprocessing;
 use crate::error::{Error, ImageFault, Result};
@@ -188,9 +190,9 @@ fn read_bytes(path: &Path, limits: &DecodeLimits) -> Result<Vec<u8>, ImageFault>
 
 fn decode_any(bytes: &[u8], options: &ReadOptions) -> Result<Picture, ImageFault> {
     let format = sniff(bytes)?;
-    if options.nodata.is_some() && format != Format::Tiff {
+    if options.nodata.is_some() && matches!(format, Format::Jpeg | Format::Png | Format::WebP) {
         return Err(ImageFault::Option(
-            "a nodata value was given, which TIFFs alone can have".into(),
+            "a nodata value was given, which TIFF and JPEG 2000 alone can have".into(),
         ));
     }
     match format {
@@ -198,6 +200,8 @@ fn decode_any(bytes: &[u8], options: &ReadOptions) -> Result<Picture, ImageFault
         Format::Png => raster::decode_png(bytes, options),
         Format::WebP => raster::decode_webp(bytes, options),
         Format::Tiff => tiff::decode(bytes, options),
+        #[cfg(feature = "jpeg2000")]
+        Format::Jpeg2000 => super::jp2::decode(bytes, options),
     }
 }
 
@@ -232,10 +236,17 @@ fn of_jpeg(
     Ok(Picture::new(image, None, reading))
 }
 
-/// Whether the first bytes of a file are a TIFF's.
+/// The format of a scene by its first bytes.
 #[cfg(feature = "geotiff")]
-pub(super) fn is_tiff(head: &[u8]) -> Result<bool, ImageFault> {
-    Ok(sniff(head)? == Format::Tiff)
+pub(super) fn raster_format(head: &[u8]) -> Result<RasterFormat, ImageFault> {
+    match sniff(head)? {
+        Format::Tiff => Ok(RasterFormat::Tiff),
+        #[cfg(feature = "jpeg2000")]
+        Format::Jpeg2000 => Ok(RasterFormat::Jpeg2000),
+        Format::Jpeg | Format::Png | Format::WebP => Err(ImageFault::Unsupported(
+            "a JPEG, PNG or WebP as a scene, of which only windows are read,".into(),
+        )),
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -244,18 +255,22 @@ enum Format {
     Png,
     WebP,
     Tiff,
+    #[cfg(feature = "jpeg2000")]
+    Jpeg2000,
 }
 
 /// Formats that people have and that are not read, by their first bytes.
 const KNOWN_UNREAD: [(&[u8], &str); 7] = [
     (b"GIF8", "GIF"),
     (b"BM", "BMP"),
-    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
-    (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (b"\0\0\0\x0cjP  ", JPEG_2000),
+    (b"\xff\x4f\xff\x51", JPEG_2000),
     (b"\0\0\0\x0cJXL ", "JPEG XL"),
     (b"\x89HDF", "HDF5"),
     (b"NITF", "NITF"),
 ];
+
+const JPEG_2000: &str = "JPEG 2000 without the feature `jpeg2000`";
 
 fn sniff(bytes: &[u8]) -> Result<Format, ImageFault> {
     if bytes.is_empty() {
@@ -280,6 +295,10 @@ fn sniff(bytes: &[u8]) -> Result<Format, ImageFault> {
         Some(b"ftypavif" | b"ftypheic" | b"ftypmif1")
     ) {
         return Err(ImageFault::Unsupported("HEIF or AVIF".into()));
+    }
+    #[cfg(feature = "jpeg2000")]
+    if bytes.starts_with(b"\0\0\0\x0cjP  ") || bytes.starts_with(b"\xff\x4f\xff\x51") {
+        return Ok(Format::Jpeg2000);
     }
     for (magic, name) in KNOWN_UNREAD {
         if bytes.starts_with(magic) {
@@ -353,10 +372,11 @@ mod tests {
         assert_eq!(sniff(b"II+\0"), Ok(Format::Tiff));
         assert_eq!(sniff(b"MM\0*"), Ok(Format::Tiff));
         assert_eq!(sniff(b"a note"), Err(ImageFault::UnknownFormat));
-        assert_eq!(
-            sniff(b"\0\0\0\x0cjP  \r\n\x87\n"),
-            Err(ImageFault::Unsupported("JPEG 2000".into()))
-        );
+        let jpeg_2000 = sniff(b"\0\0\0\x0cjP  \r\n\x87\n");
+        #[cfg(feature = "jpeg2000")]
+        assert_eq!(jpeg_2000, Ok(Format::Jpeg2000));
+        #[cfg(not(feature = "jpeg2000"))]
+        assert_eq!(jpeg_2000, Err(ImageFault::Unsupported(JPEG_2000.into())));
     }
 
     #[test]

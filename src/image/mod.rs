@@ -27,6 +27,7 @@
 //! | pages of a TIFF | a mask and smaller copies belong to the first; several pictures are refused |
 //! | animation frames | the first |
 //! | colour profiles, gamma | ignored |
+//! | JPEG 2000 (feature `jpeg2000`) | tile by tile, samples as in a TIFF; the place by GeoJP2 or GMLJP2; alpha as the format defines it |
 //! | 12-bit JPEG, complex samples, compressions that are not known | refused by name |
 //!
 //! [`fit`] cuts or stretches to a square and resizes with Pillow's antialiased filters, byte for
@@ -38,9 +39,13 @@
 mod bands;
 mod beside;
 mod convert;
+mod decide;
 mod decode;
+mod facts;
 mod foreign;
 mod geometry;
+#[cfg(feature = "jpeg2000")]
+mod jp2;
 mod jpeg;
 mod picture;
 mod products;
@@ -51,6 +56,8 @@ mod raster;
 mod resample;
 mod resize;
 mod tiff;
+#[cfg(feature = "geotiff")]
+mod windowed;
 
 pub use bands::Bands;
 pub use decode::{DecodeLimits, Prepared, decode, prepare, prepare_picture, read};
@@ -63,7 +70,9 @@ pub use resize::{Region, fit, fit_with_geometry, fitted_geometry, resize};
 #[doc(hidden)]
 pub use {beside::nothing_beside, tiff::facts as tiff_facts};
 #[cfg(feature = "geotiff")]
-pub(crate) use {decode::upright, tiff::NO_CLASS, tiff::Role, tiff::Tiff};
+pub(crate) use {
+    decide::Role, decode::upright, tiff::NO_CLASS, windowed::Placing, windowed::Raster,
+};
 
 use crate::error::{Error, Result};
 

@@ -153,7 +153,7 @@ impl SampleType {
     }
 
     /// The smallest and the largest value; none for floats.
-    fn range(self) -> Option<(f64, f64)> {
+    pub(super) fn range(self) -> Option<(f64, f64)> {
         let bits = i32::from(self.bits);
         match self.kind {
             SampleKind::Unsigned => Some((0.0, 2f64.powi(bits) - 1.0)),

@@ -10,7 +10,7 @@ use tiff_reader::TiffError;
 use tiff_reader::source::{FileSource, TiffSource};
 
 use super::beside::nothing_beside;
-use super::decode::is_tiff;
+use super::decode::raster_format;
 use crate::error::ImageFault;
 
 /// Bytes that are read in ranges, by any number of threads: a file, or an object of a store.
@@ -67,7 +67,7 @@ impl RasterFile {
         &self.name
     }
 
-    /// Its bytes, of which the first ones are a TIFF's.
+    /// Its bytes, of which the first ones are those of a format of scenes.
     pub(super) fn open(&self) -> Result<OpenRaster, ImageFault> {
         let (source, head) = match &self.bytes {
             Bytes::File(path) => {
@@ -84,22 +84,31 @@ impl RasterFile {
                 )
             }
         };
-        if !is_tiff(&head)? {
-            return Err(ImageFault::Unsupported(
-                "a JPEG, PNG or WebP as a scene, of which only windows are read,".into(),
-            ));
-        }
+        let format = raster_format(&head)?;
         let reader = match &self.bytes {
             Bytes::File(_) => None,
             Bytes::Ranges(reader) => Some(Arc::clone(reader)),
         };
-        Ok(OpenRaster { source, reader })
+        Ok(OpenRaster {
+            source,
+            format,
+            reader,
+        })
     }
+}
+
+/// Formats of which windows are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RasterFormat {
+    Tiff,
+    #[cfg(feature = "jpeg2000")]
+    Jpeg2000,
 }
 
 /// A raster's bytes, open.
 pub(super) struct OpenRaster {
     pub(super) source: Arc<dyn TiffSource>,
+    pub(super) format: RasterFormat,
     /// Who wants to know what will be read.
     pub(super) reader: Option<Arc<dyn RangeReader>>,
 }

@@ -3,7 +3,7 @@
 use super::blocks::{Blocks, Decoded};
 use super::resolution;
 use crate::error::{Error, ImageFault, Result};
-use crate::image::{RasterFile, ReadOptions, Reading, Region, Role, Tiff};
+use crate::image::{Raster, RasterFile, ReadOptions, Reading, Region, Role};
 use crate::metadata::read::geotiff::Georeference;
 
 /// Most pixels of the finest band that one of another covers a side: 64 (our choice).
@@ -35,9 +35,9 @@ impl Bands {
         };
         let open = |at: usize| {
             let opened = resolution::open(&files[at], options, Role::Band);
-            let (tiff, place) = opened.map_err(|fault| image(at, fault))?;
+            let (raster, place) = opened.map_err(|fault| image(at, fault))?;
             let place = place.map_err(|reason| image(at, ImageFault::Option(reason)))?;
-            Ok((tiff, place))
+            Ok((raster, place))
         };
         let [(red, red_place), (green, green_place), (blue, blue_place)] =
             [open(0)?, open(1)?, open(2)?];
@@ -68,7 +68,7 @@ impl Bands {
         };
         if [&red, &green, &blue]
             .iter()
-            .any(|tiff| tiff.reading().samples != reading.samples)
+            .any(|raster| raster.reading().samples != reading.samples)
         {
             return Err(Error::Image {
                 item: files[0].name().to_owned(),
@@ -90,13 +90,13 @@ impl Bands {
     }
 
     /// The file whose pixels are the scene's.
-    pub(super) fn finest(&self) -> &Tiff {
+    pub(super) fn finest(&self) -> &Raster {
         let at = self
             .coarser
             .iter()
             .position(|times| *times == 1)
             .unwrap_or(0);
-        self.bands[at].tiff()
+        self.bands[at].raster()
     }
 
     /// Announces windows.
@@ -180,7 +180,7 @@ pub(super) fn times(
 }
 
 /// The ranges of the three files, each as its own colour.
-fn channels(bands: [&Tiff; 3]) -> Option<[(f64, f64); 3]> {
+fn channels(bands: [&Raster; 3]) -> Option<[(f64, f64); 3]> {
     let [red, green, blue] = bands.map(|band| band.reading().range);
     Some([red?[0], green?[1], blue?[2]])
 }

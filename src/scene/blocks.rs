@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use lru::LruCache;
 
 use crate::error::ImageFault;
-use crate::image::{Reading, Region, Tiff};
+use crate::image::{Raster, Reading, Region};
 use crate::parts::guard::guarded;
 
 /// Most bytes of decoded blocks that a scene keeps: 192 MiB (our choice; two rows of tiles of 512 pixels of a scene of
@@ -20,7 +20,7 @@ type Slot = Arc<OnceLock<Decoded>>;
 
 /// A raster by its blocks.
 pub(super) struct Blocks {
-    tiff: Tiff,
+    raster: Raster,
     /// By their places: column and row of the grid of blocks.
     kept: Mutex<LruCache<(u32, u32), Slot>>,
     /// How many blocks may be kept.
@@ -36,37 +36,37 @@ impl std::fmt::Debug for Blocks {
 }
 
 impl Blocks {
-    pub(super) fn of(tiff: Tiff) -> Self {
-        Blocks::keeping(tiff, MOST_KEPT)
+    pub(super) fn of(raster: Raster) -> Self {
+        Blocks::keeping(raster, MOST_KEPT)
     }
 
     /// One of three files of a scene.
-    pub(super) fn third_of(tiff: Tiff) -> Self {
-        Blocks::keeping(tiff, MOST_KEPT / 3)
+    pub(super) fn third_of(raster: Raster) -> Self {
+        Blocks::keeping(raster, MOST_KEPT / 3)
     }
 
-    fn keeping(tiff: Tiff, bytes: usize) -> Self {
-        let (width, height) = tiff.block();
+    fn keeping(raster: Raster, bytes: usize) -> Self {
+        let (width, height) = raster.block();
         // Three bytes a pixel, and one for what is missing.
         let block = width as usize * height as usize * 4;
         Blocks {
-            tiff,
+            raster,
             kept: Mutex::new(LruCache::unbounded()),
             most: (bytes / block.max(1)).max(1),
         }
     }
 
     pub(super) fn reading(&mut self) -> &mut Reading {
-        self.tiff.reading_mut()
+        self.raster.reading_mut()
     }
 
-    pub(super) fn tiff(&self) -> &Tiff {
-        &self.tiff
+    pub(super) fn raster(&self) -> &Raster {
+        &self.raster
     }
 
     /// The pixels of a window and which of them are there; none where all are.
     pub(super) fn window(&self, window: Region) -> Decoded {
-        let ((width, height), (across, down)) = (self.tiff.size(), self.tiff.block());
+        let ((width, height), (across, down)) = (self.raster.size(), self.raster.block());
         let right = window.left.saturating_add(window.width).min(width);
         let bottom = window.top.saturating_add(window.height).min(height);
         let row_pixels = window.width as usize;
@@ -107,10 +107,10 @@ impl Blocks {
 
     /// Announces the blocks of windows that nobody has decoded or decodes.
     pub(super) fn expect(&self, windows: &[Region]) {
-        if !self.tiff.listens() {
+        if !self.raster.listens() {
             return;
         }
-        let ((width, height), (across, down)) = (self.tiff.size(), self.tiff.block());
+        let ((width, height), (across, down)) = (self.raster.size(), self.raster.block());
         let mut places = Vec::new();
         for window in windows {
             let right = window.left.saturating_add(window.width).min(width);
@@ -131,13 +131,13 @@ impl Blocks {
             .map(|(row, column)| self.region(column, row))
             .collect();
         if !blocks.is_empty() {
-            self.tiff.expect(&blocks);
+            self.raster.expect(&blocks);
         }
     }
 
     /// A block's pixels. A decoder's panic on a hostile file must cost the windows of this block, not the job.
     fn decode(&self, region: Region) -> Decoded {
-        guarded(|| self.tiff.region(region))
+        guarded(|| self.raster.region(region))
             .unwrap_or_else(|said| Err(ImageFault::DecoderPanicked(said)))
     }
 
@@ -153,7 +153,7 @@ impl Blocks {
 
     /// The pixels of the block at a place of the grid.
     fn region(&self, column: u32, row: u32) -> Region {
-        let ((width, height), (across, down)) = (self.tiff.size(), self.tiff.block());
+        let ((width, height), (across, down)) = (self.raster.size(), self.raster.block());
         let (left, top) = (column * across, row * down);
         Region {
             left,

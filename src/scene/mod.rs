@@ -30,7 +30,7 @@ mod resolution;
 
 use crate::error::{Error, ImageFault, Result};
 use crate::image::{
-    Picture, ReadOptions, Reading, Region, Resolution, RgbImage, Role, Tiff, upright,
+    Picture, Raster, ReadOptions, Reading, Region, Resolution, RgbImage, Role, upright,
 };
 pub use crate::image::{RangeReader, RasterFile};
 use crate::metadata::Metadata;
@@ -61,9 +61,9 @@ enum Source {
 
 impl Source {
     /// The file whose pixels are the scene's.
-    fn tiff(&self) -> &Tiff {
+    fn raster(&self) -> &Raster {
         match self {
-            Source::File(blocks) => blocks.tiff(),
+            Source::File(blocks) => blocks.raster(),
             Source::Bands(bands) => bands.finest(),
         }
     }
@@ -84,18 +84,18 @@ impl Scene {
     pub fn open(file: impl Into<RasterFile>, options: &ReadOptions) -> Result<Self> {
         let file = file.into();
         let name = file.name().to_owned();
-        let opened = resolution::open(&file, options, Role::Picture).and_then(|(tiff, place)| {
+        let opened = resolution::open(&file, options, Role::Picture).and_then(|(raster, place)| {
             let found = place.as_ref().ok().and_then(Option::as_ref);
-            resolution::reached(options, found, tiff.size())?;
-            Ok((tiff, place))
+            resolution::reached(options, found, raster.size())?;
+            Ok((raster, place))
         });
-        let (tiff, place) = opened.map_err(|fault| Error::Image {
+        let (raster, place) = opened.map_err(|fault| Error::Image {
             item: name.clone(),
             fault,
         })?;
         Ok(Scene {
             name,
-            source: Source::File(Box::new(Blocks::of(tiff))),
+            source: Source::File(Box::new(Blocks::of(raster))),
             place,
             clouds: None,
         })
@@ -130,7 +130,7 @@ impl Scene {
     /// [`Error::Image`] where it cannot be read or does not lie over the scene.
     pub fn with_classes(mut self, file: impl Into<RasterFile>) -> Result<Self> {
         let place = self.place.as_ref().ok().and_then(Option::as_ref);
-        let clouds = Clouds::open(&file.into(), self.source.tiff().size(), place)?;
+        let clouds = Clouds::open(&file.into(), self.source.raster().size(), place)?;
         self.clouds = Some(clouds);
         Ok(self)
     }
@@ -145,29 +145,29 @@ impl Scene {
         let Some(clouds) = &self.clouds else {
             return Ok(None);
         };
-        let share = clouds.share(window, self.source.tiff().size());
+        let share = clouds.share(window, self.source.raster().size());
         share.map_err(|fault| self.image(fault))
     }
 
     /// Width in pixels as they are stored.
     pub fn width(&self) -> u32 {
-        self.source.tiff().size().0
+        self.source.raster().size().0
     }
 
     /// Height in pixels as they are stored.
     pub fn height(&self) -> u32 {
-        self.source.tiff().size().1
+        self.source.raster().size().1
     }
 
     /// Width and height of what is decoded at once.
     pub fn block(&self) -> (u32, u32) {
-        self.source.tiff().block()
+        self.source.raster().block()
     }
 
     /// Widths and heights of the whole picture and of its smaller copies (overviews), as they are stored; of bands, those
     /// of the finest.
     pub fn overviews(&self) -> &[(u32, u32)] {
-        self.source.tiff().sizes()
+        self.source.raster().sizes()
     }
 
     /// The smallest copy of the picture that has so many pixels along its longer side: what a preview needs.
@@ -181,7 +181,7 @@ impl Scene {
     /// How its samples become a picture.
     pub fn reading(&self) -> &Reading {
         match &self.source {
-            Source::File(blocks) => blocks.tiff().reading(),
+            Source::File(blocks) => blocks.raster().reading(),
             Source::Bands(bands) => &bands.reading,
         }
     }
@@ -232,7 +232,7 @@ impl Scene {
             Source::Bands(bands) => bands.expect(&windows),
         }
         if let Some(clouds) = &self.clouds {
-            clouds.expect(&windows, self.source.tiff().size());
+            clouds.expect(&windows, self.source.raster().size());
         }
     }
 
@@ -268,7 +268,7 @@ impl Scene {
         rgb: Vec<u8>,
         valid: Option<Vec<bool>>,
     ) -> Result<(RgbImage, Option<Vec<bool>>)> {
-        let turn = self.source.tiff().orientation();
+        let turn = self.source.raster().orientation();
         upright(width, height, rgb, valid, turn).map_err(|fault| self.image(fault))
     }
 

@@ -1,9 +1,7 @@
 //! Which copy of its picture is read of a file.
 
-use tiff_reader::Ifd;
-
 use crate::error::ImageFault;
-use crate::image::{RasterFile, ReadOptions, Resolution, Role, Tiff};
+use crate::image::{Placing, Raster, RasterFile, ReadOptions, Resolution, Role};
 use crate::metadata::read::geotiff::Georeference;
 
 /// How many times larger or smaller pixels may be than was asked for: overviews halve, so that the nearest one is never
@@ -11,7 +9,7 @@ use crate::metadata::read::geotiff::Georeference;
 const FAR: f64 = 1.42;
 
 /// A file, and where the pixels that are read of it lie; or why that cannot be said.
-pub(super) type Placed = (Tiff, Result<Option<Georeference>, String>);
+pub(super) type Placed = (Raster, Result<Option<Georeference>, String>);
 
 /// Opens a file at a resolution. Where a file is coarser than was asked for it is read as it is: it may be one of
 /// several, of which another is finer ([`reached`] tells).
@@ -21,32 +19,39 @@ pub(super) fn open(
     role: Role,
 ) -> Result<Placed, ImageFault> {
     let mut place = Ok(None);
-    let tiff = Tiff::open(file, options, role, |page, sizes| {
-        place = Georeference::of(page);
+    let raster = Raster::open(file, options, role, |placing, sizes| {
+        place = match placing {
+            Placing::Tags(page) => Georeference::of(page),
+            #[cfg(feature = "jpeg2000")]
+            Placing::Grid(grid) => grid
+                .map_err(str::to_owned)
+                .and_then(|grid| Georeference::on(grid).map(Some)),
+            #[cfg(feature = "jpeg2000")]
+            Placing::None => Ok(None),
+        };
         let chosen = match options.resolution {
             Resolution::Full => 0,
             Resolution::Overview(number) => number,
-            Resolution::Gsd(wanted) => nearest(page, sizes, &place, wanted)?,
+            Resolution::Gsd(wanted) => nearest(sizes, &place, wanted)?,
         };
         if let (Ok(Some(found)), Some((width, height))) = (&place, sizes.get(chosen)) {
             let times = |whole: u32, part: u32| f64::from(whole) / f64::from(part);
-            let (across, down) = (times(page.width(), *width), times(page.height(), *height));
+            let (across, down) = (times(sizes[0].0, *width), times(sizes[0].1, *height));
             place = Ok(Some(found.clone().coarser(across, down)));
         }
         Ok(chosen)
     })?;
-    Ok((tiff, place))
+    Ok((raster, place))
 }
 
 /// The copy whose pixels are nearest to so many metres.
 fn nearest(
-    page: &Ifd,
     sizes: &[(u32, u32)],
     place: &Result<Option<Georeference>, String>,
     wanted: f64,
 ) -> Result<usize, ImageFault> {
     let full = place.as_ref().ok().and_then(Option::as_ref);
-    let full = full.and_then(|place| metres(place, (page.width(), page.height())));
+    let full = full.and_then(|place| metres(place, sizes[0]));
     let Some(full) = full else {
         let reason = match place {
             Err(reason) => format!("how large its pixels are cannot be told: {reason}"),
@@ -58,7 +63,7 @@ fn nearest(
     };
     let all: Vec<f64> = sizes
         .iter()
-        .map(|(width, _)| full * f64::from(page.width()) / f64::from(*width))
+        .map(|(width, _)| full * f64::from(sizes[0].0) / f64::from(*width))
         .collect();
     let far = |metres: f64| (metres / wanted).ln().abs();
     let chosen = (0..all.len())

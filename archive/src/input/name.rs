@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 /// Name endings of files that folders and archives are searched for, in lower case.
-pub const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "tif", "tiff"];
+pub const EXTENSIONS: [&str; 9] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "tif", "tiff", "jp2",
+];
 
 pub(super) fn has_image_extension(name: &[u8]) -> bool {
     let Some(dot) = name.iter().rposition(|b| *b == b'.') else {

@@ -1,5 +1,6 @@
 //! The job with a model whose vectors can be worked out by hand: the mean colour.
 
+mod items;
 mod plans;
 #[cfg(feature = "remote")]
 mod remote;

@@ -261,3 +261,50 @@ fn a_job_over_changed_scenes_does_not_go_on() {
     state.store(1, Ordering::SeqCst);
     assert_eq!(embed(&config).unwrap().rows, 6);
 }
+
+/// Some servers send what they keep, packed, whatever was asked for.
+#[test]
+fn what_is_sent_packed_is_unpacked_or_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = files();
+    let packed = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let server = Server::start(move |request, _| {
+        let item = |href: &str| {
+            json!({"type": "Feature", "stac_version": "1.1.0", "id": "x", "geometry": null, "links": [],
+                "properties": {"datetime": "2024-05-01T10:00:00Z"}, "assets": {"visual": {"href": href}}})
+        };
+        match request.path.as_str() {
+            "/good.json" => Answer::whole(&packed(item("u16.tif").to_string().as_bytes()))
+                .with("Content-Encoding", "gzip"),
+            "/torn.json" => Answer::whole(b"\x1f\x8bno gzip").with("Content-Encoding", "gzip"),
+            "/other.json" => Answer::whole(b"?").with("Content-Encoding", "br"),
+            "/packed.json" => Answer::whole(item("packed.tif").to_string().as_bytes()),
+            "/packed.tif" => {
+                Answer::whole(&packed(&files["u16.tif"])).with("Content-Encoding", "gzip")
+            }
+            _ => good(&files, request),
+        }
+    });
+    let job = |name: &str| {
+        let address = format!("{}/{name}.json", server.url);
+        let mut config = cut(Path::new(&address), &dir.path().join(name));
+        config.assets = vec!["visual".into()];
+        embed(&config)
+    };
+    let report = job("good").unwrap();
+    assert_eq!((report.rows, report.skipped), (6, 0));
+    for (name, reason) in [
+        ("torn", "gzip cannot be unpacked"),
+        ("other", "packed as `br`"),
+    ] {
+        let error = job(name).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+    assert_eq!(job("packed").unwrap().skipped, 1);
+    let reason = errors(&dir.path().join("packed"))[0]["reason"].to_string();
+    assert!(reason.contains("packed (gzip)"), "{reason}");
+}

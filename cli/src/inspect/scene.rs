@@ -85,9 +85,9 @@ pub(super) fn show(args: &InspectArgs, tile: u32, out: &mut Output) -> Result<()
 }
 
 /// Writes a picture as the model would see it as a whole, at most 1,024 pixels a side.
-pub(super) fn preview(args: &InspectArgs, is_tiff: bool, file: &Path) -> Result<()> {
+pub(super) fn preview(args: &InspectArgs, is_scene: bool, file: &Path) -> Result<()> {
     let mut options = args.reading.options()?;
-    let small = match is_tiff {
+    let small = match is_scene {
         true => {
             let scene = Scene::open(&args.what, &options)?;
             options.resolution = scene.resolution_for(PREVIEW);

@@ -7,7 +7,7 @@ use crate::error::ImageFault;
 
 /// The bands that tell clouds: of one band itself, of PlanetScope's eight (UDM2) the sixth (cloud) and the eighth
 /// (unusable data).
-pub(super) fn bands(samples: SampleType, bands: usize) -> Result<Chosen, ImageFault> {
+pub(in crate::image) fn bands(samples: SampleType, bands: usize) -> Result<Chosen, ImageFault> {
     let rgb = match (bands, samples) {
         (1, SampleType::U8 | SampleType::U16) => [0, 0, 0],
         (8, SampleType::U8) => [5, 7, 7],
@@ -32,7 +32,7 @@ pub(crate) const NO_CLASS: u8 = 255;
 ///
 /// Bit 0 is fill, alone; 1, 2 and 3 are dilated cloud, cirrus and cloud; 6 is set exactly where neither 1 nor 3 is
 /// (USGS, Landsat 8-9 Collection 2 Level 2 Science Product Guide, LSDS-1619).
-pub(super) fn table(samples: SampleType) -> Option<Table> {
+pub(in crate::image) fn table(samples: SampleType) -> Option<Table> {
     const FILL: u16 = 1;
     const CLOUDS: u16 = 0b1110;
     const CLOUD_OR_DILATED: u16 = 0b1010;

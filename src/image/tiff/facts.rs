@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use roxmltree::{Document, ParsingOptions};
 use tiff_reader::{ColorModel, ExtraSample, Ifd};
 
-use super::super::bands;
 use super::super::bands::Color;
+use super::super::facts::Facts;
 use super::super::radiometry::Stated;
 use crate::error::ImageFault;
 
@@ -91,17 +91,9 @@ impl Said {
     }
 }
 
-/// What is said of each band as it is decoded.
-#[derive(Debug)]
-pub(super) struct Facts {
-    pub(super) colors: Vec<Color>,
-    /// Where the colours are from, for people.
-    pub(super) colors_source: &'static str,
-    stated: Vec<Stated>,
-}
-
-impl Facts {
-    pub(super) fn of(said: Said, model: &ColorModel, palette: bool) -> Self {
+impl Said {
+    /// What is said of each band as it is decoded.
+    pub(super) fn facts(self, model: &ColorModel, palette: bool) -> Facts {
         let (base, extra) = match model {
             ColorModel::Grayscale { extra_samples, .. } => (1, extra_samples.as_slice()),
             ColorModel::TransparencyMask => (1, &[][..]),
@@ -126,15 +118,12 @@ impl Facts {
             Some(extra) => Some(extra + shown),
             None => Some(sample).filter(|_| base == shown),
         };
-        let mut facts = Facts {
-            stated: vec![Stated::default(); colors.len()],
-            colors_source: match palette {
-                true => "its table of colours",
-                false => "its PhotometricInterpretation",
-            },
-            colors,
+        let source = match palette {
+            true => "its table of colours",
+            false => "its PhotometricInterpretation",
         };
-        for (sample, color) in said.colors {
+        let mut facts = Facts::of_colors(colors, source);
+        for (sample, color) in self.colors {
             if let Some(band) = decoded(sample).filter(|band| *band < facts.colors.len()) {
                 facts.colors[band] = color;
                 if band < shown {
@@ -142,48 +131,12 @@ impl Facts {
                 }
             }
         }
-        for (sample, stated) in said.stated {
+        for (sample, stated) in self.stated {
             if let Some(band) = decoded(sample).filter(|band| *band < facts.stated.len()) {
                 facts.stated[band] = stated;
             }
         }
         facts
-    }
-
-    /// What is stated of the scale of a band, counted from 0.
-    pub(super) fn stated(&self, band: usize) -> &Stated {
-        &self.stated[band]
-    }
-
-    /// Whether there is one band beside alpha, and nothing says which.
-    pub(super) fn is_nameless(&self) -> bool {
-        let mut shown = self.colors.iter().filter(|color| **color != Color::Alpha);
-        matches!(
-            (shown.next(), shown.next()),
-            (Some(Color::Grey | Color::Unknown), None)
-        )
-    }
-}
-
-impl Facts {
-    /// What is said, for people who have to say the rest.
-    pub(super) fn rows(&self) -> Vec<(&'static str, String)> {
-        let mut rows = vec![(
-            "bands",
-            format!("{}: {}", self.colors.len(), bands::said(&self.colors)),
-        )];
-        let of = |stated: &Stated| {
-            let (scale, offset) = (stated.scale.unwrap_or(1.0), stated.offset.unwrap_or(0.0));
-            let unit = stated.unit.as_deref().map(|unit| format!(" {unit}"));
-            format!("scale {scale}, offset {offset}{}", unit.unwrap_or_default())
-        };
-        let mut stated: Vec<String> = self.stated.iter().map(of).collect();
-        if self.stated.iter().any(|s| *s != Stated::default()) {
-            stated.dedup();
-            stated.truncate(8);
-            rows.push(("states", stated.join("; ")));
-        }
-        rows
     }
 }
 

@@ -6,14 +6,15 @@ use super::super::Region;
 #[cfg(feature = "geotiff")]
 use super::super::convert::Table;
 use super::super::convert::{Converted, Pixels, Rule, Sample};
+use super::super::decide::Role;
 use super::super::decode::{DecodeLimits, buffer_for};
 use super::super::radiometry::{SampleKind, SampleType};
 use super::facts::Said;
+use super::fault;
 use super::pages::Pages;
 use super::palette::Palette;
 use super::planes::Planes;
 use super::sparse::Sparse;
-use super::{Role, fault};
 use crate::error::ImageFault;
 
 /// Bytes that are decoded at a time, unless a single row of strips or tiles has more.

@@ -4,7 +4,7 @@
 //! many bands needs no more memory than its picture and one such row.
 
 #[cfg_attr(not(feature = "geotiff"), allow(dead_code, reason = "for scenes"))]
-mod classes;
+pub(super) mod classes;
 mod facts;
 mod layers;
 mod north;
@@ -21,16 +21,17 @@ use ::image::metadata::Orientation;
 use tiff_reader::{Ifd, OpenOptions, TiffError, TiffFile};
 
 use super::Region;
-use super::bands;
 use super::convert::{Converted, Rule};
+use super::decide::{self, Role, Samples};
 use super::decode::{DecodeLimits, upright};
 use super::picture::{Picture, ReadOptions, Reading, Resolution};
-use super::radiometry::{self, SampleType};
 use crate::error::ImageFault;
 #[cfg(feature = "geotiff")]
 pub(crate) use classes::NO_CLASS;
-use facts::{Facts, Said};
+use facts::Said;
 use layers::{Kind, Layers};
+#[cfg(feature = "jpeg2000")]
+pub(super) use north::{north_up, orientation};
 use pages::Pages;
 
 pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Picture, ImageFault> {
@@ -52,19 +53,6 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Picture, Ima
     };
     let (image, valid) = upright(width, height, rgb, valid, tiff.orientation)?;
     Ok(Picture::new(image, valid, reading))
-}
-
-/// What a file is of a picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// All of it.
-    Picture,
-    #[cfg_attr(not(feature = "geotiff"), allow(dead_code, reason = "for scenes"))]
-    /// Red, green or blue alone. Each of the three channels that are read is the band as that colour.
-    Band,
-    /// Numbers of classes: a table of colours beside them is for people.
-    #[cfg_attr(not(feature = "geotiff"), allow(dead_code, reason = "for scenes"))]
-    Classes,
 }
 
 /// A file of which it is known how its samples become a picture.
@@ -102,65 +90,32 @@ impl Tiff {
         let file_nodata = said.nodata;
         let layers = Layers::of(&pages.picture, &said, role)?;
         let is_palette = matches!(layers.kind, Kind::Palette(_));
-        let facts = Facts::of(said, &layers.model, is_palette);
-        let chosen = match role {
-            Role::Classes => classes::bands(layers.samples, layers.bands)?,
-            _ => bands::decide(options.bands, &facts.colors, facts.colors_source)?,
+        let facts = said.facts(&layers.model, is_palette);
+        let classes = match role {
+            Role::Classes => Some((
+                classes::bands(layers.samples, layers.bands)?,
+                classes::table(layers.samples),
+            )),
+            Role::Picture | Role::Band => None,
         };
-        if role == Role::Band && !chosen.is_grey() {
-            return Err(ImageFault::Option(format!(
-                "it has {} bands, where one of red, green or blue alone was expected",
-                facts.colors.len()
-            )));
-        }
-        let few_bits = layers.samples.is_picture() && layers.samples != SampleType::U8;
-        let colors = is_palette || layers.kind == Kind::Colors;
-        let radiometry = radiometry::decide(
-            options.scale,
-            &radiometry::Facts {
-                samples: layers.samples,
-                stated: chosen.rgb.map(|band| facts.stated(band)),
-                // Of a band it is known which it is: each colour has a range of its own.
-                grey: chosen.is_grey() && role == Role::Picture,
-                by_format: (few_bits || colors || role == Role::Classes)
-                    .then_some((0.0, layers.samples.most())),
-                colors,
-                nameless: facts.is_nameless() && role == Role::Picture,
-            },
-        )?;
-        // The least of the first band is white; other bands have no colour.
-        let white_is_least = layers.kind == Kind::WhiteIsLeast;
-        let exchanged = chosen.rgb.map(|band| white_is_least && band == 0);
-        let radiometry = radiometry.exchanged(exchanged, layers.samples);
-        let mut nodata: Vec<f64> = file_nodata
-            .into_iter()
-            .chain(options.nodata.filter(|_| role != Role::Classes))
-            .chain(radiometry.nodata)
-            .collect();
-        nodata.dedup_by(|a, b| a.to_bits() == b.to_bits());
-        let rule = Rule {
+        let samples = Samples {
+            format: "TIFF",
+            stored: layers.stored,
+            samples: layers.samples,
             bands: layers.bands,
-            rgb: chosen.rgb,
-            alpha: chosen.alpha,
-            alpha_defined: false,
-            range: radiometry.range,
-            // Of a palette the index is nodata, and no colour.
-            nodata: match is_palette {
-                true => Vec::new(),
-                false => nodata.clone(),
-            },
-            missing_where_all: layers.samples.is_picture(),
-            table: match role {
-                Role::Classes => classes::table(layers.samples).map(Arc::new),
-                Role::Picture | Role::Band => None,
-            },
+            facts: &facts,
+            is_palette,
+            has_colors: layers.kind == Kind::Colors,
+            white_is_least: layers.kind == Kind::WhiteIsLeast,
+            nodata: file_nodata,
+            classes,
         };
+        let (rule, reading) = decide::decide(samples, options, role)?;
         let (orientation, turned) = north::orientation(page)?;
         let reading = Reading {
-            nodata,
             mask,
             turned,
-            ..Reading::of("TIFF", layers.stored, layers.bands, &chosen, &radiometry)
+            ..reading
         };
         Ok(Tiff {
             file,
@@ -211,7 +166,7 @@ pub fn facts(
         ("format", "TIFF".to_owned()),
         ("samples", layers.stored.to_string()),
     ];
-    rows.extend(Facts::of(said, &layers.model, is_palette).rows());
+    rows.extend(said.facts(&layers.model, is_palette).rows());
     rows.extend(nodata.map(|nodata| ("nodata", nodata.to_string())));
     if pages.mask.is_some() {
         rows.push(("mask", "a page of the file".to_owned()));

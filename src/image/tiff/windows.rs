@@ -8,11 +8,13 @@ use tiff_reader::{Ifd, TiffFile};
 
 use super::super::Region;
 use super::super::convert::Alpha;
+use super::super::decide::Role;
 use super::super::decode::DecodeLimits;
 use super::super::picture::{ReadOptions, Reading, Resolution};
-use super::super::ranges::RasterFile;
+use super::super::ranges::OpenRaster;
+use super::super::windowed::Placing;
 use super::pages::Pages;
-use super::{Role, Tiff, fault, open_options};
+use super::{Tiff, fault, open_options};
 use crate::error::ImageFault;
 
 /// Most bytes of a block of a scene that is read by windows, as it is stored: 256 MiB (our choice).
@@ -21,13 +23,12 @@ const MOST_BLOCK: u64 = 256 << 20;
 impl Tiff {
     /// Opens a file, of which the header alone is read. `choose` says which copy of the picture is read, 0 being the
     /// picture itself, by the page that says where it is and the copies' sizes.
-    pub(crate) fn open(
-        raster: &RasterFile,
+    pub(in crate::image) fn open(
+        open: OpenRaster,
         options: &ReadOptions,
         role: Role,
-        choose: impl FnOnce(&Ifd, &[(u32, u32)]) -> Result<usize, ImageFault>,
+        choose: impl FnOnce(Placing<'_>, &[(u32, u32)]) -> Result<usize, ImageFault>,
     ) -> Result<Self, ImageFault> {
-        let open = raster.open()?;
         let most = usize::try_from(MOST_BLOCK).unwrap_or(usize::MAX);
         let file = TiffFile::from_source_with_options(Arc::clone(&open.source), open_options(most));
         let file = file.map_err(fault)?;
@@ -39,7 +40,7 @@ impl Tiff {
         };
         let size = |pages: &Pages| (pages.picture.width(), pages.picture.height());
         let sizes: Vec<_> = std::iter::once(&full).chain(&copies).map(size).collect();
-        let chosen = choose(&full.picture, &sizes)?;
+        let chosen = choose(Placing::Tags(&full.picture), &sizes)?;
         let mut copies = std::iter::once(full).chain(copies);
         let pages = copies.nth(chosen).ok_or_else(|| {
             let overviews = sizes.len() - 1;

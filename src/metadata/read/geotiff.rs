@@ -25,6 +25,8 @@ use tiff::decoder::ifd::Value;
 use tiff::tags::Tag;
 use tiff_reader::Ifd;
 
+#[cfg(feature = "jpeg2000")]
+use super::gml::Grid;
 use super::grid;
 use super::{caused, time_text, unreadable};
 use crate::error::{Error, Result};
@@ -175,6 +177,19 @@ impl Georeference {
             date_time: None,
         };
         tags.georeference()
+    }
+
+    /// That of the grid of a JPEG 2000 file.
+    ///
+    /// # Errors
+    /// Where its coordinate system is not supported.
+    #[cfg(feature = "jpeg2000")]
+    pub(crate) fn on(grid: &Grid) -> Result<Self, String> {
+        Ok(Georeference {
+            transform: grid.transform,
+            crs: Crs::from_epsg(grid.epsg)?,
+            epsg: grid.epsg,
+        })
     }
 
     /// That of a copy whose pixels are so many times as wide and high.

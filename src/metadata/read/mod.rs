@@ -39,6 +39,8 @@ mod footprint;
 mod geoparquet;
 #[cfg(feature = "geotiff")]
 pub mod geotiff;
+#[cfg(feature = "jpeg2000")]
+pub(crate) mod gml;
 mod grid;
 mod json;
 #[doc(hidden)]

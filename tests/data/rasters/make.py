@@ -29,11 +29,12 @@ def write(name, bands, interp=None, transform=Affine(10, 0, 500000, 0, -10, 5400
     """bands: [count, height, width]."""
     extra = {key: options.pop(key) for key in ("scales", "offsets", "units") if key in options}
     mask, colors = options.pop("mask", None), options.pop("colors", None)
+    ending = {"JP2OpenJPEG": "jp2"}.get(options.get("driver"), "tif")
     profile = dict(driver="GTiff", count=bands.shape[0], height=bands.shape[1], width=bands.shape[2],
                    dtype=bands.dtype, crs="EPSG:32631", transform=transform)
     profile.update(options)
     inside = rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True)
-    with inside, rasterio.open(HERE / f"{name}.tif", "w", **profile) as d:
+    with inside, rasterio.open(HERE / f"{name}.{ending}", "w", **profile) as d:
         d.write(bands)
         if mask is not None:
             d.write_mask(mask)
@@ -46,7 +47,7 @@ def write(name, bands, interp=None, transform=Affine(10, 0, 500000, 0, -10, 5400
 
 
 if __name__ == "__main__":
-    for old in HERE.glob("*.tif"):
+    for old in [*HERE.glob("*.tif"), *HERE.glob("*.jp2")]:
         old.unlink()
     rgb = picture()
     ten = rgb.astype(np.uint16) * 10
@@ -163,6 +164,8 @@ if __name__ == "__main__":
     write("big_endian_u16", ten, ENDIANNESS="BIG", compress="deflate", predictor=2)
     write("bigtiff", rgb, BIGTIFF="YES", **tiled)
     write("lzma", rgb, compress="lzma")
+    small = dict(tiled=True, blockxsize=32, blockysize=32, resolutions=2)
+    write("jpeg2000_u16", ten, driver="JP2OpenJPEG", reversible="YES", quality=100, **small)
 
     # The same ground, stored in other directions.
     write("south_up", rgb[:, ::-1], transform=Affine(10, 0, 500000, 0, 10, 5400000 - 10 * HEIGHT))
