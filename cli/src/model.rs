@@ -38,7 +38,7 @@ pub(super) struct ModelArgs {
     /// Threads that decode and embed [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     workers: Option<u32>,
-    /// Images in a batch [default: 8, on a GPU 64]
+    /// Images in a batch [default: 8, on a GPU 64; large images are run in smaller ones]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
     batch_size: Option<u32>,
     #[command(flatten)]
@@ -100,8 +100,10 @@ impl ModelArgs {
             .device(self.device)
             .ask_python(true)
             .sessions(sessions)
-            .batch_size(self.batch_size())
             .reading(self.reading()?);
+        if let Some(rows) = self.batch_size {
+            builder = builder.batch_size(rows as usize);
+        }
         if let Some(library) = &self.onnxruntime {
             builder = builder.onnxruntime_library(library);
         }

@@ -11,6 +11,8 @@ use super::manifest::{BundleManifest, FileEntry, Graphs};
 #[cfg(feature = "export")]
 use super::write::complete;
 use super::{IMAGE_GRAPH, MANIFEST};
+#[cfg(feature = "serve")]
+use crate::engine::CheckedFile;
 use crate::error::{Cause, Error, Result};
 use crate::parts::sha256;
 
@@ -194,6 +196,19 @@ impl Bundle {
         match &self.files {
             Files::Folder => self.path.join(name).is_file(),
             Files::Parts(parts) => parts.contains_key(name),
+        }
+    }
+
+    /// A file of the bundle, where it is one of this machine.
+    #[cfg(feature = "serve")]
+    pub(crate) fn file(&self, name: &str) -> Option<CheckedFile> {
+        let entry = self.manifest.files.get(name)?;
+        match &self.files {
+            Files::Parts(_) => None,
+            Files::Folder => Some(CheckedFile {
+                path: self.path.join(name),
+                sha256: entry.sha256.clone(),
+            }),
         }
     }
 

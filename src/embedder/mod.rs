@@ -62,7 +62,10 @@ pub struct Embedder {
     precision: String,
     image: ImageTower,
     metadata: Option<MetadataTower>,
+    /// Of pictures.
     batches: Batches,
+    /// Of records.
+    records: Batches,
     reading: ReadOptions,
 }
 
@@ -132,7 +135,7 @@ impl Embedder {
         self.image.engine().name()
     }
 
-    /// Rows that are run at a time.
+    /// Pictures that are run at a time.
     pub fn batch_size(&self) -> usize {
         self.batches.size
     }
@@ -239,9 +242,9 @@ impl Embedder {
     pub fn seen_output(&self, records: &[Metadata]) -> Result<TowerOutput> {
         let tower = self.metadata_tower("embed metadata")?;
         let mut output = TowerOutput::zeros(records.len(), tower.features(), self.dim());
-        for (i, batch) in records.chunks(self.batches.size).enumerate() {
+        for (i, batch) in records.chunks(self.records.size).enumerate() {
             let run = tower.run(batch)?;
-            let rows = i * self.batches.size..i * self.batches.size + batch.len();
+            let rows = i * self.records.size..i * self.records.size + batch.len();
             output
                 .features
                 .slice_mut(s![rows.clone(), ..])
@@ -328,7 +331,7 @@ impl Embedder {
             Wanted::Features => tower.features(),
             Wanted::Embeds => self.dim(),
         };
-        let rows = self.batches.run(records.len(), width, |rows| {
+        let rows = self.records.run(records.len(), width, |rows| {
             Ok(wanted.of(tower.run(&records[rows])?))
         })?;
         Ok(Embeddings::from_tower(rows))

@@ -212,6 +212,9 @@ impl MetadataTower {
 /// An input's name, type and dimensions after the batch; none is a dimension of any size.
 type Expected = (&'static str, Element, Vec<Option<usize>>);
 
+/// Bytes of a graph that does not stay in memory beside the sessions that run it (our choice).
+const LARGE: usize = 16 << 20;
+
 /// Opens a graph of the bundle and checks that it is the one that the manifest describes.
 fn open_graph(
     bundle: &Bundle,
@@ -222,8 +225,10 @@ fn open_graph(
     options: &EngineOptions,
 ) -> Result<Box<dyn Engine>> {
     let path = bundle.path().join(file);
-    let bytes = bundle.bytes(file)?;
-    let engine = engine::open(&bytes, &path.display().to_string(), options)?;
+    let graph = bundle.bytes(file)?.into_owned();
+    // A large graph is in each session already.
+    let checked = bundle.file(file).filter(|_| graph.len() > LARGE);
+    let engine = engine::open_owned(graph, checked, &path.display().to_string(), options)?;
     let refuse = |reason: String| Error::Bundle {
         path: path.clone(),
         reason: format!("{reason}, as the manifest describes the model"),

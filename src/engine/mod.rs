@@ -20,11 +20,13 @@ mod rten;
 
 use std::fmt::Debug;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub use device::Device;
 pub use port::{Dimension, Element, Input, Outputs, Port};
 
 use crate::error::{Error, Result};
+use crate::parts::sha256;
 use graph::Graph;
 
 /// Most sessions of one engine.
@@ -89,34 +91,75 @@ pub trait Engine: Send + Sync + Debug {
 /// [`Error::Graph`] for a file that is no usable graph, [`Error::Device`] for a device that is not
 /// there, [`Error::Engine`] when the runtime refuses the graph.
 pub fn open(graph: &[u8], name: &str, options: &EngineOptions) -> Result<Box<dyn Engine>> {
-    let ports = Graph::read(graph, name)?;
+    open_owned(graph.to_vec(), None, name, options)
+}
+
+/// Where each session of a graph takes it from.
+#[derive(Debug, Clone)]
+enum Source {
+    Bytes(Arc<Vec<u8>>),
+    File(CheckedFile),
+}
+
+/// A file that was read and found to be of a sha256: whoever loads it again compares.
+#[derive(Debug, Clone)]
+pub(crate) struct CheckedFile {
+    pub(crate) path: PathBuf,
+    pub(crate) sha256: String,
+}
+
+impl CheckedFile {
+    /// Whether it is still the same.
+    ///
+    /// # Errors
+    /// The reason.
+    fn check(&self) -> std::result::Result<(), String> {
+        match sha256::of_file(&self.path) {
+            Ok((_, found)) if found.eq_ignore_ascii_case(&self.sha256) => Ok(()),
+            Ok(_) => Err("its file is another one than when the model was opened".into()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+/// As [`open`], of bytes that are not copied. Those of a file need not stay in memory beside the sessions.
+pub(crate) fn open_owned(
+    graph: Vec<u8>,
+    file: Option<CheckedFile>,
+    name: &str,
+    options: &EngineOptions,
+) -> Result<Box<dyn Engine>> {
+    let ports = Graph::read(&graph, name)?;
     let sessions = options.sessions.clamp(1, MOST_SESSIONS);
-    match options.device {
-        Device::Rten => Ok(Box::new(rten::Rten::open(graph, name, ports, sessions)?)),
+    let (runtime, device) = match options.device {
+        Device::Rten => {
+            return Ok(Box::new(rten::Rten::open(graph, name, ports, sessions)?));
+        }
         Device::Auto if options.library.is_none() => match discovery::runtime(options) {
-            Ok(runtime) => {
-                let device = Device::OnnxRuntime;
-                let engine =
-                    onnxruntime::OnnxRuntime::open(&runtime, graph, name, ports, sessions, device);
-                Ok(Box::new(engine?))
-            }
+            Ok(runtime) => (runtime, Device::OnnxRuntime),
             Err(missing) => {
                 tracing::info!("the built-in rten runs `{name}`: {missing}");
-                Ok(Box::new(rten::Rten::open(graph, name, ports, sessions)?))
+                return Ok(Box::new(rten::Rten::open(graph, name, ports, sessions)?));
             }
         },
         device => {
             let runtime =
                 discovery::runtime(options).map_err(|missing| missing.to_error(device))?;
-            let device = match device {
-                Device::Auto => Device::OnnxRuntime,
-                device => device,
-            };
-            let engine =
-                onnxruntime::OnnxRuntime::open(&runtime, graph, name, ports, sessions, device);
-            Ok(Box::new(engine?))
+            match device {
+                Device::Auto => (runtime, Device::OnnxRuntime),
+                device => (runtime, device),
+            }
         }
-    }
+    };
+    let source = match file {
+        Some(file) => {
+            drop(graph);
+            Source::File(file)
+        }
+        None => Source::Bytes(graph.into()),
+    };
+    let engine = onnxruntime::OnnxRuntime::open(&runtime, source, name, ports, sessions, device);
+    Ok(Box::new(engine?))
 }
 
 /// Runs `work`, which calls into a runtime, and turns a panic in it into an error. Tens of

@@ -15,7 +15,7 @@ use super::discovery::{Candidate, library_version};
 use super::graph::Graph;
 use super::pool::Pool;
 use super::port::arrange;
-use super::{Device, Engine, Input, Outputs, Port, guarded};
+use super::{Device, Engine, Input, Outputs, Port, Source, guarded};
 use crate::error::{Error, Result};
 
 pub(super) const NAME: &str = "onnxruntime";
@@ -300,7 +300,7 @@ pub(super) struct OnnxRuntime {
 impl OnnxRuntime {
     pub(super) fn open(
         runtime: &Arc<Runtime>,
-        bytes: &[u8],
+        source: Source,
         graph: &str,
         ports: Graph,
         sessions: usize,
@@ -308,13 +308,19 @@ impl OnnxRuntime {
     ) -> Result<Self> {
         let sessions = if device.is_gpu() { 1 } else { sessions };
         let runtime = runtime.clone();
-        let (bytes, name): (Arc<[u8]>, String) = (bytes.into(), graph.to_owned());
+        let name = graph.to_owned();
         let make = move || {
             let mut builder = runtime.session_builder(device)?;
-            guarded(NAME, &name, || {
-                builder
-                    .commit_from_memory(&bytes)
-                    .map_err(|error| words(&error))
+            guarded(NAME, &name, || match &source {
+                Source::Bytes(bytes) => builder
+                    .commit_from_memory(bytes)
+                    .map_err(|error| words(&error)),
+                Source::File(file) => {
+                    let session = builder.commit_from_file(&file.path);
+                    let session = session.map_err(|error| words(&error))?;
+                    // What was loaded is what was checked, if the file still is.
+                    file.check().map(|()| session)
+                }
             })
         };
         let first = make()?;

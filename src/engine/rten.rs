@@ -32,9 +32,9 @@ pub(super) struct Rten {
 }
 
 impl Rten {
-    pub(super) fn open(bytes: &[u8], graph: &str, ports: Graph, sessions: usize) -> Result<Self> {
+    pub(super) fn open(bytes: Vec<u8>, graph: &str, ports: Graph, sessions: usize) -> Result<Self> {
         let (model, input_ids, output_ids) = guarded(NAME, graph, || {
-            let model = ModelOptions::with_all_ops().load(bytes.to_vec());
+            let model = ModelOptions::with_all_ops().load(bytes);
             let model = model.map_err(|error| error.to_string())?;
             let find = |ports: &[Port], known: &[NodeId]| {
                 let ids = ports.iter().map(|port| {
