@@ -60,7 +60,7 @@ pub struct PlanReport {
 /// the 16 bytes each that find double names.
 ///
 /// # Errors
-/// [`Error::Argument`] for a table of metadata, a stream, or a table of scenes, which no plan can hold;
+/// [`Error::Argument`] for a table of metadata or a stream, which no plan can hold;
 /// [`Error::Input`], [`Error::Output`] and [`Error::Interrupted`] as [`run`](crate::run).
 pub fn plan(
     config: &JobConfig,
@@ -185,12 +185,6 @@ impl Source {
                 size: *size,
             },
             Contents::Window { scene, .. } => match (&scene.item, &scene.place) {
-                (Some(item), _) if item.file.is_some() => {
-                    return Err(Error::Argument {
-                        what: "plan",
-                        reason: "a table of scenes cannot be planned (list them as STAC items, or as a text list)".into(),
-                    });
-                }
                 (Some(item), _) => Source::Item(std::sync::Arc::clone(item)),
                 (None, Some(place)) => place.clone().into(),
                 (None, None) => Source::Fault(SkipKind::Other, "it has no place".into()),

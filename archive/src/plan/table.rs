@@ -15,6 +15,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::file::statistics::Statistics;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -155,14 +156,30 @@ fn cells(source: &Source) -> (&'static str, String, Option<String>) {
             Some(json!([offset, size]).to_string()),
         ),
         Source::Item(item) => {
-            let place = match &item.place {
+            let located = |place: &Location| match place {
                 Location::File(path) => file(path),
                 Location::Remote(url) => url.to_string(),
             };
-            ("item", place, Some(item.item.to_string()))
+            match &item.file {
+                None => ("item", located(&item.place), Some(item.item.to_string())),
+                Some(place) => {
+                    let row = Row {
+                        id: item.id.clone(),
+                        metadata: item.metadata.clone(),
+                    };
+                    ("row", located(place), Some(json!(row).to_string()))
+                }
+            }
         }
         Source::Fault(kind, reason) => ("fault", json!(kind).to_string(), Some(reason.clone())),
     }
+}
+
+/// What a table of scenes says of one.
+#[derive(Serialize, Deserialize)]
+struct Row {
+    id: String,
+    metadata: std::result::Result<Metadata, String>,
 }
 
 /// A path as text from which it comes back: an absolute one, escaped where it is no UTF-8.
@@ -213,6 +230,18 @@ fn source(kind: &str, place: &str, more: Option<&str>) -> Option<Source> {
                 place: located(place)?,
                 file: None,
                 item,
+            }))
+        }
+        "row" => {
+            let row: Row = serde_json::from_str(more?).ok()?;
+            let place = located(place)?;
+            Source::Item(Arc::new(ItemFacts {
+                id: row.id,
+                collection: None,
+                metadata: row.metadata,
+                item: Value::Null,
+                file: Some(place.clone()),
+                place,
             }))
         }
         "fault" => Source::Fault(serde_json::from_str(place).ok()?, more?.to_owned()),

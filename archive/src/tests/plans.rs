@@ -257,3 +257,31 @@ fn pictures_of_folders_and_archives_are_planned_too() {
             .contains("table")
     );
 }
+
+/// A table of scenes is planned with what its rows say.
+#[test]
+fn tables_of_scenes_are_planned() {
+    let dir = tempfile::tempdir().unwrap();
+    archive(dir.path());
+    let table = dir.path().join("scenes.csv");
+    let rows = [
+        "href,datetime",
+        "scenes/a.tif,2024-05-01T10:00:00Z",
+        "scenes/gone.tif,2024-05-02",
+        "scenes/b.tif,in May",
+    ];
+    std::fs::write(&table, rows.join("\n")).unwrap();
+    let whole = dir.path().join("whole");
+    let mut config = job(&[&table], &whole);
+    config.rows_per_part = 5;
+    // The second row has no file, the third no time: its windows are rows without a vector of metadata.
+    let report = embed(&config).unwrap();
+    assert_eq!((report.rows, report.skipped), (12, 7));
+    let (plan, out) = (dir.path().join("plan.parquet"), dir.path().join("out"));
+    assert_eq!(make(&config, &plan).unwrap().items, 13);
+    for index in 0..3 {
+        shard(&plan, &out, index, 3).unwrap();
+    }
+    merge(&out).unwrap();
+    assert_eq!(parts(&out), parts(&whole));
+}
