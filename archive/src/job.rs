@@ -20,7 +20,7 @@ use super::skipped::Skipped;
 use super::stop::Stop;
 use super::store::{Gathered, Store};
 use super::worker::{Done, Model, Work};
-use super::{Destination, JobConfig, JobReport, Progress, VectorType, table};
+use super::{Destination, JobConfig, JobReport, Progress, TableConfig, VectorType, table};
 use satmip::arch::Arch;
 use satmip::embedder::Embedder;
 use satmip::image::{Bands, ReadOptions, Resolution, Scale, decode};
@@ -486,7 +486,8 @@ pub(super) fn changed(reason: &str) -> Error {
 fn columns(config: &JobConfig, facts: &Facts, embed_metadata: bool) -> Vec<super::ColumnSpec> {
     // Each window has a place of its own.
     let windows = config.windows.is_some() && facts.arch.metadata.is_some();
-    let known = config.metadata.is_some() || windows;
+    let table = config.metadata.is_some() || config.joined.is_some();
+    let known = table || windows;
     let with_metadata = embed_metadata && known;
     config.features.columns(&facts.arch, with_metadata)
 }
@@ -498,6 +499,16 @@ pub(super) fn record_of(config: &JobConfig, facts: &Facts) -> Result<JobRecord> 
     record(config, facts, None, None, &columns, area.as_ref())
 }
 
+/// The record of a table.
+pub(super) fn table_record(table: &TableConfig) -> Result<MetadataRecord> {
+    let (_, sha256) = sha256::of_file(&table.path).map_err(|e| Error::io(&table.path, e))?;
+    Ok(MetadataRecord {
+        file: table.path.display().to_string(),
+        sha256,
+        map: table.map.clone(),
+    })
+}
+
 fn record(
     config: &JobConfig,
     facts: &Facts,
@@ -507,14 +518,10 @@ fn record(
     area: Option<&Area>,
 ) -> Result<JobRecord> {
     let text = |path: &Path| path.display().to_string();
-    let metadata = config.metadata.as_ref().map(|table| {
-        let (_, sha256) = sha256::of_file(&table.path).map_err(|e| Error::io(&table.path, e))?;
-        Ok(MetadataRecord {
-            file: text(&table.path),
-            sha256,
-            map: table.map.clone(),
-        })
-    });
+    let metadata = match &config.joined {
+        Some(joined) => Some(joined.clone()),
+        None => config.metadata.as_ref().map(table_record).transpose()?,
+    };
     let parts = config.rows_per_part.div_ceil(config.batch_size);
     Ok(JobRecord {
         format: 2,
@@ -555,7 +562,7 @@ fn record(
             missing_pixels: "the mean of the valid ones".into(),
             first,
         },
-        metadata: metadata.transpose()?,
+        metadata,
         output: OutputRecord {
             format: config.format,
             vectors: config.vectors,
@@ -636,7 +643,7 @@ fn log(skipped: &[Skipped], before: u64) {
     }
 }
 
-fn warn(found: &Listing, metadata: Option<JoinReport>) {
+pub(super) fn warn(found: &Listing, metadata: Option<JoinReport>) {
     if found.ignored > 0 {
         tracing::info!("{} files were left aside: no image's name", found.ignored);
     }

@@ -108,6 +108,8 @@ pub struct JobConfig {
     pub destination: Destination,
     /// The files' format.
     pub format: Format,
+    /// The table that a plan has joined.
+    pub(crate) joined: Option<ledger::MetadataRecord>,
     /// Which vectors are written.
     pub features: Features,
     /// How their numbers are stored; anything but 32 bits in Parquet alone.
@@ -169,6 +171,7 @@ impl JobConfig {
             features: Features::Embeds,
             vectors: VectorType::F32,
             metadata: None,
+            joined: None,
             workers: 0,
             batch_size: 8,
             rows_per_part: 10_000,

@@ -8,7 +8,7 @@ use ndarray::{Array2, ArrayView2, ArrayView4, Axis, concatenate};
 
 use super::Features;
 use super::grid::Grid;
-use super::input::{self, Chain, Contents, Item, OpenScene};
+use super::input::{self, Chain, Contents, Item, OpenScene, Record};
 use super::join::{Match, Table, is_usable};
 use super::output::{ColumnSpec, ColumnValues, Rows, WindowRow};
 use super::remote::Remote;
@@ -83,6 +83,8 @@ type Place = (usize, usize);
 struct Good {
     id: String,
     found: Match,
+    /// What a plan has joined to it.
+    record: Option<Arc<Record>>,
     /// What was done to it, for its metadata to follow.
     geometry: Geometry,
     /// The share of its pixels that are there.
@@ -118,6 +120,7 @@ impl Work<'_> {
         let mut good = Vec::with_capacity(batch.items.len());
         for (item, found) in batch.items {
             let id = item.id.clone();
+            let record = item.record.clone();
             let window = match &item.source {
                 Contents::Window { scene, window, .. } => match self.window(scene, *window) {
                     Ok(window) => Some(window),
@@ -134,6 +137,7 @@ impl Work<'_> {
                     good.push(Good {
                         id,
                         found,
+                        record,
                         geometry: prepared.geometry,
                         valid: prepared.valid,
                         reading: prepared.reading.to_string(),
@@ -273,6 +277,9 @@ impl Work<'_> {
 
     /// What the table, or else the catalogue, says of an item's file; none where neither does.
     fn stated<'g>(&'g self, item: &'g Good) -> Result<Option<&'g Metadata>, &'g str> {
+        if let Some(record) = item.record.as_deref() {
+            return record.as_ref().map(Some).map_err(String::as_str);
+        }
         match (item.found, self.table, &item.window) {
             (Match::Row(row), Some(table), _) => {
                 table.row(row).as_ref().map(Some).map_err(String::as_str)

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::Exit;
-use super::embed::WhatArgs;
+use super::embed::{TableArgs, WhatArgs};
 use super::interrupt::Interrupt;
 use super::output::Output;
 use super::terminal::Terminal;
@@ -32,6 +32,8 @@ pub(super) struct PlanArgs {
 struct MakeArgs {
     #[command(flatten)]
     what: WhatArgs,
+    #[command(flatten)]
+    table: TableArgs,
     /// File to write
     #[arg(short, long, value_name = "PLAN.parquet")]
     output: Option<PathBuf>,
@@ -97,6 +99,7 @@ fn make(args: MakeArgs, terminal: &Terminal) -> Result<Exit> {
     let mut config = args
         .what
         .config(Destination::Folder(PathBuf::from("plan")))?;
+    config.metadata = args.table.config()?;
     config.rows_per_part = args.block_items as usize;
     config.overwrite = args.overwrite;
     let interrupt = Interrupt::watch(terminal, "");

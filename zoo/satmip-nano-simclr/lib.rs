@@ -1,4 +1,4 @@
-//! The model `satmip-nano-simclr`, version 0.1.1, of satmip's zoo: the files of its bundle, as data.
+//! The model `satmip-nano-simclr`, version 0.1.2, of satmip's zoo: the files of its bundle, as data.
 //!
 //! `cargo add satmip --features model-nano-simclr` makes it part of a program: `Embedder::builder("satmip-nano-simclr")` then needs no
 //! file and no network. The card (README.md) says what it is good for, and whose data it learned from.

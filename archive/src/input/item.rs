@@ -11,10 +11,10 @@ use super::scene::OpenScene;
 use crate::assets::ItemFacts;
 use crate::plan;
 use crate::skipped::SkipKind;
-use satmip::Error;
 use satmip::image::Region;
 use satmip::parts::sha256;
 use satmip::parts::tar::TarFile;
+use satmip::{Error, Metadata};
 
 /// One picture to embed, found and not read yet.
 #[derive(Debug)]
@@ -31,9 +31,14 @@ pub(crate) struct Item {
     pub(crate) source: Contents,
     /// Its whole path on this machine, where it has one: tables are made for other folders than those that are given.
     pub(crate) place: Option<String>,
+    /// What a table says of it, where a plan has joined one.
+    pub(crate) record: Option<Arc<Record>>,
     /// Fingerprint of the input up to and including this item.
     pub(crate) chain: Chain,
 }
+
+/// What is stated of an item, or what is wrong with that.
+pub(crate) type Record = Result<Metadata, String>;
 
 impl Item {
     /// The name of its file: its id, of a window without what says which it is.

@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-pub(crate) use self::item::{Chain, Contents, Item};
+pub(crate) use self::item::{Chain, Contents, Item, Record};
 pub use self::name::EXTENSIONS;
 pub(crate) use self::name::{bytes_path, path_bytes};
 use self::name::{has_image_extension, is_hidden, readable};
@@ -239,8 +239,9 @@ impl Inputs {
                     readable(&path_bytes(&place)).0
                 });
                 let name = id.len();
-                let mut slice = None;
+                let (mut slice, mut record) = (None, None);
                 if let Contents::Planned(planned) = source {
+                    record.clone_from(&planned.record);
                     source = planned
                         .contents()
                         .unwrap_or_else(|(kind, reason)| Contents::Fault(kind, reason));
@@ -258,6 +259,7 @@ impl Inputs {
                         escaped,
                         source,
                         place: place.clone(),
+                        record: record.clone(),
                         chain,
                     };
                     listing.items += 1;

@@ -29,6 +29,7 @@ pub use shard::Shard;
 
 use super::input::{Contents, Inputs, Item};
 use super::job::{self, Facts};
+use super::join::{Counter, JoinReport, Match};
 use super::ledger::ModelRecord;
 use super::model::facts;
 use super::output::Format;
@@ -36,8 +37,8 @@ use super::skipped::SkipKind;
 use super::stop::Stop;
 use super::{JobConfig, Progress};
 use options::Options;
-use satmip::Embedder;
-use satmip::{Error, Result};
+use satmip::metadata::FieldSet;
+use satmip::{Embedder, Error, Result};
 use table::Writer;
 pub(crate) use table::{Entry, Source};
 
@@ -53,6 +54,8 @@ pub struct PlanReport {
     pub ignored: u64,
     /// Scenes of another time or place than was asked for.
     pub outside: u64,
+    /// How a table and the items fitted together.
+    pub metadata: Option<JoinReport>,
 }
 
 /// Lists the inputs of a job into a file, cut into blocks of [`JobConfig::rows_per_part`] items (rounded up to whole
@@ -60,7 +63,7 @@ pub struct PlanReport {
 /// the 16 bytes each that find double names.
 ///
 /// # Errors
-/// [`Error::Argument`] for a table of metadata or a stream, which no plan can hold;
+/// [`Error::Argument`] for a stream, which can be read only once;
 /// [`Error::Input`], [`Error::Output`] and [`Error::Interrupted`] as [`run`](crate::run).
 pub fn plan(
     config: &JobConfig,
@@ -83,9 +86,6 @@ pub(crate) fn plan_with(
             reason: reason.into(),
         })
     };
-    if config.metadata.is_some() {
-        return refuse("a table of metadata is joined to all items at once, which blocks are not");
-    }
     if job::is_address(path) {
         return refuse("it is written to a file of this machine, not to an address");
     }
@@ -98,11 +98,24 @@ pub(crate) fn plan_with(
     if inputs.streamed() {
         return refuse("a stream can be read only once");
     }
+    let fields = facts.arch.metadata.as_ref();
+    let fields = fields.map_or(FieldSet::NONE, |side| side.fields);
+    let load = |table| crate::table::load(table, fields);
+    let mut joined = config.metadata.as_ref().map(load).transpose()?;
+    if let Some(joined) = &mut joined {
+        // A row may belong to one item alone, which all names tell.
+        inputs.visit(&mut |item| {
+            joined.note(&item);
+            stop.flow()
+        })?;
+    }
+    let mut counter = joined.as_ref().map(Counter::new);
+    let record = config.metadata.as_ref().map(job::table_record);
     let head = Head {
         format: table::FORMAT,
         satmip: env!("CARGO_PKG_VERSION").into(),
         model: facts.record.clone(),
-        options: Options::of(config, facts),
+        options: Options::of(config, record.transpose()?),
         inputs: job::given(config),
     };
     let mut writer = Writer::create(path, &head, config.overwrite)?;
@@ -110,23 +123,32 @@ pub(crate) fn plan_with(
     let (mut entry, mut failed): (Option<Entry>, Option<Error>) = (None, None);
     let mut told = Progress::default();
     let listing = inputs.visit(&mut |item| {
-        let step = |item: &Item, writer: &mut Writer, entry: &mut Option<Entry>| -> Result<()> {
-            let block = item.index / block_items;
-            let last = (item.index + 1).is_multiple_of(block_items);
-            match entry {
-                Some(open) if open.block == block && open.goes_on(item) => open.take += 1,
-                _ => {
-                    let next = Entry::of(item, block)?;
-                    if let Some(done) = entry.replace(next.after(entry.as_ref())) {
-                        writer.push(done)?;
+        let mut step =
+            |item: &Item, writer: &mut Writer, entry: &mut Option<Entry>| -> Result<()> {
+                let block = item.index / block_items;
+                let last = (item.index + 1).is_multiple_of(block_items);
+                let found = joined.as_ref().map(|table| (table, table.find(item)));
+                if let (Some(counter), Some((table, found))) = (&mut counter, found) {
+                    counter.count(item, found, table);
+                }
+                match entry {
+                    Some(open) if open.block == block && open.goes_on(item) => open.take += 1,
+                    _ => {
+                        let record = found.and_then(|(table, found)| match found {
+                            Match::Row(row) => Some(table.row(row)),
+                            _ => None,
+                        });
+                        let next = Entry::of(item, block, record)?;
+                        if let Some(done) = entry.replace(next.after(entry.as_ref())) {
+                            writer.push(done)?;
+                        }
                     }
                 }
-            }
-            if let (true, Some(open)) = (last, entry.as_mut()) {
-                open.chain = Some(item.chain.hex());
-            }
-            Ok(())
-        };
+                if let (true, Some(open)) = (last, entry.as_mut()) {
+                    open.chain = Some(item.chain.hex());
+                }
+                Ok(())
+            };
         if let Err(error) = step(&item, &mut writer, &mut entry) {
             failed = Some(error);
             return ControlFlow::Break(());
@@ -149,7 +171,10 @@ pub(crate) fn plan_with(
     last.chain = Some(listing.chain.hex());
     writer.push(last)?;
     writer.finish(listing.items, &listing.chain.hex())?;
+    let metadata = counter.map(|counter| counter.report());
+    job::warn(&listing, metadata);
     Ok(PlanReport {
+        metadata,
         items: listing.items,
         blocks: listing.items.div_ceil(block_items),
         ignored: listing.ignored,

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::area::Area;
-use crate::job::Facts;
-use crate::ledger::AreaRecord;
+use crate::ledger::{AreaRecord, MetadataRecord};
 use crate::output::Format;
 use crate::tiling::Tiling;
 use crate::{Destination, Features, JobConfig, VectorType};
@@ -36,12 +35,14 @@ pub(super) struct Options {
     images_only: bool,
     format: Format,
     batch_size: usize,
+    /// The table that was joined.
+    metadata: Option<MetadataRecord>,
     pub(super) block_items: u64,
 }
 
 impl Options {
-    pub(super) fn of(config: &JobConfig, facts: &Facts) -> Self {
-        let batch = config.batch_size.min(facts.batch_size);
+    pub(super) fn of(config: &JobConfig, metadata: Option<MetadataRecord>) -> Self {
+        let batch = config.batch_size;
         let (overview, gsd) = match config.reading.resolution {
             Resolution::Overview(number) => (Some(number), None),
             Resolution::Gsd(metres) => (None, Some(metres)),
@@ -76,6 +77,7 @@ impl Options {
             images_only: config.images_only,
             format: config.format,
             batch_size: batch,
+            metadata,
             block_items: (config.rows_per_part.div_ceil(batch) * batch) as u64,
         }
     }
@@ -128,6 +130,7 @@ impl Options {
         config.images_only = self.images_only;
         config.format = self.format;
         config.batch_size = self.batch_size;
+        config.joined.clone_from(&self.metadata);
         config.rows_per_part = usize::try_from(self.block_items).unwrap_or(usize::MAX);
         Ok(config)
     }

@@ -21,7 +21,7 @@ use url::Url;
 
 use super::Head;
 use crate::assets::ItemFacts;
-use crate::input::{Contents, Item, bytes_path, path_bytes};
+use crate::input::{Contents, Item, Record, bytes_path, path_bytes};
 use crate::location::Location;
 use crate::output::{failed, failed_within};
 use crate::skipped::SkipKind;
@@ -34,7 +34,7 @@ use satmip::{Error, Result};
 /// Rows that are held before they are written, and of a row group.
 const ROWS: usize = 8192;
 /// The version of the layout.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 /// Most blocks of a plan (our choice).
 const MOST_BLOCKS: u64 = 100_000_000;
 const HEAD: &str = "satmip.plan";
@@ -75,13 +75,15 @@ pub(crate) struct Entry {
     /// Of a scene's windows, those before the first one here; and how many are here.
     pub(crate) skip: u64,
     pub(crate) take: u64,
+    /// What a table says of it.
+    pub(crate) record: Option<Arc<Record>>,
     /// The fingerprint of the input after it, where a block ends.
     pub(super) chain: Option<String>,
 }
 
 impl Entry {
     /// That of the first item of it in a block.
-    pub(super) fn of(item: &Item, block: u64) -> Result<Self> {
+    pub(super) fn of(item: &Item, block: u64, record: Option<&Record>) -> Result<Self> {
         let state = match &item.source {
             Contents::Window { scene, .. } => scene.state(),
             _ => String::new(),
@@ -93,6 +95,7 @@ impl Entry {
             state,
             skip: 0,
             take: 1,
+            record: record.cloned().map(Arc::new),
             chain: None,
         })
     }
@@ -175,11 +178,11 @@ fn cells(source: &Source) -> (&'static str, String, Option<String>) {
     }
 }
 
-/// What a table of scenes says of one.
+/// A scene that a table lists.
 #[derive(Serialize, Deserialize)]
 struct Row {
     id: String,
-    metadata: std::result::Result<Metadata, String>,
+    metadata: Record,
 }
 
 /// A path as text from which it comes back: an absolute one, escaped where it is no UTF-8.
@@ -261,6 +264,7 @@ fn schema() -> SchemaRef {
         text("state", false),
         number("skip"),
         number("take"),
+        text("record", true),
         text("input_sha256", true),
     ]))
 }
@@ -311,6 +315,14 @@ impl Writer {
         };
         let cells: Vec<_> = rows.iter().map(|row| cells(&row.source)).collect();
         let texts = |all: Vec<Option<&str>>| -> ArrayRef { Arc::new(StringArray::from(all)) };
+        let records: Vec<Option<String>> = rows
+            .iter()
+            .map(|row| {
+                row.record
+                    .as_deref()
+                    .map(|record| json!(record).to_string())
+            })
+            .collect();
         let columns = vec![
             numbers(|row| row.block),
             texts(rows.iter().map(|row| Some(row.name.as_str())).collect()),
@@ -320,6 +332,7 @@ impl Writer {
             texts(rows.iter().map(|row| Some(row.state.as_str())).collect()),
             numbers(|row| row.skip),
             numbers(|row| row.take),
+            texts(records.iter().map(Option::as_deref).collect()),
             texts(rows.iter().map(|row| row.chain.as_deref()).collect()),
         ];
         let path = self.aside.target();
@@ -459,8 +472,9 @@ fn of_batch(batch: &RecordBatch, block: u64) -> Option<Vec<Entry>> {
     let number = |at: usize| batch.column(at).as_primitive_opt::<UInt64Type>();
     let text = |at: usize| batch.column(at).as_string_opt::<i32>();
     let (blocks, skip, take) = (number(0)?, number(6)?, number(7)?);
-    let [names, kinds, places, details, states, chains] =
-        [text(1)?, text(2)?, text(3)?, text(4)?, text(5)?, text(8)?];
+    let [names, kinds, places, details, states] =
+        [text(1)?, text(2)?, text(3)?, text(4)?, text(5)?];
+    let [records, chains] = [text(8)?, text(9)?];
     let or_none = |column: &StringArray, row: usize| {
         use arrow_array::Array;
         column.is_valid(row).then(|| column.value(row).to_owned())
@@ -479,6 +493,10 @@ fn of_batch(batch: &RecordBatch, block: u64) -> Option<Vec<Entry>> {
                 state: states.value(row).to_owned(),
                 skip: skip.value(row),
                 take: take.value(row),
+                record: match or_none(records, row) {
+                    Some(text) => Some(Arc::new(serde_json::from_str(&text).ok()?)),
+                    None => None,
+                },
                 chain: or_none(chains, row),
             })
         })

@@ -249,13 +249,35 @@ fn pictures_of_folders_and_archives_are_planned_too() {
     }
     merge(&out).unwrap();
     assert_eq!(parts(&out), parts(&whole));
-    config.metadata = Some(TableConfig::default());
-    assert!(
-        make(&config, &dir.path().join("x"))
-            .unwrap_err()
-            .to_string()
-            .contains("table")
-    );
+
+    // With a table, of which one row is wrong and one has no picture. Of shards nobody needs it any more.
+    let table = dir.path().join("chips.csv");
+    let rows = [
+        "file,datetime,latitude,longitude",
+        "3.png,2024-05-01T10:00:00Z,48.5,2.25",
+        "chips/4.png,2024-05-02T10:00:00Z,1,1.1",
+        "5.png,2024-05-01T10:00:00Z,91,0",
+        "elsewhere.png,2024-05-01T10:00:00Z,1,1",
+    ];
+    std::fs::write(&table, rows.join("\n")).unwrap();
+    config.inputs = vec![folder];
+    config.metadata = Some(TableConfig {
+        path: table.clone(),
+        map: BTreeMap::new(),
+    });
+    let (whole, plan, out) = ["whole2", "plan2.parquet", "out2"]
+        .map(|name| dir.path().join(name))
+        .into();
+    config.destination = Destination::Folder(whole.clone());
+    let expected = embed(&config).unwrap().metadata.unwrap();
+    assert_eq!((expected.joined, expected.bad_rows), (3, 1));
+    assert_eq!(make(&config, &plan).unwrap().metadata, Some(expected));
+    std::fs::remove_file(&table).unwrap();
+    for index in 0..2 {
+        shard(&plan, &out, index, 2).unwrap();
+    }
+    merge(&out).unwrap();
+    assert_eq!(parts(&out), parts(&whole));
 }
 
 /// A table of scenes is planned with what its rows say.
