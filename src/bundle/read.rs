@@ -11,10 +11,10 @@ use super::manifest::{BundleManifest, FileEntry, Graphs};
 #[cfg(feature = "export")]
 use super::write::complete;
 use super::{IMAGE_GRAPH, MANIFEST};
-#[cfg(feature = "serve")]
-use crate::engine::CheckedFile;
 use crate::error::{Cause, Error, Result};
 use crate::parts::sha256;
+#[cfg(feature = "serve")]
+use crate::parts::sha256::CheckedFile;
 
 /// Longest `bundle.json` that is read.
 const LONGEST_MANIFEST: u64 = 16 << 20;

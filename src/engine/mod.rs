@@ -26,7 +26,7 @@ pub use device::Device;
 pub use port::{Dimension, Element, Input, Outputs, Port};
 
 use crate::error::{Error, Result};
-use crate::parts::sha256;
+use crate::parts::sha256::CheckedFile;
 use graph::Graph;
 
 /// Most sessions of one engine.
@@ -99,27 +99,6 @@ pub fn open(graph: &[u8], name: &str, options: &EngineOptions) -> Result<Box<dyn
 enum Source {
     Bytes(Arc<Vec<u8>>),
     File(CheckedFile),
-}
-
-/// A file that was read and found to be of a sha256: whoever loads it again compares.
-#[derive(Debug, Clone)]
-pub(crate) struct CheckedFile {
-    pub(crate) path: PathBuf,
-    pub(crate) sha256: String,
-}
-
-impl CheckedFile {
-    /// Whether it is still the same.
-    ///
-    /// # Errors
-    /// The reason.
-    fn check(&self) -> std::result::Result<(), String> {
-        match sha256::of_file(&self.path) {
-            Ok((_, found)) if found.eq_ignore_ascii_case(&self.sha256) => Ok(()),
-            Ok(_) => Err("its file is another one than when the model was opened".into()),
-            Err(error) => Err(error.to_string()),
-        }
-    }
 }
 
 /// As [`open`], of bytes that are not copied. Those of a file need not stay in memory beside the sessions.

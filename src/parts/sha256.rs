@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -33,6 +33,29 @@ pub fn of_reader(mut reader: impl Read) -> io::Result<(u64, String)> {
 /// Length and sha256 of a file; memory does not depend on its length.
 pub fn of_file(path: &Path) -> io::Result<(u64, String)> {
     of_reader(File::open(path)?)
+}
+
+/// A file that was read and found to be of a sha256: whoever loads it again compares.
+#[derive(Debug, Clone)]
+pub struct CheckedFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its sha256 in hexadecimal digits.
+    pub sha256: String,
+}
+
+impl CheckedFile {
+    /// Whether it is still the same.
+    ///
+    /// # Errors
+    /// The reason.
+    pub fn check(&self) -> std::result::Result<(), String> {
+        match of_file(&self.path) {
+            Ok((_, found)) if found.eq_ignore_ascii_case(&self.sha256) => Ok(()),
+            Ok(_) => Err("its file is another one than when the model was opened".into()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
 }
 
 /// Refuses a file of weights that is another than the expected one; `whose` says where that is named.
