@@ -9,6 +9,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::env;
+use super::output::printable;
 use satmip::Error;
 use satmip::zoo::Event;
 use satmip_archive::Progress;
@@ -69,10 +70,11 @@ impl Terminal {
             true => ("\x1b[1;31m", "\x1b[0m"),
             false => ("", ""),
         };
-        let mut text = format!("{red}error{plain}: {error}\n");
+        let shown = |text: String| printable(&text).into_owned();
+        let mut text = format!("{red}error{plain}: {}\n", shown(error.to_string()));
         let mut cause = std::error::Error::source(error);
         while let Some(error) = cause {
-            text.push_str(&format!("  caused by: {error}\n"));
+            text.push_str(&format!("  caused by: {}\n", shown(error.to_string())));
             cause = error.source();
         }
         if let Some(hint) = error.hint() {
@@ -84,7 +86,7 @@ impl Terminal {
     /// A line for people, unless they asked for quiet.
     pub(super) fn say(&self, line: &str) {
         if !self.quiet {
-            self.write(&format!("{line}\n"));
+            self.write(&format!("{}\n", printable(line)));
         }
     }
 

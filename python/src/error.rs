@@ -121,7 +121,7 @@ fn kind(error: &Error) -> &'static str {
         | Error::Fetch { .. }
         | Error::NotCached { .. }
         | Error::Cache { .. } => "download",
-        Error::Io { .. } => "file",
+        Error::Io { .. } | Error::Input { .. } | Error::Output { .. } => "file",
         Error::Panic { .. } => "panic",
         _ => OTHER,
     }

@@ -83,6 +83,7 @@ impl Towers {
     ) -> Result<Rows<Seen>> {
         let pictures = held.iter().enumerate();
         let pictures: Vec<Picture<'_>> = pictures.map(|(at, held)| held.picture(at)).collect();
+        self.scenes.begin();
         Watch::over(py, |watch| self.images(&pictures, wanted, tolerant, watch))
     }
 

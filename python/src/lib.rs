@@ -16,10 +16,13 @@
     clippy::print_stderr
 )]
 
+mod background;
 mod error;
 mod items;
 mod options;
 mod picture;
+mod plan;
+mod program;
 mod record;
 mod run;
 mod scenes;
@@ -33,6 +36,10 @@ mod _satmip {
     use crate::error::SatmipError;
     #[pymodule_export]
     use crate::options::Options;
+    #[pymodule_export]
+    use crate::plan::{plan_create, plan_embed, plan_merge, plan_status, plan_verify};
+    #[pymodule_export]
+    use crate::program::program;
     #[pymodule_export]
     use crate::record::metadata_columns;
     #[pymodule_export]

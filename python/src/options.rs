@@ -9,8 +9,6 @@ use satmip::{Device, Embedder};
 
 use crate::error::{Fault, Result};
 
-/// Images in a batch on the CPU and on a GPU, as the command line has it.
-const BATCH_SIZES: [usize; 2] = [8, 64];
 /// Most images in a batch, and most threads.
 const MOST: [usize; 2] = [65_536, 1024];
 
@@ -22,7 +20,7 @@ pub(crate) struct Options {
     device: Device,
     precision: Option<String>,
     threads: Option<usize>,
-    batch_size: usize,
+    batch_size: Option<usize>,
     reading: ReadOptions,
 }
 
@@ -32,13 +30,12 @@ impl Options {
     #[new]
     fn new(given: &Bound<'_, PyDict>) -> Result<Self> {
         let device: Device = parsed(given, "device")?.unwrap_or_default();
-        let usual = BATCH_SIZES[usize::from(device.is_gpu())];
         Ok(Options {
             model: argument(given, "model")?.unwrap_or_else(|| DEFAULT_MODEL.to_owned()),
             device,
             precision: argument(given, "precision")?,
             threads: count(given, "threads", MOST[1])?,
-            batch_size: count(given, "batch_size", MOST[0])?.unwrap_or(usual),
+            batch_size: count(given, "batch_size", MOST[0])?,
             reading: reading(given)?,
         })
     }
@@ -67,8 +64,11 @@ impl Options {
         let builder = Embedder::builder(self.model.as_str())
             .device(self.device)
             .sessions(sessions)
-            .batch_size(self.batch_size)
             .reading(self.reading);
+        let builder = match self.batch_size {
+            Some(rows) => builder.batch_size(rows),
+            None => builder,
+        };
         match &self.precision {
             Some(precision) => builder.precision(precision),
             None => builder,
@@ -108,7 +108,7 @@ fn reading(given: &Bound<'_, PyDict>) -> Result<ReadOptions> {
 }
 
 /// An argument; none where it is None.
-fn argument<T>(given: &Bound<'_, PyDict>, name: &'static str) -> Result<Option<T>>
+pub(crate) fn argument<T>(given: &Bound<'_, PyDict>, name: &'static str) -> Result<Option<T>>
 where
     T: for<'a, 'py> FromPyObject<'a, 'py, Error: Into<PyErr>>,
 {
@@ -125,7 +125,7 @@ where
 }
 
 /// An argument that is a word of the command line's.
-fn parsed<T: std::str::FromStr<Err = satmip::Error>>(
+pub(crate) fn parsed<T: std::str::FromStr<Err = satmip::Error>>(
     given: &Bound<'_, PyDict>,
     name: &'static str,
 ) -> Result<Option<T>> {
@@ -134,7 +134,11 @@ fn parsed<T: std::str::FromStr<Err = satmip::Error>>(
 }
 
 /// An argument that is a number from 1 on.
-fn count(given: &Bound<'_, PyDict>, name: &'static str, most: usize) -> Result<Option<usize>> {
+pub(crate) fn count(
+    given: &Bound<'_, PyDict>,
+    name: &'static str,
+    most: usize,
+) -> Result<Option<usize>> {
     let count: Option<usize> = argument(given, name)?;
     match count.filter(|count| !(1..=most).contains(count)) {
         None => Ok(count),

@@ -13,6 +13,7 @@ use pyo3::types::{PyBytes, PyMemoryView, PyTuple};
 use satmip::image::{self, Geometry, Picture as Decoded, ReadOptions, Region, RgbImage};
 use satmip::parts::guard::guarded;
 use satmip::{Embedder, Error, ImageFault, Metadata};
+use satmip_archive::Rasters;
 
 use crate::scenes::Scenes;
 
@@ -26,7 +27,7 @@ pub(crate) enum Held<'py> {
     Lent(PyReadonlyArray1<'py, u8>),
     /// Pixels, `[height, width, 3]`.
     Pixels(PyReadonlyArray3<'py, u8>),
-    /// A part of a scene's file.
+    /// A part of a scene, which is a file or has an address.
     Window(PathBuf, Region),
     /// What is no picture, and why.
     Refused(String),
@@ -46,6 +47,10 @@ enum Source<'a> {
     Window(&'a PathBuf, Region),
     Refused(&'a str),
 }
+
+/// Why a picture at an address is none.
+const AT_ADDRESS: &str =
+    "of addresses windows are read, (address, (x, y, width, height)); of a picture give the bytes";
 
 /// What the model takes of a picture.
 pub(crate) struct Fitted {
@@ -102,7 +107,7 @@ impl<'py> Held<'py> {
         })
     }
 
-    /// A window of a scene: `(path, (x, y, width, height))`.
+    /// A window of a scene: `(path, (x, y, width, height))`, for a path also an address.
     fn of_window(given: &Bound<'py, PyAny>) -> Self {
         match given.extract::<(PathBuf, [u32; 4])>() {
             Ok((scene, [left, top, width, height])) => Held::Window(
@@ -125,6 +130,9 @@ impl<'py> Held<'py> {
     pub(crate) fn picture(&self, index: usize) -> Picture<'_> {
         let numbered = || format!("images[{index}]");
         let (name, source) = match self {
+            Held::File(path) if Rasters::is_address(path) => {
+                (Rasters::shown(path), Source::Refused(AT_ADDRESS))
+            }
             Held::File(path) => (path.display().to_string(), Source::File(path)),
             Held::Encoded(bytes) => (numbered(), Source::Encoded(bytes)),
             Held::Lent(bytes) => match bytes.as_slice() {
@@ -137,7 +145,7 @@ impl<'py> Held<'py> {
             Held::Pixels(pixels) => (numbered(), Source::Pixels(pixels.as_array())),
             Held::Window(path, at) => {
                 let sides = [at.left, at.top, at.width, at.height].map(|side| side.to_string());
-                let name = format!("{}#{}", path.display(), sides.join(","));
+                let name = format!("{}#{}", Rasters::shown(path), sides.join(","));
                 (name, Source::Window(path, *at))
             }
             Held::Refused(reason) => (numbered(), Source::Refused(reason)),
@@ -147,6 +155,37 @@ impl<'py> Held<'py> {
 }
 
 impl Picture<'_> {
+    /// Says of windows at addresses that they are read next, so that what they need is fetched at once.
+    pub(crate) fn expect(pictures: &[Picture<'_>], model: &Embedder, scenes: &Scenes) {
+        let same = |a: &Picture<'_>, b: &Picture<'_>| {
+            a.address().is_some_and(|of| b.address() == Some(of))
+        };
+        for run in pictures.chunk_by(same) {
+            let Some(address) = run[0].address() else {
+                continue;
+            };
+            let windows = run.iter().filter_map(|picture| match &picture.source {
+                Source::Window(_, at) => Some(*at),
+                _ => None,
+            });
+            // What is wrong with it is told when its windows are read.
+            let announce = || -> satmip::Result<()> {
+                let scene = scenes.open(address, model.reading())?;
+                scene.expect(&windows.collect::<Vec<_>>());
+                Ok(())
+            };
+            drop(guarded(announce));
+        }
+    }
+
+    /// Of a window the address of its scene, where it has one.
+    fn address(&self) -> Option<&PathBuf> {
+        match &self.source {
+            Source::Window(path, _) if Rasters::is_address(path) => Some(path),
+            _ => None,
+        }
+    }
+
     /// Reads it and fits it to the model.
     ///
     /// # Errors
@@ -165,7 +204,12 @@ impl Picture<'_> {
             }
             Source::Window(path, at) => {
                 let scene = scenes.open(path, reading)?;
-                let window = scene.window(*at).map_err(|error| self.outside(error))?;
+                let window = scene.window(*at).map_err(|error| {
+                    if matches!(error, Error::Image { .. }) {
+                        scenes.doubt(path);
+                    }
+                    self.outside(error)
+                })?;
                 self.prepared(window, model, Some(scene.record(*at)))
             }
             Source::Pixels(pixels) => {

@@ -97,6 +97,7 @@ impl Towers {
         let (arch, size) = (&self.model.manifest().arch, self.model.input_size());
         let width = wanted.width(arch.image.features(), arch.embed_dim);
         self.rows(pictures.len(), width, watch, |rows| {
+            Picture::expect(&pictures[rows.clone()], &self.model, &self.scenes);
             let mut pixels = Array4::zeros((rows.len(), size, size, 3));
             let mut items = Vec::with_capacity(rows.len());
             for (picture, mut place) in pictures[rows].iter().zip(pixels.outer_iter_mut()) {

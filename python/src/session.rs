@@ -39,6 +39,16 @@ impl Session {
             threads,
         })
     }
+
+    /// The model.
+    pub(crate) fn model(&self) -> &Arc<Embedder> {
+        &self.0.model
+    }
+
+    /// Threads that decode and embed.
+    pub(crate) fn threads(&self) -> usize {
+        self.0.threads
+    }
 }
 
 #[pymethods]
@@ -100,9 +110,9 @@ impl Session {
         self.0.model.engine()
     }
 
-    #[getter]
-    fn threads(&self) -> usize {
-        self.0.threads
+    #[getter(threads)]
+    fn its_threads(&self) -> usize {
+        self.threads()
     }
 
     #[getter]

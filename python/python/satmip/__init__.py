@@ -6,7 +6,8 @@
 >>> satmip.similarity(images, images)  # cosines
 """
 
+from . import plan
 from ._satmip import Pairs, SatmipError, __version__, nearest, similarity
 from .embedder import Embedder, Query
 
-__all__ = ["Embedder", "Pairs", "Query", "SatmipError", "__version__", "nearest", "similarity"]
+__all__ = ["Embedder", "Pairs", "Query", "SatmipError", "__version__", "nearest", "plan", "similarity"]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Batch = TypeVar("Batch", pa.RecordBatch, pa.Table)
 
 Window = tuple[str | os.PathLike[str], Sequence[int]]
-"""A window of a scene: its path, and x, y, width and height in pixels as they are stored."""
+"""A window of a scene: its path or address (https, s3, gs, az), and x, y, width and height in pixels as stored."""
 Image = str | os.PathLike[str] | bytes | bytearray | memoryview | NDArray[np.uint8] | Window
 """A picture: a path, the bytes of a file, pixels (uint8 [height, width, 3], RGB), or a window of a scene."""
 Records = Iterable[Mapping[str, Any]] | Any
@@ -237,9 +237,9 @@ class Embedder:
     def embed_batch(self, batch: Batch, *, errors: Literal["raise", "none"] = "raise") -> Batch:
         """Embeds the rows of a batch (or table) of Arrow, for engines that pass such on. Needs pyarrow.
 
-        The picture of a row is its `bytes`, or the window `window` ([x, y, width, height]) of the file `scene`, or
-        the file `path`. Columns that are named as fields are its record, which is that of its file; windows have the
-        place of their scene as well.
+        The picture of a row is its `bytes`, or the window `window` ([x, y, width, height]) of `scene`, a path or an
+        address (https, s3, gs, az), or the file `path`. Columns that are named as fields are its record, which is that
+        of its file; windows have the place of their scene as well.
 
         The result has the columns of the batch but `bytes`, and `image_embedding` and `metadata_embedding`: lists of
         float32 of a fixed size, as the command line writes them. The latter is there where the model reads metadata

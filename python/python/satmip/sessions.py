@@ -71,13 +71,13 @@ def _load(arguments: dict[str, Any]) -> Session:
 
 
 def _open(arguments: dict[str, Any]) -> Session:
-    options, library = Options(arguments), arguments["onnxruntime"]
+    options, given = Options(arguments), arguments["onnxruntime"]
     threads = options.threads or _threads()
     if _first_rten not in (None, os.getpid()):
         options = _without_rten(arguments, options)
-    if library is not None or options.device == "rten":
-        return Session(options, threads, library)
-    found = _library()
+    if given is not None or options.device == "rten":
+        return Session(options, threads, given)
+    found = library()
     try:
         return Session(options, threads, found)
     except SatmipError as error:
@@ -109,7 +109,7 @@ def _threads() -> int:
     return min(given)
 
 
-def _library() -> str | None:
+def library() -> str | None:
     """The library of this interpreter's package onnxruntime; None without one, or where a variable names another."""
     if any(os.environ.get(name) for name in _LIBRARIES):
         return None

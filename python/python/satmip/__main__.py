@@ -1,0 +1,7 @@
+"""The program: `python -m satmip`."""
+
+import sys
+
+from .program import main
+
+sys.exit(main())
