@@ -61,6 +61,13 @@ def stride_of(rows):
     return next(step for step in range(SIDE, 0, -1) if ((SIDE - TILE) // step + 1) ** 2 >= rows)
 
 
+def clear(out):
+    """Removes what a turn wrote."""
+    for name in ("rows", "blocks"):
+        shutil.rmtree(out / name, ignore_errors=True)
+    (out / "plan.parquet").unlink(missing_ok=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("out", type=Path)
@@ -93,12 +100,11 @@ def main():
                 "plan status": ["plan", "status", blocks, "-q"],
                 "plan verify": ["plan", "verify", blocks, "-q"],
             }
+        clear(options.out)
         for name, command in ways.items():
             seconds, memory = measured([options.satmip, *command])
             print(f"| {rows:,} | {name} | {seconds:.1f} | {rows / seconds:,.0f} | {memory:.0f} |", flush=True)
-        for path in (out, options.out / "blocks"):
-            shutil.rmtree(path, ignore_errors=True)
-        plan.unlink(missing_ok=True)
+        clear(options.out)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def make(out, satmip):
                       output_names=["image_embeds"], dynamic_axes={"pixel_values": {0: "n"}, "image_embeds": {0: "n"}}, dynamo=False)
     (out / "preprocessor_config.json").write_text("""{"do_resize": true, "size": {"height": 224, "width": 224}, "resample": 3,
         "do_center_crop": false, "do_rescale": true, "rescale_factor": 0.00392156862745098, "do_normalize": true,
-        "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], "image_processor_type": "ViTImageProcessor"}""")
+        "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], "image_processor_type": "CLIPImageProcessor"}""")
     (out / "jpegs").mkdir(exist_ok=True)
     random = np.random.default_rng(0)
     y, x = np.mgrid[:SIDE, :SIDE]

@@ -12,6 +12,10 @@ use crate::parts::guard::guarded;
 /// 60,000 pixels a row).
 pub const MOST_KEPT: usize = 192 << 20;
 
+/// Most bytes of decoded blocks that a scene of large ones keeps, so that two rows of them are there: windows that lie
+/// on both would else decode each again (our choice; Sentinel-2's tiles of 1,024 pixels in three bands need 264 MiB).
+const MOST_OF_TWO_ROWS: usize = 336 << 20;
+
 /// A block as 8-bit RGB, and which of its pixels are there; none where all are.
 pub(super) type Decoded = Result<(Vec<u8>, Option<Vec<bool>>), ImageFault>;
 
@@ -37,22 +41,25 @@ impl std::fmt::Debug for Blocks {
 
 impl Blocks {
     pub(super) fn of(raster: Raster) -> Self {
-        Blocks::keeping(raster, MOST_KEPT)
+        Blocks::keeping(raster, 1)
     }
 
     /// One of three files of a scene.
     pub(super) fn third_of(raster: Raster) -> Self {
-        Blocks::keeping(raster, MOST_KEPT / 3)
+        Blocks::keeping(raster, 3)
     }
 
-    fn keeping(raster: Raster, bytes: usize) -> Self {
+    /// One of so many files of a scene.
+    fn keeping(raster: Raster, files: usize) -> Self {
         let (width, height) = raster.block();
         // Three bytes a pixel, and one for what is missing.
-        let block = width as usize * height as usize * 4;
+        let block = (width as usize * height as usize * 4).max(1);
+        let two_rows = 2 * raster.size().0.div_ceil(width.max(1)) as usize * block;
+        let bytes = (MOST_KEPT / files).max(two_rows.min(MOST_OF_TWO_ROWS / files));
         Blocks {
             raster,
             kept: Mutex::new(LruCache::unbounded()),
-            most: (bytes / block.max(1)).max(1),
+            most: (bytes / block).max(1),
         }
     }
 

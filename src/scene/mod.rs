@@ -13,8 +13,8 @@
 //!
 //! A window is in pixels as they are stored, its left upper corner is within the scene. Of the file those strips or
 //! tiles are read that windows touch, and those read last are kept, so that windows that follow each other along the
-//! rows decode each of them once. Memory is that of the blocks kept ([`MOST_KEPT`]) and of those being decoded; it
-//! does not grow with the scene.
+//! rows decode each of them once. Memory is that of the blocks kept ([`MOST_KEPT`], more where two rows of large ones
+//! need it, at most 336 MiB) and of those being decoded; it does not grow with the scene.
 //!
 //! A file may hold smaller copies of its picture, called overviews; which one is read is said by
 //! [`ReadOptions::resolution`]. Windows are then in pixels of that copy.

@@ -28,6 +28,7 @@ use std::collections::HashSet;
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use url::Url;
@@ -39,8 +40,8 @@ use self::name::{has_image_extension, is_hidden, readable};
 pub(crate) use self::read::read;
 pub(crate) use self::root::shown_input;
 use self::root::{Kind, Root, from_address, from_path, from_stream};
-pub(crate) use self::scene::OpenScene;
 use self::scene::Slice;
+pub(crate) use self::scene::{Kept, OpenScene};
 use self::waiting::Waiting;
 use super::skipped::SkipKind;
 use super::stop::Stop;
@@ -70,6 +71,8 @@ pub(crate) struct Inputs {
     roots: Vec<Root>,
     /// What is read of servers and stores.
     remote: Remote,
+    /// The scene that was read last, of blocks of a plan.
+    kept: Arc<Kept>,
     /// How scenes are cut into windows, and how they are read; none where each file is one picture.
     windows: Option<SceneOptions>,
 }
@@ -134,6 +137,7 @@ impl Inputs {
         Ok(Inputs {
             roots: roots.collect::<Result<_>>()?,
             remote: Remote::default(),
+            kept: Arc::default(),
             windows: None,
         })
     }
@@ -157,6 +161,7 @@ impl Inputs {
         Ok(Inputs {
             windows: None,
             remote: Remote::default(),
+            kept: Arc::default(),
             roots: vec![Root {
                 label,
                 place: None,
@@ -176,7 +181,7 @@ impl Inputs {
     }
 
     /// The entries of a block of a plan.
-    pub(crate) fn planned(entries: Vec<plan::Entry>, remote: Remote) -> Self {
+    pub(crate) fn planned(entries: Vec<plan::Entry>, remote: Remote, kept: Arc<Kept>) -> Self {
         Inputs {
             roots: vec![Root {
                 label: Vec::new(),
@@ -184,6 +189,7 @@ impl Inputs {
                 kind: Kind::Planned(entries),
             }],
             remote,
+            kept,
             windows: None,
         }
     }
@@ -246,6 +252,7 @@ impl Inputs {
                         .contents()
                         .unwrap_or_else(|(kind, reason)| Contents::Fault(kind, reason));
                     slice = Some(Slice {
+                        key: planned.key(),
                         windows: planned.skip..planned.skip + planned.take,
                         state: planned.state,
                     });
@@ -276,6 +283,7 @@ impl Inputs {
                             source,
                             options,
                             &self.remote,
+                            &self.kept,
                             slice,
                             &mut outside,
                             &mut send,

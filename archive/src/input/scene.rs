@@ -1,7 +1,7 @@
 //! Windows of scenes.
 
 use std::ops::{ControlFlow, Range};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use super::Contents;
@@ -36,6 +36,27 @@ pub(super) struct Slice {
     pub(super) windows: Range<u64>,
     /// What its files were when somebody chose; empty where nobody did.
     pub(super) state: String,
+    /// What tells the scene from others of a plan; empty where it is of none.
+    pub(super) key: String,
+}
+
+/// The scene that was read last, for the next block of a plan, which may begin in it: its blocks are decoded already.
+#[derive(Debug, Default)]
+pub(crate) struct Kept(Mutex<Option<(String, Arc<OpenScene>)>>);
+
+impl Kept {
+    fn get(&self, key: &str) -> Option<Arc<OpenScene>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = kept.as_ref().filter(|(own, _)| own == key);
+        found.map(|(_, scene)| Arc::clone(scene))
+    }
+
+    fn put(&self, key: String, scene: &Arc<OpenScene>) {
+        if !key.is_empty() {
+            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            *kept = Some((key, Arc::clone(scene)));
+        }
+    }
 }
 
 impl Default for Slice {
@@ -44,6 +65,7 @@ impl Default for Slice {
         Slice {
             windows: 0..u64::MAX,
             state: String::new(),
+            key: String::new(),
         }
     }
 }
@@ -79,6 +101,7 @@ pub(super) fn visit(
     source: Contents,
     options: &SceneOptions,
     remote: &Remote,
+    kept: &Kept,
     slice: Slice,
     outside: &mut u64,
     send: &mut dyn FnMut(String, Contents) -> ControlFlow<()>,
@@ -98,28 +121,16 @@ pub(super) fn visit(
         let reason = "an asset that tells clouds was asked for, which only STAC items have";
         return send(id, Contents::Fault(SkipKind::Option, reason.into()));
     }
-    let opened = match source {
-        Contents::File(path) => open(&Location::File(path), remote, id.clone(), options),
-        Contents::Object(url) => {
-            let name = shown(&url);
-            open(&Location::Remote(url), remote, name, options)
-        }
-        Contents::Item(item) => match item
-            .files(options)
-            .and_then(|files| Ok((files, item.classes(options)?)))
-        {
-            Ok((chosen, classes)) => open_item(&item, &chosen, classes.as_ref(), remote, options),
-            Err(reason) => return send(id, Contents::Fault(SkipKind::Option, reason)),
+    let scene = match kept.get(&slice.key) {
+        Some(scene) => scene,
+        None => match opened(&id, source, options, remote) {
+            Ok(scene) => {
+                let scene = Arc::new(scene);
+                kept.put(slice.key.clone(), &scene);
+                scene
+            }
+            Err(contents) => return send(id, contents),
         },
-        fault @ Contents::Fault(..) => return send(id, fault),
-        _ => {
-            let fault = "a scene inside of an archive, of which windows are to be read (unpack the archive),";
-            return refuse(id, ImageFault::Unsupported(fault.into()), send);
-        }
-    };
-    let scene = match opened {
-        Ok(scene) => Arc::new(scene),
-        Err(contents) => return send(id, contents),
     };
     let (width, height) = (scene.scene.width(), scene.scene.height());
     let tiling = &options.tiling;
@@ -174,6 +185,40 @@ pub(super) fn visit(
     }
     *outside += u64::from(first);
     ControlFlow::Continue(())
+}
+
+/// Opens the scene of an entry.
+///
+/// # Errors
+/// What is sent instead.
+fn opened(
+    id: &str,
+    source: Contents,
+    options: &SceneOptions,
+    remote: &Remote,
+) -> Result<OpenScene, Contents> {
+    match source {
+        Contents::File(path) => open(&Location::File(path), remote, id.to_owned(), options),
+        Contents::Object(url) => {
+            let name = shown(&url);
+            open(&Location::Remote(url), remote, name, options)
+        }
+        Contents::Item(item) => {
+            let files = item.files(options);
+            let files = files.and_then(|files| Ok((files, item.classes(options)?)));
+            let (chosen, classes) =
+                files.map_err(|reason| Contents::Fault(SkipKind::Option, reason))?;
+            open_item(&item, &chosen, classes.as_ref(), remote, options)
+        }
+        fault @ Contents::Fault(..) => Err(fault),
+        _ => {
+            let fault = "a scene inside of an archive, of which windows are to be read (unpack the archive),";
+            Err(Contents::Refused(Box::new(Error::Image {
+                item: id.to_owned(),
+                fault: ImageFault::Unsupported(fault.into()),
+            })))
+        }
+    }
 }
 
 /// From when to when a scene was taken, or why that cannot be said; none for what is no scene.

@@ -162,6 +162,7 @@ mod tests {
         let (_dir, inputs) = open(&bytes);
         let stream = Inputs {
             remote: Remote::default(),
+            kept: Arc::default(),
             windows: None,
             roots: vec![super::super::Root {
                 label: Vec::new(),

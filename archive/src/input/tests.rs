@@ -47,6 +47,7 @@ fn the_fingerprint_follows_names_and_order() {
     let list = |text: &str| Inputs {
         windows: None,
         remote: Remote::default(),
+        kept: Arc::default(),
         roots: vec![Root {
             label: Vec::new(),
             place: None,

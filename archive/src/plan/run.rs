@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::out::Out;
 use super::shard::Shard;
 use super::table::Plan;
-use crate::input::Inputs;
+use crate::input::{Inputs, Kept};
 use crate::job::{self, Facts, go_through};
 use crate::ledger::{JOB, JobRecord, LEDGER, Ledger, PartFile, PartLine, PlanRecord, json, pretty};
 use crate::model::facts;
@@ -100,7 +100,7 @@ pub(crate) fn run_shard_with(
     // Others may complete more meanwhile; that is seen when a part gets its name.
     let names = out.names()?;
     let blocks = config.shard.blocks(plan.blocks());
-    let remote = Remote::default();
+    let (remote, kept) = (Remote::default(), Arc::default());
     let mut report = ShardReport {
         blocks: blocks.end - blocks.start,
         ..ShardReport::default()
@@ -125,7 +125,9 @@ pub(crate) fn run_shard_with(
             told.skipped = before.skipped + now.skipped;
             progress(&told)
         };
-        match run_block(&out, block, &plan, &job, &remote, model, facts, &mut tell)? {
+        match run_block(
+            &out, block, &plan, &job, &remote, &kept, model, facts, &mut tell,
+        )? {
             Some(line) => {
                 report.items += items;
                 report.rows += line.rows[1];
@@ -221,6 +223,7 @@ fn run_block(
     plan: &Plan,
     job: &JobConfig,
     remote: &Remote,
+    kept: &Arc<Kept>,
     model: &dyn Model,
     facts: &Facts,
     progress: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
@@ -228,7 +231,8 @@ fn run_block(
     let part = out.base(block).with_extension("parquet");
     let taken = || part.is_file();
     if !taken() {
-        let inputs = Inputs::planned(plan.entries(block)?, remote.clone()).cut(job::scenes(job)?);
+        let inputs = Inputs::planned(plan.entries(block)?, remote.clone(), Arc::clone(kept));
+        let inputs = inputs.cut(job::scenes(job)?);
         let mut job = job.clone();
         job.destination = Destination::File(part.clone());
         let open =

@@ -107,6 +107,13 @@ impl Entry {
             && self.name == item.name()
     }
 
+    /// What tells it from other entries, but for which of its windows are meant.
+    pub(crate) fn key(&self) -> String {
+        let (kind, place, details) = cells(&self.source);
+        let details = details.unwrap_or_default();
+        [kind, &self.name, &place, &details, &self.state].join("\n")
+    }
+
     /// With the windows of the same scene that an earlier block has.
     pub(super) fn after(mut self, before: Option<&Entry>) -> Self {
         if let Some(before) =
