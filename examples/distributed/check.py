@@ -2,10 +2,11 @@
 often a model was loaded.
 
     pip install ./python[arrow] ray[data] pyspark daft 'dask[distributed]'
-    python examples/distributed/check.py [--copies 20] [--satmip target/release/satmip] [ray|spark|daft|dask ..]
+    python examples/distributed/check.py [--copies 20] [--more 100] [--satmip target/release/satmip] [ray|spark|daft|dask ..]
 
 The folder is examples/chips, each picture so many times. Prints a table: seconds, images a second, the most memory of a
-process, loads of the model. An engine that this Python lacks is left out and named.
+process, loads of the model; with `--more` also images a second without the engine's start. An engine that this Python lacks is left
+out and named.
 """
 
 import argparse
@@ -27,6 +28,7 @@ import pyarrow.parquet
 HERE = Path(__file__).resolve().parent
 CHIPS = HERE.parent / "chips"
 SCRIPTS = {"ray": "ray_data.py", "spark": "spark.py", "daft": "daft_udf.py", "dask": "dask_shards.py"}
+BARE = "the command line, 2 workers"
 PACKAGES = {"ray": "ray", "spark": "pyspark", "daft": "daft", "dask": "distributed"}
 
 # Put before everything else into each Python: writes a line for each model that is loaded.
@@ -101,59 +103,76 @@ def cluster(engine, environment):
         subprocess.run([ray, "stop", "--force"], check=False, **quiet)
 
 
+def measured(root, options, copies):
+    """Rows of a table, and the seconds of each engine."""
+    program = options.satmip.resolve()
+    count = pictures(root / "in", copies)
+    (root / "first").mkdir()
+    (root / "first/sitecustomize.py").write_text(COUNTER)
+    (root / "first/satmip").symlink_to(program)
+    loads = root / "loads"
+    environment = os.environ | {
+        "PYTHONPATH": str(root / "first"), "SATMIP_LOADS": str(loads),
+        "PATH": f"{root / 'first'}{os.pathsep}{os.environ['PATH']}", "RAY_USAGE_STATS_ENABLED": "0",
+        "PYSPARK_PYTHON": sys.executable,
+    }
+    found = importlib.util.find_spec("onnxruntime")
+    if found:
+        # One library of ONNX Runtime for all, if there is one.
+        library = next(Path(found.origin).parent.glob("capi/libonnxruntime.*"))
+        environment["SATMIP_ORT_DYLIB"] = str(library)
+    bare = root / "bare.parquet"
+    table = root / "in/metadata.csv"
+    command = [program, "embed", root / "in", "--metadata", table, "-o", bare, "--workers", 2, "-q"]
+    seconds, memory = timed(command, environment)
+    print(f"| {BARE} | {seconds:.1f} | {count / seconds:.0f} | {memory:.0f} | 1 |", flush=True)
+    times = {BARE: seconds}
+    expected = vectors(bare, "id")
+    for engine in options.engines or SCRIPTS:
+        if importlib.util.find_spec(PACKAGES[engine]) is None:
+            print(f"| {engine} | left out: this Python lacks {PACKAGES[engine]} | | | |", flush=True)
+            continue
+        loads.write_text("")
+        out, key = root / engine, "path"
+        command = [sys.executable, HERE / SCRIPTS[engine], root / "in", out, 2]
+        if engine == "dask":
+            plan = root / "plan.parquet"
+            block = ["--block-items", str(max(16, count // 64 // 8 * 8))]
+            subprocess.run([program, "plan", root / "in", "--metadata", table, "-o", plan, *block, "-q"], check=True)
+            command = [sys.executable, HERE / SCRIPTS[engine], plan, out]
+        with cluster(engine, environment) as more:
+            seconds, memory = timed(command, environment | more)
+        if engine == "dask":
+            out, key = sorted(out.glob("part-*.parquet")), "id"
+        found = vectors(out, key)
+        for one, other in zip(expected, found):
+            assert one.shape == other.shape, (engine, one.shape, other.shape)
+            far = np.abs(one - other).max()
+            assert far < 1e-5, (engine, far)
+        loaded = len(loads.read_text().split()) or "one a shard"
+        print(f"| {engine} | {seconds:.1f} | {count / seconds:.0f} | {memory:.0f} | {loaded} |", flush=True)
+        times[engine] = seconds
+    return count, times
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("engines", nargs="*", default=[])
     parser.add_argument("--copies", type=int, default=2)
+    parser.add_argument("--more", type=int, help="a second, larger number of copies: images/s of what it has more, without the start")
     parser.add_argument("--satmip", type=Path, default=Path("target/release/satmip"))
     options = parser.parse_args()
-    program = options.satmip.resolve()
-    with tempfile.TemporaryDirectory() as root:
-        root = Path(root)
-        count = pictures(root / "in", options.copies)
-        (root / "first").mkdir()
-        (root / "first/sitecustomize.py").write_text(COUNTER)
-        (root / "first/satmip").symlink_to(program)
-        loads = root / "loads"
-        environment = os.environ | {
-            "PYTHONPATH": str(root / "first"), "SATMIP_LOADS": str(loads),
-            "PATH": f"{root / 'first'}{os.pathsep}{os.environ['PATH']}", "RAY_USAGE_STATS_ENABLED": "0",
-            "PYSPARK_PYTHON": sys.executable,
-        }
-        found = importlib.util.find_spec("onnxruntime")
-        if found:
-            # One library of ONNX Runtime for all, if there is one.
-            library = next(Path(found.origin).parent.glob("capi/libonnxruntime.*"))
-            environment["SATMIP_ORT_DYLIB"] = str(library)
-        bare = root / "bare.parquet"
-        table = root / "in/metadata.csv"
-        command = [program, "embed", root / "in", "--metadata", table, "-o", bare, "--workers", 2, "-q"]
-        seconds, memory = timed(command, environment)
-        print("| engine | s | images/s | MB | loads |\n|---|---|---|---|---|")
-        print(f"| the command line, 2 workers | {seconds:.1f} | {count / seconds:.0f} | {memory:.0f} | 1 |", flush=True)
-        expected = vectors(bare, "id")
-        for engine in options.engines or SCRIPTS:
-            if importlib.util.find_spec(PACKAGES[engine]) is None:
-                print(f"| {engine} | left out: this Python lacks {PACKAGES[engine]} | | | |", flush=True)
-                continue
-            loads.write_text("")
-            out, key = root / engine, "path"
-            command = [sys.executable, HERE / SCRIPTS[engine], root / "in", out, 2]
-            if engine == "dask":
-                plan = root / "plan.parquet"
-                subprocess.run([program, "plan", root / "in", "-o", plan, "--block-items", "16", "-q"], check=True)
-                command = [sys.executable, HERE / SCRIPTS[engine], plan, out]
-            with cluster(engine, environment) as more:
-                seconds, memory = timed(command, environment | more)
-            if engine == "dask":
-                out, key = sorted(out.glob("part-*.parquet")), "id"
-            found = vectors(out, key)
-            for one, other in zip(expected, found):
-                assert one.shape == other.shape, (engine, one.shape, other.shape)
-                far = np.abs(one - other).max()
-                assert far < 1e-5, (engine, far)
-            loaded = len(loads.read_text().split()) or "one a shard"
-            print(f"| {engine} | {seconds:.1f} | {count / seconds:.0f} | {memory:.0f} | {loaded} |", flush=True)
+    turns = []
+    for copies in filter(None, [options.copies, options.more]):
+        print(f"\n| engine, {copies} copies | s | images/s | MB | loads |\n|---|---|---|---|---|")
+        with tempfile.TemporaryDirectory() as root:
+            turns.append(measured(Path(root), options, copies))
+    if options.more:
+        (few, first), (many, second) = turns
+        rates = {engine: (many - few) / (second[engine] - first[engine]) for engine in second}
+        print("\n| engine | images/s after the start | beside the command line |\n|---|---|---|")
+        for engine, rate in rates.items():
+            print(f"| {engine} | {rate:.0f} | {rate / rates[BARE]:.2f} |")
 
 
 if __name__ == "__main__":

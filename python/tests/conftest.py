@@ -4,6 +4,7 @@ import csv
 import http.server
 import os
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -18,6 +19,10 @@ from satmip import sessions
 
 # Tests make more embedders than a process keeps models, and fork after them.
 sessions._KEPT = 100
+
+# A shell's background jobs ignore Ctrl-C, and so would what the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[2]
 CHIPS = ROOT / "examples" / "chips"
