@@ -403,7 +403,7 @@ fn jpeg_2000_is_read_tile_by_tile_and_never_panics() {
         for _ in 0..3 {
             state = state * 48_271 % 2_147_483_647;
             // Headers are hit as often as all that follows.
-            let most = if state % 2 == 0 {
+            let most = if state.is_multiple_of(2) {
                 900
             } else {
                 bytes.len() as u64

@@ -252,7 +252,7 @@ impl Inputs {
                         .contents()
                         .unwrap_or_else(|(kind, reason)| Contents::Fault(kind, reason));
                     slice = Some(Slice {
-                        key: planned.key(),
+                        kept: Some((Arc::clone(&self.kept), planned.key())),
                         windows: planned.skip..planned.skip + planned.take,
                         state: planned.state,
                     });
@@ -283,7 +283,6 @@ impl Inputs {
                             source,
                             options,
                             &self.remote,
-                            &self.kept,
                             slice,
                             &mut outside,
                             &mut send,

@@ -36,8 +36,8 @@ pub(super) struct Slice {
     pub(super) windows: Range<u64>,
     /// What its files were when somebody chose; empty where nobody did.
     pub(super) state: String,
-    /// What tells the scene from others of a plan; empty where it is of none.
-    pub(super) key: String,
+    /// Of a plan: the scene that was read last, and what tells this one from others.
+    pub(super) kept: Option<(Arc<Kept>, String)>,
 }
 
 /// The scene that was read last, for the next block of a plan, which may begin in it: its blocks are decoded already.
@@ -45,17 +45,21 @@ pub(super) struct Slice {
 pub(crate) struct Kept(Mutex<Option<(String, Arc<OpenScene>)>>);
 
 impl Kept {
-    fn get(&self, key: &str) -> Option<Arc<OpenScene>> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = kept.as_ref().filter(|(own, _)| own == key);
-        found.map(|(_, scene)| Arc::clone(scene))
-    }
-
-    fn put(&self, key: String, scene: &Arc<OpenScene>) {
-        if !key.is_empty() {
-            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            *kept = Some((key, Arc::clone(scene)));
+    /// The scene of a key: the one that was read last, else what `open` gives.
+    fn get(
+        &self,
+        key: String,
+        open: impl FnOnce() -> Result<Arc<OpenScene>, Contents>,
+    ) -> Result<Arc<OpenScene>, Contents> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, scene)) = kept.as_ref().filter(|(own, _)| *own == key) {
+            return Ok(Arc::clone(scene));
         }
+        // The last one goes before the next one comes.
+        *kept = None;
+        let scene = open()?;
+        *kept = Some((key, Arc::clone(&scene)));
+        Ok(scene)
     }
 }
 
@@ -65,7 +69,7 @@ impl Default for Slice {
         Slice {
             windows: 0..u64::MAX,
             state: String::new(),
-            key: String::new(),
+            kept: None,
         }
     }
 }
@@ -101,7 +105,6 @@ pub(super) fn visit(
     source: Contents,
     options: &SceneOptions,
     remote: &Remote,
-    kept: &Kept,
     slice: Slice,
     outside: &mut u64,
     send: &mut dyn FnMut(String, Contents) -> ControlFlow<()>,
@@ -121,16 +124,14 @@ pub(super) fn visit(
         let reason = "an asset that tells clouds was asked for, which only STAC items have";
         return send(id, Contents::Fault(SkipKind::Option, reason.into()));
     }
-    let scene = match kept.get(&slice.key) {
-        Some(scene) => scene,
-        None => match opened(&id, source, options, remote) {
-            Ok(scene) => {
-                let scene = Arc::new(scene);
-                kept.put(slice.key.clone(), &scene);
-                scene
-            }
-            Err(contents) => return send(id, contents),
-        },
+    let open = || opened(&id, source, options, remote).map(Arc::new);
+    let scene = match slice.kept {
+        Some((kept, key)) => kept.get(key, open),
+        None => open(),
+    };
+    let scene = match scene {
+        Ok(scene) => scene,
+        Err(contents) => return send(id, contents),
     };
     let (width, height) = (scene.scene.width(), scene.scene.height());
     let tiling = &options.tiling;

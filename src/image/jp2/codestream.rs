@@ -22,6 +22,8 @@ const EOC: [u8; 2] = [0xff, 0xd9];
 const MOST_HEADER: usize = 4 << 20;
 /// Most code-blocks or precincts of a tile (our choice).
 const MOST_BLOCKS: u64 = 1 << 20;
+/// Most bytes of a part of a tile (our choice).
+const MOST_PART: usize = 256 << 20;
 /// Most parts of tiles (our choice; the standard has 65,535 tiles of 255 parts each).
 const MOST_PARTS: usize = 1 << 20;
 
@@ -322,7 +324,7 @@ impl Codestream {
             let end = part.end.min(source.size());
             let length = usize::try_from(end.saturating_sub(part.start)).unwrap_or(usize::MAX);
             // No code is longer than what it stands for by much.
-            if length > super::MOST_TILE {
+            if length > MOST_PART {
                 return Err(damaged("a part of a tile is too long"));
             }
             let mut bytes = source.bytes(part.start, length)?;

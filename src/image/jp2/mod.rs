@@ -34,8 +34,8 @@ use crate::metadata::read::gml;
 use boxes::Boxes;
 use codestream::Codestream;
 
-/// Most bytes of a tile that is decoded, four for each sample: 256 MiB (our choice).
-const MOST_TILE: usize = 256 << 20;
+/// Most bytes of a tile of a scene that is decoded, four for each sample: 128 MiB (our choice).
+const MOST_TILE: u64 = 128 << 20;
 /// Most copies of half the size that are offered (our choice).
 const MOST_LEVELS: u8 = 16;
 
@@ -78,7 +78,8 @@ pub(super) fn decode(bytes: &[u8], options: &ReadOptions) -> Result<Picture, Ima
         ));
     }
     let source = Source(Arc::new(BytesSource::new(bytes.to_vec())));
-    let jp2 = Jp2::of(source, options, Role::Picture, |_, sizes| {
+    let most = options.limits.peak_bytes();
+    let jp2 = Jp2::of(source, options, most, Role::Picture, |_, sizes| {
         options.limits.check(sizes[0].0, sizes[0].1).map(|()| 0)
     })?;
     let (width, height) = jp2.size();
@@ -120,7 +121,7 @@ impl Jp2 {
         role: Role,
         choose: impl FnOnce(Placing<'_>, &[(u32, u32)]) -> Result<usize, ImageFault>,
     ) -> Result<Self, ImageFault> {
-        let mut jp2 = Jp2::of(Source(open.source), options, role, choose)?;
+        let mut jp2 = Jp2::of(Source(open.source), options, MOST_TILE, role, choose)?;
         jp2.reader = open.reader;
         Ok(jp2)
     }
@@ -128,6 +129,7 @@ impl Jp2 {
     fn of(
         source: Source,
         options: &ReadOptions,
+        most: u64,
         role: Role,
         choose: impl FnOnce(Placing<'_>, &[(u32, u32)]) -> Result<usize, ImageFault>,
     ) -> Result<Self, ImageFault> {
@@ -138,7 +140,7 @@ impl Jp2 {
         let (across, down) = codestream.tile;
         let bands = codestream.components.len();
         let tile = u64::from(across) * u64::from(down) * bands as u64 * 4;
-        if tile > MOST_TILE as u64 {
+        if tile > most {
             return Err(ImageFault::Unsupported(format!(
                 "a JPEG 2000 with tiles of {across} x {down} pixels, which need too much memory (smaller ones: \
                  `gdal_translate -of JP2OpenJPEG -co BLOCKXSIZE=1024 -co BLOCKYSIZE=1024 IN.jp2 OUT.jp2`)"
@@ -365,7 +367,7 @@ fn sizes(codestream: &Codestream) -> Vec<(u32, u32)> {
                 0 => tile,
                 rest => rest,
             };
-            (tile >= whole || tile % step == 0) && last >= step
+            (tile >= whole || tile.is_multiple_of(step)) && last >= step
         };
         if !halves(width, across) || !halves(height, down) {
             break;
