@@ -15,6 +15,7 @@ mod sparse;
 #[cfg(feature = "geotiff")]
 mod windows;
 
+#[cfg(feature = "geotiff")]
 use std::sync::Arc;
 
 use ::image::metadata::Orientation;
