@@ -218,7 +218,16 @@ def main():
             place = "CODEC" not in profile
             expect([path.name], scale, data[shown], there, WINDOWS, dtype, place=place, **more)
 
-        # Its smaller copies are halvings; GDAL offers those of more than 128 pixels a side.
+        # Bands whose colours stand in another order.
+        data = samples("uint8", 3, 5000)
+        profile = {"driver": "JP2OpenJPEG", "width": WIDTH, "height": HEIGHT, "count": 3, "dtype": "uint8", "tiled": True,
+                   "blockxsize": 64, "blockysize": 64, "reversible": "YES", "quality": 100}
+        with rasterio.open(folder / "bgr.jp2", "w", **profile) as file:
+            file.colorinterp = [ColorInterp.blue, ColorInterp.green, ColorInterp.red]
+            file.write(data)
+        expect(["bgr.jp2"], "auto", data[[2, 1, 0]], np.ones((HEIGHT, WIDTH), bool), WINDOWS, "uint8")
+
+        # Smaller copies are halvings; GDAL offers those of more than 128 pixels a side.
         data = np.random.default_rng(8).integers(500, 3500, (3, 530, 611)).astype(np.uint16)
         profile = {"driver": "JP2OpenJPEG", "width": 611, "height": 530, "count": 3, "dtype": "uint16", "tiled": True,
                    "crs": "EPSG:32633", "transform": from_origin(500000, 5400000, 10, 10), "blockxsize": 128,

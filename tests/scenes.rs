@@ -380,6 +380,23 @@ fn jpeg_2000_is_read_tile_by_tile_and_never_panics() {
         assert_eq!(there(&window, x, y), there(&whole, 20 + x, 5 + y));
     }
 
+    // The last part of a tile may leave it open how long it is.
+    let mut open = std::fs::read(&path).unwrap();
+    let parts = open.windows(4).enumerate();
+    let last = parts.filter(|(_, four)| *four == [0xff, 0x90, 0, 10]);
+    let (last, _) = last.last().unwrap();
+    open[last + 6..last + 10].fill(0);
+    let open = satmip::image::decode(&open, "open.jp2", &options).unwrap();
+    assert_eq!(open.image(), tiff.image());
+    // Nodata beside the file is not passed over.
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy.jp2");
+    std::fs::copy(&path, &copy).unwrap();
+    let notes = "<PAMDataset><PAMRasterBand band=\"1\"><NoDataValue>0</NoDataValue></PAMRasterBand></PAMDataset>";
+    std::fs::write(folder.path().join("copy.jp2.aux.xml"), notes).unwrap();
+    let error = Scene::open(&copy, &options).unwrap_err().to_string();
+    assert!(error.contains("nodata"), "{error}");
+
     // Whatever is cut or changed gives a picture or an error.
     let bytes = std::fs::read(&path).unwrap();
     let (mut errors, mut pictures) = (0, 0);

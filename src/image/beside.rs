@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::ImageFault;
 
-/// Refuses a file whose mask, or a TIFF whose nodata, scale or colours, stand in a file beside it.
+/// Refuses a file whose mask, or a raster whose nodata, scale or colours, stand in a file beside it.
 pub fn nothing_beside(path: &Path) -> Result<(), ImageFault> {
     let beside = |ending: &str| {
         let mut name = path.as_os_str().to_owned();
@@ -23,10 +23,13 @@ pub fn nothing_beside(path: &Path) -> Result<(), ImageFault> {
     }
     let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
     let notes = beside(".aux.xml");
-    match (ending == "tif" || ending == "tiff") && changes_samples(&notes) {
+    let is_raster = ["tif", "tiff", "jp2", "j2k"]
+        .iter()
+        .any(|known| ending == *known);
+    match is_raster && changes_samples(&notes) {
         false => Ok(()),
         true => Err(ImageFault::Unsupported(format!(
-            "nodata, a scale or colours in a file of its own, `{}` (take them in: `gdal_translate IN.tif OUT.tif`)",
+            "nodata, a scale or colours in a file of its own, `{}` (take them in: `gdal_translate IN OUT.tif`)",
             notes.display()
         ))),
     }

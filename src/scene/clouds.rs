@@ -105,7 +105,7 @@ impl Clouds {
     fn unknown(&self, pixel: u8) -> ImageFault {
         let what = match (self.udm2, pixel) {
             (true, _) => format!("a cloud band of {pixel}, where PlanetScope's UDM2 has 0 or 1"),
-            (false, NO_CLASS) => {
+            (false, NO_CLASS) if self.blocks.raster().reading().samples == "uint16" => {
                 "bits that Landsat's QA_PIXEL of Collection 2 never has".to_owned()
             }
             (false, _) => format!("{pixel}, where Sentinel-2's SCL has 0 to {LAST}"),

@@ -25,14 +25,21 @@ impl Footprint {
                 return None;
             }
         }
-        // A window is never half of the world.
-        let first = corners[0].0;
-        for (lon, _) in &mut corners {
-            if *lon - first > 180.0 {
-                *lon -= 360.0;
-            } else if *lon - first < -180.0 {
-                *lon += 360.0;
+        // A window is never half of the world. A pole has no longitude: it gets that of the corner before.
+        let is_pole = |corner: &(f64, f64)| corner.1.abs() > NEAR_POLE;
+        let start = corners.iter().position(|corner| !is_pole(corner))?;
+        let mut before = corners[start].0;
+        let first = before;
+        for step in 0..4 {
+            let corner = &mut corners[(start + step) % 4];
+            if is_pole(corner) {
+                corner.0 = before;
+            } else if corner.0 - first > 180.0 {
+                corner.0 -= 360.0;
+            } else if corner.0 - first < -180.0 {
+                corner.0 += 360.0;
             }
+            before = corner.0;
         }
         Some(Footprint { corners })
     }
@@ -53,7 +60,11 @@ impl Footprint {
         let next = self.corners.iter().cycle().skip(1);
         let steps = self.corners.iter().zip(next);
         let turn: f64 = steps
-            .map(|((from, _), (to, _))| (to - from + 180.0).rem_euclid(360.0) - 180.0)
+            .map(|((from, _), (to, _))| match to - from {
+                // Half of the world may be a window of a map of it.
+                step if step.abs() <= 180.0 => step,
+                step => step - 360.0 * step.signum(),
+            })
             .sum();
         (turn.abs() > 180.0).then(|| 90f64.copysign(self.corners[0].1))
     }
@@ -103,7 +114,14 @@ impl Footprint {
         if let Some(pole) = self.pole() {
             return vec![self.around(pole)];
         }
-        let mut ring = self.corners.to_vec();
+        let mut ring = Vec::with_capacity(5);
+        for (at, corner) in self.corners.iter().enumerate() {
+            ring.push(*corner);
+            // From one meridian to the next along the pole.
+            if corner.1.abs() > NEAR_POLE {
+                ring.push((self.corners[(at + 1) % 4].0, corner.1));
+            }
+        }
         if area(&ring) < 0.0 {
             ring.reverse();
         }
@@ -143,6 +161,9 @@ impl Footprint {
         outline
     }
 }
+
+/// Latitudes beyond it are the pole's: a centimetre away.
+const NEAR_POLE: f64 = 90.0 - 1e-7;
 
 /// A longitude within -180 to 180.
 fn wrapped(lon: f64) -> f64 {
@@ -233,6 +254,19 @@ mod tests {
                 assert!(parts[0].iter().all(|(lon, _)| lon.abs() <= 180.0));
             }
         }
+        // A quarter of a map of the world, and a window with a pole at its corner.
+        let quarter = of([(-180.0, 90.0), (0.0, 90.0), (0.0, 0.0), (-180.0, 0.0)]);
+        assert_eq!(quarter.pole(), None);
+        assert_eq!(quarter.bbox(), [-180.0, 0.0, 0.0, 90.0]);
+        let corner = of([
+            (135.0, 89.99),
+            (180.0, 89.98),
+            (225.0, 89.99),
+            (225.0, 90.0),
+        ]);
+        assert_eq!(corner.pole(), None);
+        assert_eq!(corner.bbox(), [135.0, 89.98, -135.0, 90.0]);
+        assert_eq!(corner.polygons().len(), 2);
         let beside = of([(10.0, 89.9), (20.0, 89.9), (20.0, 89.5), (10.0, 89.5)]);
         assert_eq!(beside.pole(), None);
     }

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 /// Name endings of files that folders and archives are searched for, in lower case.
-pub const EXTENSIONS: [&str; 9] = [
-    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "tif", "tiff", "jp2",
+pub const EXTENSIONS: [&str; 10] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "tif", "tiff", "jp2", "j2k",
 ];
 
 pub(super) fn has_image_extension(name: &[u8]) -> bool {

@@ -173,6 +173,11 @@ pub(crate) fn plan_with(
     writer.finish(listing.items, &listing.chain.hex())?;
     let metadata = counter.map(|counter| counter.report());
     job::warn(&listing, metadata);
+    if let Some(bad) = metadata.map(|join| join.bad_rows).filter(|bad| *bad > 0) {
+        tracing::warn!(
+            "the table's rows of {bad} items cannot be read: machines name them, without a metadata vector"
+        );
+    }
     Ok(PlanReport {
         metadata,
         items: listing.items,

@@ -21,12 +21,21 @@ pub(super) struct Boxes {
     pub(super) codestream: u64,
     /// The number of its colour space (`colr`), where it is one of the standard's.
     pub(super) colors: Option<u32>,
-    /// The bands that are opacities (`cdef`).
-    pub(super) alpha: Vec<usize>,
+    /// What is said of bands (`cdef`): their numbers, whether they are opacities, and which colour of the space they are.
+    pub(super) channels: Vec<Channel>,
     /// A GeoTIFF that says where the picture lies (GeoJP2).
     pub(super) geotiff: Option<Vec<u8>>,
     /// A text in XML that says where the picture lies (GMLJP2).
     pub(super) gml: Option<String>,
+}
+
+/// What is said of a band.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Channel {
+    pub(super) band: usize,
+    pub(super) is_alpha: bool,
+    /// Counted from 1; 0 is all of them.
+    pub(super) color: u16,
 }
 
 /// A box: its type, and where its contents are.
@@ -87,8 +96,12 @@ impl Boxes {
                     let bytes = contents(source, &found)?;
                     let entries = bytes.get(2..).unwrap_or_default().chunks_exact(6);
                     let number = |two: &[u8]| u16::from_be_bytes([two[0], two[1]]);
-                    let opacities = entries.filter(|entry| matches!(number(&entry[2..]), 1 | 2));
-                    self.alpha = opacities.map(|entry| number(entry).into()).collect();
+                    let channel = |entry: &[u8]| Channel {
+                        band: number(entry).into(),
+                        is_alpha: matches!(number(&entry[2..]), 1 | 2),
+                        color: number(&entry[4..]),
+                    };
+                    self.channels = entries.map(channel).collect();
                 }
                 b"pclr" => {
                     return Err(ImageFault::Unsupported(

@@ -332,8 +332,13 @@ impl Codestream {
                 return Err(damaged("a part of a tile is not where it should be"));
             }
             without_coding(&bytes)?;
-            // The only tile is the first one.
+            // The only tile is the first one, and says its length also where it was the last of all.
             bytes[4..6].copy_from_slice(&[0, 0]);
+            if bytes.ends_with(&EOC) && four(&bytes, 6)? == 0 {
+                bytes.truncate(bytes.len() - EOC.len());
+            }
+            let whole = u32::try_from(bytes.len()).unwrap_or(0);
+            bytes[6..10].copy_from_slice(&whole.to_be_bytes());
             stream.extend_from_slice(&bytes);
         }
         if !stream.ends_with(&EOC) {

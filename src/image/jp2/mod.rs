@@ -188,10 +188,8 @@ impl Jp2 {
         rule.alpha_defined = true;
         reading.alpha = rule.alpha.map(|_| "it says which pixels are there");
         if rule.table.is_none() {
-            let table = match (samples.kind, samples.bits) {
-                (SampleKind::Signed, 1..=8) => rule.table::<i8>(),
-                (SampleKind::Signed, _) => rule.table::<i16>(),
-                (_, 1..=8) => rule.table::<u8>(),
+            let table = match samples.bits {
+                1..=8 => rule.table::<u8>(),
                 _ => rule.table::<u16>(),
             };
             rule.table = table.map(Arc::new);
@@ -267,10 +265,8 @@ impl Jp2 {
         let (across, down) = self.block();
         let (column, row) = (region.left / across, region.top / down);
         let stream = self.codestream.tile(&self.source, column, row)?;
-        let (rgb, valid, _) = match (self.samples.kind, self.samples.bits) {
-            (SampleKind::Signed, 1..=8) => self.convert::<i8>(&stream, region),
-            (SampleKind::Signed, _) => self.convert::<i16>(&stream, region),
-            (_, 1..=8) => self.convert::<u8>(&stream, region),
+        let (rgb, valid, _) = match self.samples.bits {
+            1..=8 => self.convert::<u8>(&stream, region),
             _ => self.convert::<u16>(&stream, region),
         }?;
         Ok((rgb, valid))
@@ -340,14 +336,16 @@ fn samples_of(codestream: &Codestream) -> Result<SampleType, ImageFault> {
             "a JPEG 2000 whose bands have samples of different types".into(),
         ));
     }
-    let kind = match first.signed {
-        true => SampleKind::Signed,
-        false => SampleKind::Unsigned,
-    };
+    if first.signed {
+        // The decoder gives them without their sign.
+        return Err(ImageFault::Unsupported(
+            "a JPEG 2000 of signed samples (`gdal_translate IN.jp2 OUT.tif`)".into(),
+        ));
+    }
     match first.bits {
         bits @ 1..=16 => Ok(SampleType {
             bits: bits.into(),
-            kind,
+            kind: SampleKind::Unsigned,
         }),
         bits => Err(ImageFault::Unsupported(format!(
             "a JPEG 2000 of {bits} bits"
@@ -391,9 +389,14 @@ fn colors(boxes: &Boxes, bands: usize) -> Result<Vec<Color>, ImageFault> {
             )));
         }
     };
-    let color = |band: usize| match boxes.alpha.contains(&band) {
-        true => Color::Alpha,
-        false => known.get(band).cloned().unwrap_or(Color::Unknown),
+    let color = |band: usize| {
+        let said = boxes.channels.iter().find(|channel| channel.band == band);
+        let place = match said {
+            Some(channel) if channel.is_alpha => return Color::Alpha,
+            Some(channel) if channel.color > 0 => usize::from(channel.color) - 1,
+            _ => band,
+        };
+        known.get(place).cloned().unwrap_or(Color::Unknown)
     };
     Ok((0..bands).map(color).collect())
 }
