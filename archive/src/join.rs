@@ -10,6 +10,7 @@ use satmip::parts::names::Names;
 
 /// How a table and the items fitted together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct JoinReport {
     /// Rows of the table, invalid ones included.
     pub rows: u64,

@@ -47,6 +47,7 @@ pub enum SkipKind {
 
 /// One row of `errors.jsonl`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Skipped {
     /// The item's name, as the output would have it.
     pub id: String,

@@ -89,6 +89,7 @@ impl<'de> Deserialize<'de> for Embeddings {
 
 /// The nearest rows of one set of embeddings for each row of another.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Neighbours {
     /// `[n, k]`: positions of the nearest rows, nearest first.
     pub indices: Array2<usize>,

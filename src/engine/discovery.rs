@@ -37,6 +37,7 @@ const PYTHON_PATIENCE: Duration = Duration::from_secs(3);
 
 /// A file that may be an ONNX Runtime library.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Candidate {
     /// The file.
     pub path: PathBuf,

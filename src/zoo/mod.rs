@@ -95,6 +95,7 @@ pub enum State {
 
 /// What was found of a file in the cache.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
 pub struct Checked {
     /// `id@version`.
     pub model: String,

@@ -46,6 +46,7 @@ pub const MAX_REFUSED_ROWS: usize = 10_000;
 
 /// A row of a table.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct TableRow {
     /// The line on which the row begins, counted from 1; in Parquet the row, counted from 1.
     pub line: u64,
@@ -57,6 +58,7 @@ pub struct TableRow {
 
 /// A row, whatever of it could be read.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct KeyedRow {
     /// As [`TableRow::line`].
     pub line: u64,
