@@ -190,6 +190,16 @@ def measured(command):
     return time.perf_counter() - begun, usage.ru_maxrss / 1024
 
 
+def in_turn(ways, turns):
+    """Of each command, by its name, the median of seconds and the most memory in MB, over turns that alternate."""
+    times = {name: [] for name in ways}
+    for turn in range(turns):
+        for name in ways if turn % 2 == 0 else reversed(ways):
+            times[name].append(measured(ways[name]))
+    return [(name, statistics.median(seconds for seconds, _ in found), max(memory for _, memory in found))
+            for name, found in times.items()]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("out", type=Path)
@@ -235,14 +245,9 @@ def main():
         "Python": by_python(options, path, options.out / "python.parquet"),
         "satmip, rten": by_satmip(options, path, options.out / "rten.parquet", "rten"),
     }
-    times = {name: [] for name in ways}
-    for turn in range(options.turns):
-        for name in ways if turn % 2 == 0 else reversed(ways):
-            times[name].append(measured(ways[name]))
     print(f"| {windows} windows, {options.workers} workers | s | windows/s | MB |\n|---|---|---|---|")
-    for name, turns in times.items():
-        seconds = statistics.median(turn[0] for turn in turns)
-        print(f"| {name} | {seconds:.1f} | {windows / seconds:.0f} | {max(turn[1] for turn in turns):.0f} |")
+    for name, seconds, memory in in_turn(ways, options.turns):
+        print(f"| {name} | {seconds:.1f} | {windows / seconds:.0f} | {memory:.0f} |")
 
 
 if __name__ == "__main__":

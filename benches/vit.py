@@ -14,12 +14,11 @@ alternate, start and loading included; the most memory.
 import argparse
 import glob
 import os
-import statistics
 import subprocess
 import sys
 from pathlib import Path
 
-from scenes import measured
+from scenes import in_turn
 
 SIDE, COUNT = 512, 200
 
@@ -116,14 +115,9 @@ def main():
         "fastembed, batches of 1": [*beside, 1],
         "Python": [sys.executable, __file__, out, "--python", jpegs],
     }
-    times = {name: [] for name in ways}
-    for turn in range(options.turns):
-        for name in ways if turn % 2 == 0 else reversed(ways):
-            times[name].append(measured(ways[name]))
     print(f"| {COUNT} JPEGs of {SIDE} pixels, ViT-S/16 | s | images/s | MB |\n|---|---|---|---|")
-    for name, turns in times.items():
-        seconds = statistics.median(turn[0] for turn in turns)
-        print(f"| {name} | {seconds:.1f} | {COUNT / seconds:.1f} | {max(turn[1] for turn in turns):.0f} |")
+    for name, seconds, memory in in_turn(ways, options.turns):
+        print(f"| {name} | {seconds:.1f} | {COUNT / seconds:.1f} | {memory:.0f} |")
 
 
 if __name__ == "__main__":

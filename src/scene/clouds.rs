@@ -78,13 +78,13 @@ impl Clouds {
         let part = under(inside, times);
         let Region { left, top, .. } = part;
         let (classes, _) = self.blocks.window(part)?;
+        let last = if self.udm2 { UDM2_CLOUD } else { LAST };
         let (mut data, mut clouds) = (0_u64, 0_u64);
         for row in window.top..bottom {
             for column in window.left..right {
                 let at = (row / times - top) as usize * part.width as usize
                     + (column / times - left) as usize;
                 let (first, second) = (classes[at * 3], classes[at * 3 + 1]);
-                let last = if self.udm2 { UDM2_CLOUD } else { LAST };
                 if first > last {
                     return Err(self.unknown(first));
                 }

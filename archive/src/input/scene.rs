@@ -214,10 +214,7 @@ fn opened(
         fault @ Contents::Fault(..) => Err(fault),
         _ => {
             let fault = "a scene inside of an archive, of which windows are to be read (unpack the archive),";
-            Err(Contents::Refused(Box::new(Error::Image {
-                item: id.to_owned(),
-                fault: ImageFault::Unsupported(fault.into()),
-            })))
+            Err(refused(id, ImageFault::Unsupported(fault.into())))
         }
     }
 }
@@ -419,9 +416,14 @@ fn refuse(
     fault: ImageFault,
     send: &mut dyn FnMut(String, Contents) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    let error = Error::Image {
-        item: id.clone(),
+    let refused = refused(&id, fault);
+    send(id, refused)
+}
+
+/// What stands for a scene with a fault.
+fn refused(id: &str, fault: ImageFault) -> Contents {
+    Contents::Refused(Box::new(Error::Image {
+        item: id.to_owned(),
         fault,
-    };
-    send(id, Contents::Refused(Box::new(error)))
+    }))
 }
