@@ -114,13 +114,14 @@ def picture(data, dtype):
     return np.clip(np.floor((data.astype(np.float64) - low) * 255 / (high - low) + 0.5), 0, 255).astype(np.uint8)
 
 
-def shares(there, cloud):
-    """The share of clouds of each window's pixels with data."""
+def shares(there, cloud, says=None):
+    """The share of clouds of each window's pixels with data; none where none of its pixels says anything of clouds."""
     found = []
     for left, top, width, height in WINDOWS:
         part = np.s_[top : top + height, left : left + width]
         data = there[part].sum()
-        found.append(float((there & cloud)[part].sum() / data) if data else None)
+        known = data and (says is None or says[part].any())
+        found.append(float((there & cloud)[part].sum() / data) if known else None)
     return found
 
 
@@ -265,7 +266,7 @@ def main():
             file.write(classes, 1)
             file.write_colormap(1, {value: (20 * value, 255 - 20 * value, 99, 255) for value in range(12)})
         fine = classes.repeat(2, 0).repeat(2, 1)
-        clouds = shares(fine != 0, np.isin(fine, [8, 9, 10]))
+        clouds = shares(fine != 0, np.isin(fine, [8, 9, 10]), fine > 1)
         bands = list_of_files[-1] | {"classes": "classes.tif", "cloud": clouds}
         pixels_of_bands = data, np.ones((HEIGHT, WIDTH), bool), WINDOWS, "uint16"
         list_of_files[-1] = bands
@@ -273,6 +274,8 @@ def main():
         # Landsat's bits, of pixels as large as the picture's.
         bits = np.random.default_rng(6).integers(0, 64, data[0].shape, dtype=np.uint16)
         bits |= np.where(bits & 0b1010, 0, 1 << 6).astype(np.uint16)
+        # How sure the clouds are.
+        bits |= 1 << 8
         bits[bits & 1 == 1] = 1
         profile |= {"dtype": "uint16", "nodata": 1, "width": WIDTH, "height": HEIGHT,
                     "transform": from_origin(500000, 5400000, 10, 10)}

@@ -8,6 +8,9 @@ use satmip::image::{Picture, ReadOptions, Region, Resolution, read};
 use satmip::scene::{Footprint, RasterFile, Scene};
 use satmip::{Error, ImageFault};
 use serde::Deserialize;
+use tiff::encoder::colortype::{ColorType, Gray8, Gray16};
+use tiff::encoder::{TiffEncoder, TiffValue};
+use tiff::tags::Tag;
 
 fn rasters() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/rasters")
@@ -26,6 +29,34 @@ fn region([left, top, width, height]: [u32; 4]) -> Region {
         width,
         height,
     }
+}
+
+/// Writes a GeoTIFF of one strip with a square grid: the side of a pixel, and where the first one's corner is.
+fn write_raster<C: ColorType>(
+    path: &Path,
+    width: u32,
+    samples: &[C::Inner],
+    (code, side, corner): (u16, f64, (f64, f64)),
+) where
+    [C::Inner]: TiffValue,
+{
+    let mut file = std::fs::File::create(path).unwrap();
+    let mut tiff = TiffEncoder::new(&mut file).unwrap();
+    let height = samples.len() as u32 / width;
+    let mut image = tiff.new_image::<C>(width, height).unwrap();
+    let (model, key) = if code == 4326 { (2, 2048) } else { (1, 3072) };
+    let keys = [1, 1, 0, 2, 1024, 0, 1, model, key, 0, 1, code];
+    let tie = [0.0, 0.0, 0.0, corner.0, corner.1, 0.0];
+    let encoder = image.encoder();
+    encoder
+        .write_tag(Tag::GeoKeyDirectoryTag, &keys[..])
+        .unwrap();
+    encoder
+        .write_tag(Tag::ModelPixelScaleTag, &[side, side, 0.0][..])
+        .unwrap();
+    encoder.write_tag(Tag::ModelTiepointTag, &tie[..]).unwrap();
+    image.rows_per_strip(16).unwrap();
+    image.write_data(samples).unwrap();
 }
 
 /// The pixels that are there; none for those that are missing.
@@ -280,6 +311,75 @@ fn windows_have_the_pixels_that_gdal_reads() {
     assert!(rest.is_empty() && list.len() > 106, "{} files", list.len());
 }
 
+/// A mask of 0 and 1 is no classification, by whose classes all would be clear.
+#[test]
+fn a_mask_tells_no_clouds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let utm = (32633, 10.0, (500_000.0, 5_400_000.0));
+    write_raster::<Gray8>(&path("scene.tif"), 48, &[90; 48 * 48], utm);
+    let pixels = |class: fn(usize, usize) -> u8| -> Vec<u8> {
+        (0..48 * 48).map(|at| class(at % 48, at / 48)).collect()
+    };
+    let open = |name: &str| {
+        let scene = Scene::open(path("scene.tif"), &ReadOptions::default()).unwrap();
+        scene.with_classes(path(name)).unwrap()
+    };
+    let share = |scene: &Scene, left, top| scene.cloud_share(region([left, top, 16, 16]));
+
+    // Of a scene with classes, windows that have nothing but 0 and 1 say nothing of clouds.
+    let classes = pixels(|x, y| match (x / 16, y / 16) {
+        (0, 0) => 1,
+        (1, 0) => 0,
+        (2, 0) => (x % 2) as u8,
+        (0, 1) => [1, 9][x % 2],
+        _ => 4,
+    });
+    write_raster::<Gray8>(&path("scl.tif"), 48, &classes, utm);
+    let scene = open("scl.tif");
+    for (left, top, cloud) in [
+        (0, 0, None),
+        (16, 0, None),
+        (32, 0, None),
+        (0, 16, Some(0.5)),
+        (16, 16, Some(0.0)),
+    ] {
+        assert_eq!(share(&scene, left, top).unwrap(), cloud, "{left} {top}");
+    }
+    // A mask is refused by name, in whichever order its windows are asked for.
+    let mask = pixels(|x, _| u8::from(x > 20));
+    write_raster::<Gray8>(&path("mask.tif"), 48, &mask, utm);
+    for left in [0, 32] {
+        let error = share(&open("mask.tif"), left, 0).unwrap_err().to_string();
+        assert!(
+            error.contains("mask.tif") && error.contains("0 or 1"),
+            "{error}"
+        );
+    }
+    // No data alone is no mask.
+    write_raster::<Gray8>(&path("empty.tif"), 48, &[0; 48 * 48], utm);
+    assert_eq!(share(&open("empty.tif"), 0, 0).unwrap(), None);
+
+    // In 16 bits classes are Landsat's, and small numbers are none of them.
+    for (name, number, reason) in [
+        ("clear.tif", 21_824, None),
+        ("mask16.tif", 0, Some("below 16 in 16 bits")),
+        ("scl16.tif", 4, Some("below 16 in 16 bits")),
+        ("clouds16.tif", 8, Some("SCL is of 8 bits")),
+        ("both.tif", 21_824 | 8, Some("bits that Landsat's")),
+    ] {
+        write_raster::<Gray16>(&path(name), 48, &[number; 48 * 48], utm);
+        let found = share(&open(name), 0, 0).map_err(|error| error.to_string());
+        match reason {
+            None => assert_eq!(found, Ok(Some(0.0))),
+            Some(reason) => {
+                let error = found.unwrap_err();
+                assert!(error.contains(reason) && error.contains(name), "{error}");
+            }
+        }
+    }
+}
+
 /// A sample that is said to be nodata is missing, in pictures and in scenes.
 #[test]
 fn nodata_may_be_said() {
@@ -364,6 +464,50 @@ fn a_window_has_a_place_of_its_own() {
     assert_eq!(record.gsd().is_some(), quarter.gsd().is_some());
 }
 
+/// Windows of scenes that run on over the antimeridian, in degrees of 0 to 360 or in metres of Web Mercator, have the
+/// place that they have in any other scene.
+#[test]
+fn scenes_may_run_on_over_the_antimeridian() {
+    let folder = tempfile::tempdir().unwrap();
+    let degree = 20_037_508.342_789_244 / 180.0;
+    for (code, side, corner) in [
+        (4326, 0.0625, (178.0, 2.0)),
+        (4326, 0.0625, (-182.0, 2.0)),
+        (3857, 0.0625 * degree, (178.0 * degree, 2.0 * degree)),
+        (3857, 0.0625 * degree, (-182.0 * degree, 2.0 * degree)),
+    ] {
+        let path = folder.path().join("scene.tif");
+        write_raster::<Gray8>(&path, 64, &[90; 64 * 64], (code, side, corner));
+        let scene = Scene::open(&path, &ReadOptions::default()).unwrap();
+        // West and east of it, beside it on both sides, and over it.
+        for (left, west, east, middle) in [
+            (0, 178.0, 179.0, 178.5),
+            (16, 179.0, 180.0, 179.5),
+            (32, -180.0, -179.0, -179.5),
+            (48, -179.0, -178.0, -178.5),
+            (24, 179.5, -179.5, 180.0),
+        ] {
+            let window = region([left, 16, 16, 16]);
+            let name = format!("EPSG:{code} from {} on, {left}", corner.0);
+            let place = scene.record(window).unwrap().location().unwrap();
+            let off = (place.lon() - middle + 180.0).rem_euclid(360.0) - 180.0;
+            assert!(off.abs() < 1e-6, "{name}: {place:?}");
+            let footprint = scene.footprint(window).unwrap();
+            let [w, _, e, _] = footprint.bbox();
+            assert!(
+                (w - west).abs() < 1e-6 && (e - east).abs() < 1e-6,
+                "{name}: {w} {e}"
+            );
+            let over = left == 24;
+            assert_eq!(footprint.is_split(), over, "{name}");
+            let outline = footprint.polygons();
+            assert_eq!(outline.len(), 1 + usize::from(over), "{name}");
+            let mut lons = outline.iter().flatten().map(|(lon, _)| lon.abs());
+            assert!(lons.all(|lon| lon <= 180.0), "{name}: {outline:?}");
+        }
+    }
+}
+
 /// JPEG 2000 has the pixels of the TIFF that it was made beside, as a whole and by windows; what is broken is named.
 #[cfg(feature = "jpeg2000")]
 #[test]
@@ -395,6 +539,14 @@ fn jpeg_2000_is_read_tile_by_tile_and_never_panics() {
     std::fs::write(folder.path().join("copy.jp2.aux.xml"), notes).unwrap();
     let error = Scene::open(&copy, &options).unwrap_err().to_string();
     assert!(error.contains("nodata"), "{error}");
+
+    // Which bands are taken makes no difference, though the decoder gives all of them.
+    for bands in ["2", "3,1,1"] {
+        let mut options = options;
+        options.bands = bands.parse().unwrap();
+        let tiff = read(&rasters().join("u16.tif"), &options).unwrap();
+        assert_eq!(read(&path, &options).unwrap().image(), tiff.image());
+    }
 
     // Whatever is cut or changed gives a picture or an error.
     let bytes = std::fs::read(&path).unwrap();
@@ -430,4 +582,56 @@ fn jpeg_2000_is_read_tile_by_tile_and_never_panics() {
         count(&changed);
     }
     assert!(errors > 100 && pictures > 30, "{errors} {pictures}");
+}
+
+/// What is wrong with a JPEG 2000 is said as it is.
+#[cfg(feature = "jpeg2000")]
+#[test]
+fn broken_jpeg_2000_says_what_is_wrong() {
+    let bytes = std::fs::read(rasters().join("jpeg2000_u16.jp2")).unwrap();
+    let options = options("0,2550");
+    let folder = tempfile::tempdir().unwrap();
+    let opened = |bytes: &[u8]| {
+        let path = folder.path().join("x.jp2");
+        std::fs::write(&path, bytes).unwrap();
+        Scene::open(&path, &options)
+    };
+    let found = |what: &[u8]| bytes.windows(what.len()).position(|found| found == what);
+    let header = found(b"ihdr").unwrap() + 4;
+    let stream = found(&[0xff, 0x4f, 0xff, 0x51]).unwrap();
+    let tile = found(&[0xff, 0x90, 0, 10]).unwrap();
+    // Height and width, bands, and bits less one.
+    for (at, own, other) in [
+        (3, "40 x 31 pixels", "40 x 30 pixels"),
+        (7, "41 x 30 pixels", "40 x 30 pixels"),
+        (9, "4 bands", "codestream 3"),
+        (10, "17 bits", "codestream 16"),
+    ] {
+        let mut changed = bytes.clone();
+        changed[header + at] += 1;
+        let error = opened(&changed).unwrap_err().to_string();
+        assert!(error.contains(own) && error.contains(other), "{error}");
+    }
+    // Where bands differ it says no bits.
+    let mut open = bytes.clone();
+    open[header + 10] = 255;
+    assert!(opened(&open).is_ok());
+    // A tile as large as a picture of absurd size, which has no header beside it.
+    let mut absurd = bytes[stream..].to_vec();
+    for at in [8, 12, 24, 28] {
+        absurd[at..at + 4].copy_from_slice(&100_000_u32.to_be_bytes());
+    }
+    let error = opened(&absurd).unwrap_err().to_string();
+    assert!(error.contains("tiles of 100000 x 100000"), "{error}");
+    // Cut before its first tile, and in the middle of it.
+    for end in [tile, tile + 5] {
+        let error = opened(&bytes[..end]).unwrap_err().to_string();
+        assert!(error.contains("ends before"), "{error}");
+    }
+    let cut = opened(&bytes[..tile + 40]).unwrap();
+    let window = |left| cut.window(region([left, 0, 4, 4]));
+    let error = window(0).unwrap_err().to_string();
+    assert!(error.contains("ends before this tile does"), "{error}");
+    let error = window(36).unwrap_err().to_string();
+    assert!(error.contains("a tile is missing"), "{error}");
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use geo::{BoundingRect, Intersects, Line, LineString, MultiPolygon, Polygon, Rect};
 use geojson::GeoJson;
+use serde_json::Value;
 
 use satmip::metadata::read;
 use satmip::parts::sha256;
@@ -41,6 +42,7 @@ impl Area {
                 )));
             }
         }
+        check_rings(&document).map_err(refuse)?;
         let document: GeoJson =
             serde_json::from_value(document).map_err(|error| refuse(error.to_string()))?;
         let shapes = geo::GeometryCollection::try_from(&document)
@@ -72,6 +74,58 @@ impl Area {
     }
 }
 
+/// Looks at the rings of polygons, which would be closed in silence.
+///
+/// # Errors
+/// Where one has fewer than four positions, or does not end where it begins.
+fn check_rings(document: &Value) -> Result<(), String> {
+    let all = |key: &str| {
+        let parts = document.get(key).and_then(Value::as_array);
+        parts.into_iter().flatten()
+    };
+    match document.get("type").and_then(Value::as_str) {
+        Some("FeatureCollection") => all("features").try_for_each(check_rings),
+        Some("GeometryCollection") => all("geometries").try_for_each(check_rings),
+        Some("Feature") => document.get("geometry").map_or(Ok(()), check_rings),
+        Some("Polygon") => all("coordinates").try_for_each(check_ring),
+        Some("MultiPolygon") => {
+            let mut rings = all("coordinates").filter_map(Value::as_array).flatten();
+            rings.try_for_each(check_ring)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_ring(ring: &Value) -> Result<(), String> {
+    const RULE: &str = "(RFC 7946, section 3.1.6)";
+    let positions = ring.as_array().map(Vec::as_slice).unwrap_or_default();
+    if positions.len() < 4 {
+        return Err(format!(
+            "a ring of {} positions, where four are the least, the last one as the first {RULE}",
+            positions.len()
+        ));
+    }
+    let numbers = |position: &Value| -> Vec<Option<f64>> {
+        let numbers = position.as_array().into_iter().flatten();
+        numbers.map(Value::as_f64).collect()
+    };
+    let wrong = |position: &&Value| {
+        let numbers = numbers(position);
+        numbers.len() < 2 || numbers.iter().any(Option::is_none)
+    };
+    if let Some(position) = positions.iter().find(wrong) {
+        return Err(format!(
+            "a position of `{position}`, where a longitude and a latitude are wanted (RFC 7946, section 3.1.1)"
+        ));
+    }
+    match positions {
+        [first, .., last] if numbers(first) != numbers(last) => Err(format!(
+            "a ring that ends at {last} and not at {first}, where it begins {RULE}"
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Adds the polygons of a shape.
 fn take(shape: geo::Geometry, polygons: &mut Vec<(Rect, Polygon)>) -> Result<(), String> {
     let shapes = match shape {
@@ -92,7 +146,17 @@ fn take(shape: geo::Geometry, polygons: &mut Vec<(Rect, Polygon)>) -> Result<(),
         let within =
             |lon: f64, lat: f64| (-180.0..=180.0).contains(&lon) && (-90.0..=90.0).contains(&lat);
         if !within(sides.min().x, sides.min().y) || !within(sides.max().x, sides.max().y) {
-            return Err("its coordinates are no longitudes and latitudes in degrees".into());
+            let (west, east) = (sides.min().x, sides.max().x);
+            let runs_on = west >= -540.0 && east <= 540.0 && east - west <= 360.0;
+            return Err(
+                match runs_on && within(0.0, sides.min().y) && within(0.0, sides.max().y) {
+                    true => format!(
+                        "its longitudes run from {west} to {east}: within -180 to 180 it is split at the antimeridian \
+                     (RFC 7946, section 3.1.9)"
+                    ),
+                    false => "its coordinates are no longitudes and latitudes in degrees".into(),
+                },
+            );
         }
         let rings = std::iter::once(polygon.exterior()).chain(polygon.interiors());
         if let Some(line) = rings.flat_map(LineString::lines).find(jumps) {
@@ -159,7 +223,7 @@ mod tests {
 
     #[test]
     fn both_sides_of_the_antimeridian_are_found() {
-        let east = r#"{"type": "Polygon", "coordinates": [[[-180,0],[-179,0],[-179,2],[-180,2],[-180,0]]]}"#;
+        let east = r#"{"type": "Polygon", "coordinates": [[[-180,0],[-179,0],[-179,2],[-180,2],[-180.0,0]]]}"#;
         let area = area(east).unwrap();
         assert!(area.touches(&square(179.5, 0.5)));
         assert!(!area.touches(&square(178.5, 0.5)));
@@ -193,6 +257,36 @@ mod tests {
             (
                 r#"{"type": "Polygon", "coordinates": [[[170,0],[-170,0],[-170,2],[170,2],[170,0]]]}"#,
                 "split it at the antimeridian",
+            ),
+            (
+                r#"{"type": "Polygon", "coordinates": [[[170,0],[190,0],[190,2],[170,2],[170,0]]]}"#,
+                "run from 170 to 190",
+            ),
+            (
+                r#"{"type": "Polygon", "coordinates": [[[10,0],[12,0],[10,0]]]}"#,
+                "a ring of 3 positions",
+            ),
+            (
+                r#"{"type": "Feature", "properties": {}, "geometry":
+                {"type": "MultiPolygon", "coordinates": [[[[10,0],[12,0],[12,2],[10,2]]]]}}"#,
+                "ends at [10,2] and not at [10,0]",
+            ),
+            (
+                r#"{"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {}, "geometry":
+                {"type": "GeometryCollection", "geometries": [{"type": "Polygon", "coordinates": [[]]}]}}]}"#,
+                "a ring of 0 positions",
+            ),
+            (
+                r#"{"type": "Polygon", "coordinates": [[[1],[2],[3],[1]]]}"#,
+                "a position of `[1]`",
+            ),
+            (
+                r#"{"type": "Polygon", "coordinates": [[[],[],[],[]]]}"#,
+                "a position of `[]`",
+            ),
+            (
+                r#"{"type": "Polygon", "coordinates": [[["1","2"],["3","2"],["1","3"],["1","2"]]]}"#,
+                "a longitude and a latitude",
             ),
             ("{}", "area.geojson"),
             ("[1", "area.geojson"),

@@ -1,5 +1,6 @@
 //! Which files of a STAC item are a scene's red, green and blue, and what their samples mean.
 
+use std::num::NonZeroU16;
 use std::str::FromStr;
 
 use serde_json::Value;
@@ -9,7 +10,7 @@ use crate::area::Area;
 use crate::filter::{BoundingBox, TimeSpan};
 use crate::location::{Location, shown};
 use crate::tiling::Tiling;
-use satmip::image::{Product, ReadOptions, Scale};
+use satmip::image::{Bands, Product, ReadOptions, Scale};
 use satmip::scene::Footprint;
 use satmip::{Error, Metadata, Result};
 
@@ -104,6 +105,8 @@ pub(crate) struct Chosen {
     pub(crate) hrefs: Vec<String>,
     /// One picture, or red, green and blue.
     pub(crate) files: Vec<Location>,
+    /// Of one picture: which of its bands are red, green and blue.
+    pub(crate) bands: Bands,
     /// What their samples mean.
     pub(crate) scale: Scale,
     /// Why, where the item says so.
@@ -114,7 +117,7 @@ const COLOURS: [&str; 3] = ["red", "green", "blue"];
 
 impl ItemFacts {
     /// The files that are asked for: by their names, else red, green and blue where it is said what samples mean, else
-    /// the asset `visual`, else red, green and blue.
+    /// the asset `visual`, else red, green and blue, which may be bands of one asset.
     ///
     /// # Errors
     /// The reason.
@@ -127,6 +130,7 @@ impl ItemFacts {
                 names: Vec::new(),
                 hrefs: vec![self.id.clone()],
                 files: vec![file.clone()],
+                bands: options.reading.bands,
                 scale: options.reading.scale,
                 why: None,
             });
@@ -136,8 +140,19 @@ impl ItemFacts {
         let names = match options.assets.is_empty() {
             false => options.assets.clone(),
             true if visual => vec!["visual".to_owned()],
-            true => colours,
+            true => match self.coloured()? {
+                Some(key) => vec![key.to_owned()],
+                None => colours,
+            },
         };
+        let mut bands = options.reading.bands;
+        let mut told = None;
+        if let ([name], Bands::Auto) = (names.as_slice(), bands)
+            && let Some(found) = self.asset(name).and_then(|asset| self.colours_of(asset))
+        {
+            bands = found;
+            told = Some(format!("bands {bands} by what the item says of `{name}`"));
+        }
         let hrefs = names
             .iter()
             .map(|name| self.href(name))
@@ -148,12 +163,14 @@ impl ItemFacts {
             .collect::<Result<Vec<_>, _>>()?;
         let (scale, why) = self.scale(options, &hrefs)?;
         let hrefs = hrefs.iter().map(|href| shown_href(href)).collect();
+        let why: Vec<String> = why.into_iter().chain(told).collect();
         Ok(Chosen {
             names,
             hrefs,
             files,
+            bands,
             scale,
-            why,
+            why: (!why.is_empty()).then(|| why.join("; ")),
         })
     }
 
@@ -174,23 +191,69 @@ impl ItemFacts {
         assets.get(name).or_else(called)
     }
 
+    /// What it says of an asset's bands, in their order. Up to STAC 0.9 an asset has the places of its bands among the
+    /// item's.
+    fn bands_of<'s>(&'s self, asset: &'s Value) -> Vec<&'s Value> {
+        let all = self.item.get("properties").and_then(|p| p.get("eo:bands"));
+        let bands = ["eo:bands", "bands"]
+            .iter()
+            .find_map(|key| asset.get(key)?.as_array());
+        let band = |band: &'s Value| match band.as_u64() {
+            Some(at) => all.and_then(|all| all.get(usize::try_from(at).ok()?)),
+            None => Some(band),
+        };
+        // One that cannot be found has no name, but its place.
+        let bands = bands.into_iter().flatten();
+        bands.map(|own| band(own).unwrap_or(own)).collect()
+    }
+
+    /// Which bands of an asset are red, green and blue, by their common names, where each is one.
+    fn colours_of(&self, asset: &Value) -> Option<Bands> {
+        let bands = self.bands_of(asset);
+        let the_one = |name: &str| {
+            let numbered = (1_u16..).zip(&bands);
+            let mut found = numbered.filter(|(_, band)| is_called(band, name));
+            let (number, _) = found.next()?;
+            NonZeroU16::new(number).filter(|_| found.next().is_none())
+        };
+        let [red, green, blue] = COLOURS.map(the_one);
+        Some(Bands::Rgb([red?, green?, blue?]))
+    }
+
+    /// The asset that has red, green and blue among its bands, where none is red by itself.
+    ///
+    /// # Errors
+    /// Where several have.
+    fn coloured(&self) -> Result<Option<&str>, String> {
+        if self.asset("red").is_some() {
+            return Ok(None);
+        }
+        let found = self
+            .assets()
+            .filter(|(_, asset)| self.colours_of(asset).is_some());
+        let found: Vec<&str> = found.map(|(key, _)| key).take(30).collect();
+        match found[..] {
+            [] => Ok(None),
+            [only] => Ok(Some(only)),
+            _ => Err(format!(
+                "several assets have bands of red, green and blue: name one of {}",
+                found.join(", ")
+            )),
+        }
+    }
+
     /// The assets whose only band has this common name, with their keys.
     fn called<'s>(&'s self, name: &'s str) -> impl Iterator<Item = (&'s str, &'s Value)> {
+        self.assets().filter(
+            move |(_, asset)| matches!(self.bands_of(asset)[..], [only] if is_called(only, name)),
+        )
+    }
+
+    /// Its assets with their keys.
+    fn assets(&self) -> impl Iterator<Item = (&str, &Value)> {
         let assets = self.item.get("assets").and_then(Value::as_object);
         let pairs = assets.into_iter().flatten();
-        pairs
-            .map(|(key, asset)| (key.as_str(), asset))
-            .filter(move |(_, asset)| {
-                let bands = ["eo:bands", "bands"]
-                    .iter()
-                    .find_map(|key| asset.get(key)?.as_array());
-                let only = match bands.map(Vec::as_slice) {
-                    Some([only]) => only,
-                    _ => return false,
-                };
-                let called = |key: &str| only.get(key).and_then(Value::as_str) == Some(name);
-                called("common_name") || called("eo:common_name")
-            })
+        pairs.map(|(key, asset)| (key.as_str(), asset))
     }
 
     fn href(&self, name: &str) -> Result<String, String> {
@@ -206,13 +269,7 @@ impl ItemFacts {
             ));
         }
         let known = || {
-            let assets = self.item.get("assets").and_then(Value::as_object);
-            let names: Vec<_> = assets
-                .into_iter()
-                .flatten()
-                .map(|(key, _)| key.as_str())
-                .take(30)
-                .collect();
+            let names: Vec<_> = self.assets().map(|(key, _)| key).take(30).collect();
             names.join(", ")
         };
         let asset = self.asset(name).ok_or_else(|| {
@@ -313,6 +370,11 @@ impl ItemFacts {
     }
 }
 
+fn is_called(band: &Value, name: &str) -> bool {
+    let called = |key: &str| band.get(key).and_then(Value::as_str) == Some(name);
+    called("common_name") || called("eo:common_name")
+}
+
 /// An address without what may be secret in it.
 pub(crate) fn shown_href(href: &str) -> String {
     match href.contains("://").then(|| Url::parse(href)) {
@@ -385,6 +447,49 @@ mod tests {
         assert!(error.contains("B04, B04-copy"), "{error}");
         let error = item.files(&options("auto", &["nir"], "auto")).unwrap_err();
         assert!(error.contains("B02, B04, green, visual"), "{error}");
+    }
+
+    #[test]
+    fn colours_may_be_bands_of_one_asset() {
+        let band = |name: &str| json!({"name": "b", "common_name": name});
+        let four = ["blue", "green", "red", "nir"].map(band);
+        let image = json!({"href": "image.tif", "eo:bands": four});
+        let bands_of = |assets: Value, asked: &[&str], bands: &str| {
+            let mut options = options("auto", asked, "auto");
+            options.reading.bands = bands.parse().unwrap();
+            let chosen = facts(json!({}), assets).files(&options);
+            chosen.map(|chosen| (chosen.names, chosen.bands.to_string(), chosen.why))
+        };
+        let (names, bands, why) = bands_of(json!({"image": image}), &[], "auto").unwrap();
+        assert_eq!((names, bands.as_str()), (vec!["image".to_owned()], "3,2,1"));
+        assert!(why.unwrap().contains("bands 3,2,1"));
+        // What was asked for comes first, and so does an asset that is red by itself.
+        let (_, bands, why) = bands_of(json!({"image": image}), &["image"], "1,2,3").unwrap();
+        assert_eq!((bands.as_str(), why), ("1,2,3", None));
+        let mut own = json!({"image": image});
+        for name in COLOURS {
+            own[name] = json!({"href": "one.tif"});
+        }
+        let (names, bands, _) = bands_of(own, &[], "auto").unwrap();
+        assert_eq!((names.len(), bands.as_str()), (3, "auto"));
+        let error = bands_of(json!({"a": image, "b": image}), &[], "auto").unwrap_err();
+        assert!(error.contains("a, b"), "{error}");
+        // Up to STAC 0.9 bands are told by their places.
+        let mut old = facts(
+            json!({"eo:bands": four}),
+            json!({"x.tif": {"href": "x.tif", "eo:bands": [3, 2, 1, 0]}}),
+        );
+        let chosen = old.files(&options("auto", &[], "auto")).unwrap();
+        assert_eq!(chosen.bands.to_string(), "2,3,4");
+        old.item["assets"] = json!({"R": {"href": "r.tif", "eo:bands": [2]}, "G": {"href": "g.tif", "eo:bands": [1]},
+            "B": {"href": "b.tif", "eo:bands": [0]}, "none": {"href": "n.tif", "eo:bands": [9, -1]}});
+        let chosen = old.files(&options("auto", &[], "auto")).unwrap();
+        assert_eq!(chosen.hrefs, ["r.tif", "g.tif", "b.tif"]);
+        // A colour that two bands have, and bands without names, say nothing.
+        let bands = ["red", "red", "green", "blue"].map(band);
+        let twice = json!({"href": "x.tif", "bands": bands});
+        let error = bands_of(json!({"twice": twice}), &[], "auto").unwrap_err();
+        assert!(error.contains("no asset `red`"), "{error}");
     }
 
     #[test]

@@ -39,11 +39,37 @@ impl FromStr for BoundingBox {
             true => Ok(BoundingBox {
                 sides: [west, south, east, north],
             }),
-            false => Err(refuse(
-                "is no box of longitudes and latitudes: west, south, east, north",
-            )),
+            false => match over_the_antimeridian([west, south, east, north]) {
+                Some(sides) => Err(refuse(&format!(
+                    "has longitudes beyond 180 degrees; of a box over the antimeridian west is above east (RFC 7946, \
+                     section 5.2): `{sides}`"
+                ))),
+                None => Err(refuse(
+                    "is no box of longitudes and latitudes: west, south, east, north",
+                )),
+            },
         }
     }
+}
+
+/// A box whose longitudes run on beyond 180 or -180 degrees, as it should be written; none for what is none.
+fn over_the_antimeridian([west, south, east, north]: [f64; 4]) -> Option<BoundingBox> {
+    let runs_on = (180.0..=540.0).contains(&west.abs().max(east.abs()));
+    if !runs_on || west >= east || south >= north || south.abs().max(north.abs()) > 90.0 {
+        return None;
+    }
+    let (west, east) = match east - west >= 360.0 {
+        true => (-180.0, 180.0),
+        false => {
+            let within = |lon: f64| lon - 360.0 * (lon / 360.0).round();
+            // The antimeridian itself is the side's that is meant.
+            let side = |lon: f64, edge: f64| if lon.abs() == 180.0 { edge } else { lon };
+            (side(within(west), -180.0), side(within(east), 180.0))
+        }
+    };
+    Some(BoundingBox {
+        sides: [west, south, east, north],
+    })
 }
 
 impl fmt::Display for BoundingBox {
@@ -196,6 +222,21 @@ mod tests {
             assert!(text.parse::<BoundingBox>().is_err(), "{text}");
         }
         assert_eq!(wanted.to_string(), "14,48,15,49");
+        for (text, better) in [
+            ("170,-10,190,10", "`170,-10,-170,10`"),
+            ("-190,-10,-170,10", "`170,-10,-170,10`"),
+            ("190,-10,200,10", "`-170,-10,-160,10`"),
+            ("180,-10,190,10", "`-180,-10,-170,10`"),
+            ("0,-10,360,10", "`-180,-10,180,10`"),
+        ] {
+            let error = text.parse::<BoundingBox>().unwrap_err().to_string();
+            assert!(error.contains(better) && error.contains("5.2"), "{error}");
+            assert!(better.trim_matches('`').parse::<BoundingBox>().is_ok());
+        }
+        for text in ["170,-10,700,10", "190,-100,200,10", "500000,0,500010,10"] {
+            let error = text.parse::<BoundingBox>().unwrap_err().to_string();
+            assert!(error.contains("no box of longitudes"), "{error}");
+        }
     }
 
     #[test]

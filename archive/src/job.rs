@@ -16,7 +16,7 @@ use super::ledger::{
 };
 use super::output::Schema;
 use super::pipeline::{Producer, pipeline};
-use super::skipped::Skipped;
+use super::skipped::{SkipKind, Skipped};
 use super::stop::Stop;
 use super::store::{Gathered, Store};
 use super::worker::{Done, Model, Work};
@@ -632,13 +632,17 @@ fn workers(config: &JobConfig) -> usize {
 fn log(skipped: &[Skipped], before: u64) {
     const LOUD: u64 = 5;
     for (row, before) in skipped.iter().zip(before..) {
-        let (id, reason) = (&row.id, &row.reason);
+        let hint = row.hint.iter().map(|hint| format!("; {hint}"));
+        let (reason, hint) = (&row.reason, hint.collect::<String>());
+        // Its image is embedded.
+        let what = match row.kind {
+            SkipKind::Metadata => "no metadata of",
+            _ => "skipped",
+        };
         if before < LOUD {
-            let hint = row.hint.iter().map(|hint| format!("; {hint}"));
-            let hint: String = hint.collect();
-            tracing::warn!("skipped `{id}`: {reason}{hint}");
+            tracing::warn!("{what} `{}`: {reason}{hint}", row.id);
         } else {
-            tracing::debug!("skipped `{id}`: {reason}");
+            tracing::debug!("{what} `{}`: {reason}", row.id);
         }
     }
 }
@@ -649,8 +653,8 @@ pub(super) fn warn(found: &Listing, metadata: Option<JoinReport>) {
     }
     let Some(join) = metadata else { return };
     if join.unreadable_rows > 0 {
-        let lines = join.unreadable_rows;
-        tracing::warn!("{lines} lines of the table could not be read, and are left out");
+        let rows = join.unreadable_rows;
+        tracing::warn!("{rows} rows of the table could not be read, and are left out");
     }
     if join.without_fields > 0 {
         tracing::warn!(

@@ -58,15 +58,15 @@ impl Table {
         }
     }
 
-    /// Adds a row of a file, in the table's order. `line` is for messages.
-    pub(crate) fn add(&mut self, path: &str, row: Row, line: u64) {
+    /// Adds a row of a file, in the table's order. `place`, where it stands, is for messages.
+    pub(crate) fn add(&mut self, path: &str, row: Row, place: &str) {
         match self.names.add(path) {
             Ok(_) => self.rows.push(row),
             Err(first) => {
                 let first = &mut self.rows[first];
                 if *first != row {
                     *first = Err(format!(
-                        "the table has several rows for it that differ, the last in line {line}"
+                        "the table has several rows for it that differ, the last in {place}"
                     ));
                 }
             }
@@ -213,7 +213,7 @@ mod tests {
     fn table(paths: &[&str]) -> Table {
         let mut table = Table::default();
         for (i, path) in paths.iter().enumerate() {
-            table.add(path, Ok(Metadata::default()), i as u64 + 2);
+            table.add(path, Ok(Metadata::default()), &format!("line {}", i + 2));
         }
         table
     }
@@ -281,18 +281,22 @@ mod tests {
     #[test]
     fn rows_without_a_field_that_the_model_reads_are_counted() {
         let mut table = Table::reading(FieldSet::of(&[Field::CountryCode]));
-        table.add("gsd.png", Ok(Metadata::new().with_gsd(10.0).unwrap()), 2);
+        table.add(
+            "gsd.png",
+            Ok(Metadata::new().with_gsd(10.0).unwrap()),
+            "line 2",
+        );
         table.add(
             "place.png",
             Ok(Metadata::new().with_location(2.35, 48.86).unwrap()),
-            3,
+            "line 3",
         );
         table.add(
             "sea.png",
             Ok(Metadata::new().with_location(-30.0, 30.0).unwrap()),
-            4,
+            "line 4",
         );
-        table.add("bad.png", Err("bad".into()), 5);
+        table.add("bad.png", Err("bad".into()), "line 5");
         table.leave_out();
         let files = ["bad.png", "gsd.png", "place.png", "sea.png"];
         let (_, report) = matches(&mut table, &files);
@@ -305,10 +309,10 @@ mod tests {
     fn rows_that_contradict_each_other_are_an_error_of_that_item() {
         let mut rows = Table::default();
         let with = |gsd| Metadata::new().with_gsd(gsd).unwrap();
-        rows.add("a.jpg", Ok(with(1.0)), 2);
-        rows.add("a.jpg", Ok(with(1.0)), 3);
-        rows.add("b.jpg", Ok(with(1.0)), 4);
-        rows.add("b.jpg", Ok(with(2.0)), 5);
+        rows.add("a.jpg", Ok(with(1.0)), "line 2");
+        rows.add("a.jpg", Ok(with(1.0)), "line 3");
+        rows.add("b.jpg", Ok(with(1.0)), "line 4");
+        rows.add("b.jpg", Ok(with(2.0)), "line 5");
         assert_eq!(rows.len(), 2);
         assert!(rows.row(0).is_ok());
         assert!(rows.row(1).as_ref().unwrap_err().contains("line 5"));

@@ -134,9 +134,11 @@ pub struct JobConfig {
     /// Of STAC items: what is added to Sentinel-2's samples.
     pub offset: Offset,
     /// Of STAC items: the asset with Sentinel-2's scene classification (SCL), Landsat's QA_PIXEL or PlanetScope's UDM2, by
-    /// which each window gets its share of clouds.
+    /// which each window gets its share of clouds. Windows of a file that is none of these, such as a mask of 0 and 1,
+    /// are left out.
     pub cloud_asset: Option<String>,
-    /// Most clouds of a window, a share from 0 to 1; others are left out. Needs [`JobConfig::cloud_asset`].
+    /// Most clouds of a window, a share from 0 to 1; others are left out, and those of which it is not known stay.
+    /// Needs [`JobConfig::cloud_asset`].
     pub max_cloud: Option<f32>,
     /// Of windows: only those that touch this box. Scenes without a place are left out with a reason.
     pub bbox: Option<BoundingBox>,
@@ -310,7 +312,7 @@ pub struct Progress {
     pub resumed: u64,
     /// All items; none while a stream has not ended.
     pub total: Option<u64>,
-    /// Items left out so far.
+    /// Lines of `errors.jsonl` so far: items left out, and faults of metadata.
     pub skipped: u64,
 }
 
@@ -322,7 +324,8 @@ pub struct JobReport {
     pub items: u64,
     /// Rows in the output.
     pub rows: u64,
-    /// Lines in `errors.jsonl`: items left out, and items whose metadata were.
+    /// Lines in `errors.jsonl`: items left out, which are those without a row, and faults of metadata
+    /// ([`SkipKind::Metadata`]), of which items have a row nevertheless.
     pub skipped: u64,
     /// Files in folders and archives whose name is no image's.
     pub ignored: u64,

@@ -37,7 +37,8 @@ pub enum SkipKind {
     TooCloudy,
     /// An earlier item has the same name.
     Duplicate,
-    /// The metadata of this item are invalid; **its image was embedded** without them.
+    /// The metadata of this item are invalid; **its image was embedded** without them. Of a scene: those of all its
+    /// windows, said once.
     Metadata,
     /// The model failed on this item alone, for example by an overflow.
     Model,
@@ -49,7 +50,7 @@ pub enum SkipKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Skipped {
-    /// The item's name, as the output would have it.
+    /// The item's name, as the output would have it; a scene's where all of its windows are meant.
     pub id: String,
     /// What kind of fault it is.
     pub kind: SkipKind,

@@ -120,7 +120,7 @@ pub fn survey(config: &JobConfig) -> Result<Survey> {
                 found.bytes += std::fs::metadata(path).map_or(0, |facts| facts.len());
                 None
             }
-            Contents::Object(_) | Contents::Planned(_) => {
+            Contents::Object(_) | Contents::Planned(_) | Contents::Listed { .. } => {
                 found.items += 1;
                 None
             }

@@ -18,7 +18,7 @@ pub(super) fn load(config: &TableConfig, fields: FieldSet) -> Result<Table> {
     let map = column_map(&config.map)?;
     let mut rows = Table::reading(fields);
     for row in table::keyed_rows(&config.path, &map)? {
-        let row = row?;
+        let mut row = row?;
         if rows.len() >= table::MAX_TABLE_ROWS {
             return Err(Error::Input {
                 input: config.path.display().to_string(),
@@ -26,23 +26,22 @@ pub(super) fn load(config: &TableConfig, fields: FieldSet) -> Result<Table> {
                 source: None,
             });
         }
-        match (row.key, row.metadata) {
-            (Some(key), metadata) => {
-                rows.add(&key, metadata.map_err(|error| error.to_string()), row.line);
-            }
-            (None, Err(error)) if rows.left_out() >= table::MAX_REFUSED_ROWS as u64 => {
+        let Some(key) = row.key.take() else {
+            let keyless = row.error(config.path.display(), "the row has no key");
+            let error = row.metadata.err().unwrap_or(keyless);
+            if rows.left_out() >= table::MAX_REFUSED_ROWS as u64 {
                 return Err(error);
             }
-            (None, metadata) => {
-                let reason = metadata.err().map(|error| error.to_string());
-                let reason = reason.unwrap_or_else(|| format!("line {}: no key", row.line));
-                match rows.left_out() < LOUD {
-                    true => tracing::warn!("left out of the table: {reason}"),
-                    false => tracing::info!("left out of the table: {reason}"),
-                }
-                rows.leave_out();
+            match rows.left_out() < LOUD {
+                true => tracing::warn!("left out of the table: {error}"),
+                false => tracing::info!("left out of the table: {error}"),
             }
-        }
+            rows.leave_out();
+            continue;
+        };
+        let place = row.place();
+        let metadata = row.metadata.map_err(|error| error.to_string());
+        rows.add(&key, metadata, &place);
     }
     Ok(rows)
 }

@@ -121,6 +121,13 @@ impl Work<'_> {
         for (item, found) in batch.items {
             let id = item.id.clone();
             let record = item.record.clone();
+            if let Contents::Window {
+                scene, leads: true, ..
+            } = &item.source
+                && let Some(reason) = self.fault_of(scene, record.as_deref(), found)
+            {
+                done.skip(item.name().to_owned(), SkipKind::Metadata, reason);
+            }
             let window = match &item.source {
                 Contents::Window { scene, window, .. } => match self.window(scene, *window) {
                     Ok(window) => Some(window),
@@ -277,16 +284,41 @@ impl Work<'_> {
 
     /// What the table, or else the catalogue, says of an item's file; none where neither does.
     fn stated<'g>(&'g self, item: &'g Good) -> Result<Option<&'g Metadata>, &'g str> {
-        if let Some(record) = item.record.as_deref() {
+        let scene = item.window.as_ref().map(|window| &*window.scene);
+        self.stated_of(scene, item.record.as_deref(), item.found)
+    }
+
+    fn stated_of<'g>(
+        &'g self,
+        scene: Option<&'g OpenScene>,
+        record: Option<&'g Record>,
+        found: Match,
+    ) -> Result<Option<&'g Metadata>, &'g str> {
+        if let Some(record) = record {
             return record.as_ref().map(Some).map_err(String::as_str);
         }
-        match (item.found, self.table, &item.window) {
+        match (found, self.table, scene) {
             (Match::Row(row), Some(table), _) => {
                 table.row(row).as_ref().map(Some).map_err(String::as_str)
             }
-            (_, _, Some(window)) => window.scene.metadata().transpose(),
+            (_, _, Some(scene)) => scene.metadata().transpose(),
             _ => Ok(None),
         }
+    }
+
+    /// What is wrong with the metadata of all windows of a scene: it is said once.
+    fn fault_of(&self, scene: &OpenScene, record: Option<&Record>, found: Match) -> Option<String> {
+        let stated = self.stated_of(Some(scene), record, found);
+        let fault = stated.err().or_else(|| scene.scene.misplaced());
+        fault.map(|reason| format!("all of its windows: {reason}"))
+    }
+
+    /// Whether what is wrong with the metadata of an item is wrong with it alone.
+    fn is_own(&self, item: &Good) -> bool {
+        item.window.as_ref().is_none_or(|window| {
+            let fault = self.fault_of(&window.scene, item.record.as_deref(), item.found);
+            fault.is_none()
+        })
     }
 
     /// What is known of an item: what is stated of its file, with its own place if it is a window.
@@ -305,7 +337,9 @@ impl Work<'_> {
     /// Names windows whose time or place cannot be read and is null in their rows.
     fn name_bad_records(&self, good: &[&Good], done: &mut Done) {
         for item in good.iter().filter(|item| item.window.is_some()) {
-            if let Err(reason) = self.record(item) {
+            if let Err(reason) = self.record(item)
+                && self.is_own(item)
+            {
                 done.skip(item.id.clone(), SkipKind::Metadata, reason);
             }
         }
@@ -325,7 +359,10 @@ impl Work<'_> {
                     }
                 }
                 Ok(None) => {}
-                Err(reason) => done.skip(item.id.clone(), SkipKind::Metadata, reason),
+                Err(reason) if self.is_own(item) => {
+                    done.skip(item.id.clone(), SkipKind::Metadata, reason);
+                }
+                Err(_) => {}
             }
         }
         if records.is_empty() {

@@ -1,7 +1,6 @@
 //! `satmip embed`.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU8;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +11,8 @@ use serde::Serialize;
 use super::Exit;
 use super::interrupt::Interrupt;
 use super::model::ModelArgs;
-use super::output::Output;
+use super::output::{Output, one_line};
+use super::reading::OrAuto;
 use super::terminal::{Terminal, duration};
 use satmip::image::Resolution;
 use satmip::{Error, Result};
@@ -20,6 +20,39 @@ use satmip_archive::plan::{Shard, ShardConfig, run_shard};
 use satmip_archive::{
     self as embed, Destination, Edge, Features, Format, JobConfig, TableConfig, Tiling,
 };
+
+/// Arguments that a plan has, or that are not of its parts.
+const SAID_BY_A_PLAN: [&str; 29] = [
+    "inputs",
+    "scale",
+    "bands",
+    "min_valid",
+    "nodata",
+    "max_pixels",
+    "batch_size",
+    "tile",
+    "stride",
+    "edge",
+    "assets",
+    "offset",
+    "gsd",
+    "overview",
+    "cloud_asset",
+    "max_cloud",
+    "bbox",
+    "intersects",
+    "grid",
+    "datetime",
+    "features",
+    "vectors",
+    "images_only",
+    "metadata",
+    "map",
+    "format",
+    "rows_per_part",
+    "dry_run",
+    "overwrite",
+];
 
 /// Embed images, and their metadata, into files of vectors
 ///
@@ -38,8 +71,7 @@ pub(super) struct EmbedArgs {
     #[command(flatten)]
     table: TableArgs,
     /// Do the blocks of a plan of `satmip plan`, which says all that decides the rows
-    #[arg(long, value_name = "PLAN.parquet", conflicts_with_all = ["inputs", "tile", "metadata", "dry_run", "images_only",
-          "format", "overwrite"])]
+    #[arg(long, value_name = "PLAN.parquet", conflicts_with_all = SAID_BY_A_PLAN)]
     plan: Option<PathBuf>,
     /// Which share of a plan's blocks: K of N, counted from 0; auto takes it from the variables of an array job of Slurm
     /// or AWS Batch, auto/N of an indexed job of Kubernetes; all of them where it is not given
@@ -133,16 +165,11 @@ pub(super) struct WindowArgs {
           value_parser = clap::builder::PossibleValuesParser::new(["auto", "0", "-1000"]))]
     offset: String,
     /// Read scenes with pixels of about so many metres: of their overviews the nearest one
-    #[arg(
-        long,
-        value_name = "METRES",
-        requires = "tile",
-        conflicts_with = "overview"
-    )]
+    #[arg(long, value_name = "METRES", requires = "tile")]
     gsd: Option<f64>,
-    /// Read this overview of scenes, counted from 1, the largest
-    #[arg(long, value_name = "N", requires = "tile")]
-    overview: Option<NonZeroU8>,
+    /// Read this overview of scenes, counted from 1, the largest; `auto` reads the one that `--gsd` asks for, else none
+    #[arg(long, value_name = "auto|N", requires = "tile")]
+    overview: Option<OrAuto<u8>>,
     /// Asset that tells clouds (Sentinel-2's SCL, Landsat's QA_PIXEL, PlanetScope's UDM2): each window gets its share
     #[arg(long, value_name = "NAME", requires = "tile")]
     cloud_asset: Option<String>,
@@ -160,8 +187,9 @@ pub(super) struct WindowArgs {
     /// Only windows that touch a polygon of this file of GeoJSON
     #[arg(long, value_name = "FILE", requires = "tile")]
     intersects: Option<PathBuf>,
-    /// Name the cell of Major TOM's grid that each window's centre lies in, of cells of so many metres a side
-    #[arg(long, value_name = "majortom:METRES", requires = "tile")]
+    /// Name the cell that each window's centre lies in: of Major TOM's grid, of so many metres a side, or of H3's, of a
+    /// resolution from 0 to 15
+    #[arg(long, value_name = "majortom:METRES|h3:RESOLUTION", requires = "tile")]
     grid: Option<String>,
     /// Only STAC items of this time: days or moments of RFC 3339, `..` for an open end
     #[arg(long, value_name = "A/B", requires = "tile")]
@@ -189,13 +217,21 @@ impl WindowArgs {
     }
 
     fn resolution(&self) -> Result<Resolution> {
-        match (self.gsd, self.overview) {
+        match (self.gsd, self.overview.and_then(|overview| overview.0)) {
+            (Some(_), Some(_)) => Err(Error::Argument {
+                what: "overview",
+                reason: "`--gsd` says already which one is read".into(),
+            }),
             (Some(metres), _) if !(metres.is_finite() && metres > 0.0) => Err(Error::Argument {
                 what: "gsd",
                 reason: format!("{metres} is no length of a pixel in metres"),
             }),
             (Some(metres), _) => Ok(Resolution::Gsd(metres)),
-            (None, Some(number)) => Ok(Resolution::Overview(number.get().into())),
+            (None, Some(0)) => Err(Error::Argument {
+                what: "overview",
+                reason: "they are counted from 1".into(),
+            }),
+            (None, Some(number)) => Ok(Resolution::Overview(number.into())),
             (None, None) => Ok(Resolution::Full),
         }
     }
@@ -411,11 +447,11 @@ fn shard(args: &EmbedArgs, plan: &Path, terminal: &Terminal) -> Result<Exit> {
     let report = report?;
     let rate = report.items as f64 / elapsed.as_secs_f64().max(1e-3);
     terminal.say(&format!(
-        "{} items in {}, {rate:.1} items/s, {} rows, {} left out; of {} blocks {} were done before, {} by others",
+        "{} items in {}, {rate:.1} items/s, {} rows, {}; of {} blocks {} were done before, {} by others",
         report.items,
         duration(elapsed.as_secs_f64()),
         report.rows,
-        report.skipped,
+        faults(report.items, report.rows, report.skipped),
         report.blocks,
         report.done_before,
         report.by_others
@@ -485,7 +521,8 @@ fn dry_run(config: &JobConfig, json: bool) -> Result<Exit> {
     if found.refused > 0 {
         out.line(&format!("{} would be left out:", found.refused))?;
         for refused in &found.first_refused {
-            out.line(&format!("  {}: {}", refused.id, refused.reason))?;
+            let reason = format!("{}: {}", refused.id, refused.reason);
+            out.line(&format!("  {}", one_line(&reason)))?;
         }
     }
     out.finish()?;
@@ -544,6 +581,16 @@ fn rate(report: &embed::JobReport, elapsed: Duration) -> f64 {
     (report.items - report.resumed) as f64 / elapsed.as_secs_f64().max(1e-3)
 }
 
+/// How many items were left out, which have no row, and how many lines of errors are of others: of their metadata.
+pub(super) fn faults(items: u64, rows: u64, lines: u64) -> String {
+    let left_out = items.saturating_sub(rows);
+    match lines.saturating_sub(left_out) {
+        0 => format!("{left_out} left out"),
+        1 => format!("{left_out} left out, 1 fault of metadata"),
+        more => format!("{left_out} left out, {more} faults of metadata"),
+    }
+}
+
 fn sentence(report: &embed::JobReport, elapsed: Duration, config: &JobConfig) -> String {
     let new = report.items - report.resumed;
     let mut text = match new {
@@ -565,7 +612,8 @@ fn sentence(report: &embed::JobReport, elapsed: Duration, config: &JobConfig) ->
         ));
     }
     if report.skipped > 0 {
-        text.push_str(&format!(", {} left out", report.skipped));
+        let faults = faults(report.items, report.rows, report.skipped);
+        text.push_str(&format!(", {faults}"));
         if let Some(path) = config.destination.errors_path() {
             text.push_str(&format!(": see `{}`", path.display()));
         }

@@ -30,18 +30,22 @@ impl Output {
     /// A value as JSON, with line breaks.
     pub(super) fn json(&mut self, value: &impl Serialize) -> Result<()> {
         let text = serde_json::to_string_pretty(value).map_err(|e| failed(e.into()))?;
-        self.line(&text)
+        self.line(&printable_json(&text))
     }
 
     /// A value as JSON on one line.
     pub(super) fn json_line(&mut self, value: &impl Serialize) -> Result<()> {
         let text = serde_json::to_string(value).map_err(|e| failed(e.into()))?;
-        self.line(&text)
+        self.line(&printable_json(&text))
     }
 
     /// Rows below their headings; columns that are all numbers are set to the right.
     pub(super) fn table(&mut self, headings: &[&str], rows: &[Vec<String>]) -> Result<()> {
         let count = |cell: &str| cell.chars().count();
+        let shown = |cell: &str| one_line(cell).into_owned();
+        let headings: Vec<String> = headings.iter().map(|heading| shown(heading)).collect();
+        let cells = |row: &Vec<String>| row.iter().map(|cell| shown(cell)).collect();
+        let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
         let columns: Vec<(usize, bool)> = headings
             .iter()
             .enumerate()
@@ -55,8 +59,7 @@ impl Output {
                 (width.unwrap_or(0), numbers && !rows.is_empty())
             })
             .collect();
-        let headings = headings.iter().map(|h| (*h).to_owned()).collect();
-        for row in std::iter::once(&headings).chain(rows) {
+        for row in std::iter::once(&headings).chain(&rows) {
             let cells = row.iter().zip(&columns).map(|(cell, (width, right))| {
                 let space = " ".repeat(width - count(cell));
                 match right {
@@ -75,17 +78,43 @@ impl Output {
     }
 }
 
-/// A text with its control characters escaped, but for line breaks and tabs.
+/// A text in which what would steer a terminal is escaped, but for line breaks and tabs.
 pub(super) fn printable(text: &str) -> Cow<'_, str> {
-    let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-    if !text.contains(steers) {
+    let escaped = |c: char| (steers(c) && !matches!(c, '\n' | '\t')).then(|| c.escape_default());
+    replaced(text, |c| escaped(c).map(|escaped| escaped.to_string()))
+}
+
+/// As [`printable`], with line breaks and tabs escaped, too: for names and reasons, of which each has a line.
+pub(super) fn one_line(text: &str) -> Cow<'_, str> {
+    replaced(text, |c| steers(c).then(|| c.escape_default().to_string()))
+}
+
+/// As [`printable`], of JSON, which has its own way to escape what stands in its texts.
+fn printable_json(text: &str) -> Cow<'_, str> {
+    // None of them is beyond U+FFFF.
+    let escaped = |c: char| (steers(c) && c != '\n').then(|| format!("\\u{:04x}", u32::from(c)));
+    replaced(text, escaped)
+}
+
+/// Whether a character moves a terminal's cursor, ends a line, or turns the direction of the text around it.
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A text in which characters are replaced.
+fn replaced(text: &str, with: impl Fn(char) -> Option<String>) -> Cow<'_, str> {
+    if !text.contains(|c| with(c).is_some()) {
         return Cow::Borrowed(text);
     }
-    let escaped = text.chars().map(|c| match steers(c) {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
-    });
-    Cow::Owned(escaped.collect())
+    let mut changed = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match with(c) {
+            Some(other) => changed.push_str(&other),
+            None => changed.push(c),
+        }
+    }
+    Cow::Owned(changed)
 }
 
 pub(super) fn failed(error: io::Error) -> Error {
@@ -103,11 +132,29 @@ pub(super) fn is_broken_pipe(error: &Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::{one_line, printable, printable_json};
 
     #[test]
     fn names_do_not_steer_terminals() {
         assert_eq!(printable("a\tb\nc\u{e9}"), "a\tb\nc\u{e9}");
         assert_eq!(printable("x\u{1b}[2Jy\u{9b}\r"), "x\\u{1b}[2Jy\\u{9b}\\r");
+        assert_eq!(
+            printable("a\u{0}gpj.\u{202e}x\u{2066}"),
+            "a\\u{0}gpj.\\u{202e}x\\u{2066}"
+        );
+        assert_eq!(
+            one_line("a\terror: b\nc\u{2028}\u{e9}"),
+            "a\\terror: b\\nc\\u{2028}\u{e9}"
+        );
+    }
+
+    #[test]
+    fn json_stays_json() {
+        for name in ["gpj.\u{202e}x", "\u{9b}2J", "\u{7f}\u{0}\n", "\u{2028}"] {
+            let text = serde_json::to_string_pretty(&[name]).unwrap();
+            let shown = printable_json(&text);
+            assert!(shown.is_ascii(), "{shown}");
+            assert_eq!(serde_json::from_str::<[String; 1]>(&shown).unwrap(), [name]);
+        }
     }
 }

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::Exit;
-use super::embed::{TableArgs, WhatArgs};
+use super::embed::{TableArgs, WhatArgs, faults};
 use super::interrupt::Interrupt;
-use super::output::Output;
+use super::output::{Output, one_line};
 use super::terminal::Terminal;
 use satmip::{Error, Result};
 use satmip_archive::{Destination, plan};
@@ -18,7 +18,7 @@ use satmip_archive::{Destination, plan};
 /// `satmip plan INPUT.. -o plan.parquet` lists the inputs (of scenes the headers are read, of pictures nothing) and says
 /// what decides the rows: model, windows, how pictures are read. `satmip embed --plan plan.parquet --shard K/N -o OUT`
 /// does the K-th of N shares of its blocks, on as many machines as there are; what is done already is passed over, so the
-/// same command goes on where one was lost. `satmip plan merge OUT` makes the parts the folder of one job.
+/// same command goes on where one was lost; so does `satmip plan` itself, which opens no scene again. `satmip plan merge OUT` makes the parts the folder of one job.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(super) struct PlanArgs {
@@ -112,7 +112,14 @@ fn make(args: MakeArgs, terminal: &Terminal) -> Result<Exit> {
     });
     if let Err(Error::Interrupted) = planned {
         meter.finish();
-        terminal.say("interrupted: nothing was written");
+        let kept = plan::scenes_beside(output);
+        terminal.say(&match kept.is_file() {
+            true => format!(
+                "interrupted: the same command goes on (`{}`)",
+                kept.display()
+            ),
+            false => "interrupted: nothing was written".to_owned(),
+        });
         return Ok(Exit::Interrupted);
     }
     let found = planned?;
@@ -138,11 +145,11 @@ fn show(status: &plan::Status, json: bool) -> Result<Exit> {
     } else {
         let missing = status.blocks - status.done - status.under_way.len() as u64;
         out.line(&format!(
-            "{} of {} blocks done ({} rows, {} left out), {} under way, {missing} not begun",
+            "{} of {} blocks done ({} rows, {}), {} under way, {missing} not begun",
             status.done,
             status.blocks,
             status.rows,
-            status.skipped,
+            faults(status.items, status.rows, status.skipped),
             status.under_way.len()
         ))?;
         let words = |blocks: Vec<String>| match blocks.len() {
@@ -184,7 +191,7 @@ fn verify(args: &FolderArgs) -> Result<Exit> {
             found.faults.len()
         ))?;
         for fault in &found.faults {
-            out.line(fault)?;
+            out.line(&one_line(fault))?;
         }
     }
     out.finish()?;

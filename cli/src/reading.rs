@@ -1,9 +1,26 @@
 //! Arguments that say how images are read.
 
+use std::str::FromStr;
+
 use clap::Args;
 
 use satmip::Result;
 use satmip::image::{Bands, DecodeLimits, ReadOptions, Scale};
+
+/// A value, or `auto`: what happens without the option.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OrAuto<T>(pub(super) Option<T>);
+
+impl<T: FromStr> FromStr for OrAuto<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        match text {
+            "auto" => Ok(OrAuto(None)),
+            value => value.parse().map(|value| OrAuto(Some(value))),
+        }
+    }
+}
 
 #[derive(Debug, Args)]
 pub(super) struct ReadArgs {
@@ -19,9 +36,9 @@ pub(super) struct ReadArgs {
     /// Least share of valid pixels (neither nodata, nor NaN, nor masked) of what the model sees [default: 0.5]
     #[arg(long, value_name = "SHARE")]
     min_valid: Option<f32>,
-    /// Sample of TIFFs that marks missing pixels, besides the one that the file states
-    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
-    nodata: Option<f64>,
+    /// Sample of TIFFs that marks missing pixels, besides the one that the file states (`auto`: that one alone)
+    #[arg(long, value_name = "auto|VALUE", allow_hyphen_values = true)]
+    nodata: Option<OrAuto<f64>>,
     /// Largest image, width times height; checked before it is decoded
     #[arg(long, value_name = "N", default_value_t = DecodeLimits::default().max_pixels)]
     max_pixels: u64,
@@ -33,7 +50,7 @@ impl ReadArgs {
         self.scale.is_some()
             || self.bands.is_some()
             || self.min_valid.is_some()
-            || self.nodata.is_some()
+            || self.nodata.is_some_and(|nodata| nodata.0.is_some())
     }
 
     /// What the arguments say, and the usual where they say nothing.
@@ -46,7 +63,7 @@ impl ReadArgs {
         options.limits = DecodeLimits::of_pixels(self.max_pixels);
         options.scale = self.scale.unwrap_or(options.scale);
         options.bands = self.bands.unwrap_or(options.bands);
-        options.nodata = self.nodata.or(options.nodata);
+        options.nodata = self.nodata.map_or(options.nodata, |nodata| nodata.0);
         options.with_min_valid(self.min_valid.unwrap_or(options.min_valid))
     }
 }

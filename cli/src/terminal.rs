@@ -1,15 +1,18 @@
 //! What goes to standard error: messages, log lines, progress.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::debug_fn;
 
 use super::env;
-use super::output::printable;
+use super::output::{one_line, printable};
 use satmip::Error;
 use satmip::zoo::Event;
 use satmip_archive::Progress;
@@ -50,6 +53,10 @@ impl Terminal {
         // A second call in one process keeps the first one's settings.
         let _ = tracing_subscriber::fmt()
             .with_env_filter(filter)
+            .fmt_fields(
+                debug_fn(|line, field, value| line.write_str(&shown_field(field.name(), value)))
+                    .delimited(" "),
+            )
             .with_writer(LogWriter { bars: bars.clone() })
             .with_ansi(colour)
             .with_target(false)
@@ -70,15 +77,14 @@ impl Terminal {
             true => ("\x1b[1;31m", "\x1b[0m"),
             false => ("", ""),
         };
-        let shown = |text: String| printable(&text).into_owned();
-        let mut text = format!("{red}error{plain}: {}\n", shown(error.to_string()));
+        let mut text = format!("{red}error{plain}: {}\n", indented(&error.to_string()));
         let mut cause = std::error::Error::source(error);
         while let Some(error) = cause {
-            text.push_str(&format!("  caused by: {}\n", shown(error.to_string())));
+            text.push_str(&format!("  caused by: {}\n", indented(&error.to_string())));
             cause = error.source();
         }
         if let Some(hint) = error.hint() {
-            text.push_str(&format!("\nhint: {hint}\n"));
+            text.push_str(&format!("\nhint: {}\n", indented(&hint)));
         }
         self.write(&text);
     }
@@ -96,7 +102,8 @@ impl Terminal {
         move |line| {
             if !quiet {
                 // Nobody can be told when standard error is gone.
-                let _ = bars.suspend(|| io::stderr().write_all(format!("{line}\n").as_bytes()));
+                let line = format!("{}\n", printable(line));
+                let _ = bars.suspend(|| io::stderr().write_all(line.as_bytes()));
             }
         }
     }
@@ -114,8 +121,9 @@ impl Terminal {
         let bar: Mutex<Option<ProgressBar>> = Mutex::new(None);
         let say = move |bars: &MultiProgress, line: String| {
             if !quiet {
+                let line = format!("{}\n", one_line(&line));
                 // Nobody can be told when standard error is gone.
-                let _ = bars.suspend(|| io::stderr().write_all((line + "\n").as_bytes()));
+                let _ = bars.suspend(|| io::stderr().write_all(line.as_bytes()));
             }
         };
         move |event| match event {
@@ -135,7 +143,8 @@ impl Terminal {
                     say(&bars, format!("  {file}, {}", megabytes(size)));
                     return;
                 }
-                let new = bars.add(ProgressBar::new(size).with_message(file.to_owned()));
+                let new =
+                    bars.add(ProgressBar::new(size).with_message(one_line(file).into_owned()));
                 let template =
                     "{msg} {wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
                 if let Ok(style) = ProgressStyle::with_template(template) {
@@ -251,6 +260,21 @@ impl Meter<'_> {
     }
 }
 
+/// A text of an error. What it says may have lines of its own, as those of TOML do; so may a file's name, so that none
+/// of them begins like one of ours.
+fn indented(text: &str) -> String {
+    printable(text.trim_end()).replace('\n', "\n    ")
+}
+
+/// What a log line shows of one of its values. All is on one line: names of files and items are anybody's.
+fn shown_field(name: &str, value: &dyn fmt::Debug) -> String {
+    let value = format!("{value:?}");
+    match name {
+        "message" => one_line(&value).into_owned(),
+        name => format!("{name}={}", one_line(&value)),
+    }
+}
+
 fn line(progress: &Progress, items: &str, about: &str, elapsed: Duration) -> String {
     let of = progress
         .total
@@ -326,6 +350,18 @@ impl<'a> MakeWriter<'a> for LogWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_begin_no_line_of_ours() {
+        let name = "a\u{202e}\u{0}\nerror: all is lost\r";
+        let message = shown_field("message", &format_args!("skipped `{name}`"));
+        assert_eq!(
+            message,
+            "skipped `a\\u{202e}\\u{0}\\nerror: all is lost\\r`"
+        );
+        assert_eq!(shown_field("file", &"a\nb"), "file=\"a\\nb\"");
+        assert_eq!(indented(name), "a\\u{202e}\\u{0}\n    error: all is lost");
+    }
 
     #[test]
     fn progress_counts_this_run_alone() {

@@ -518,7 +518,73 @@ fn rows_of_other_folders_are_not_joined_and_counted() {
     // Rows that contradict each other give no vector.
     let (joined, stderr) = with("c000.png,1\nc000.png", &["A"]);
     assert_eq!(joined, [false]);
-    assert!(stderr.contains("0 with metadata, 1 left out"), "{stderr}");
+    // What has a row is not left out.
+    assert!(
+        stderr.contains("1 rows, 0 with metadata, 0 left out, 1 fault of metadata"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("no metadata of `c000.png`: the table has several rows"),
+        "{stderr}"
+    );
+    // A row that cannot be read at all is none.
+    let (joined, stderr) = with("c000.png,1\nc000.png,2,3", &["A"]);
+    assert_eq!(joined, [true]);
+    assert!(
+        stderr.contains("left out of the table: cannot read metadata of")
+            && stderr.contains("line 3"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("1 rows of the table could not be read"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("1 rows, 1 with metadata\n"), "{stderr}");
+}
+
+/// Names are anybody's: none begins a line of its own or turns the text around it, in warnings, errors and lists.
+#[cfg(unix)]
+#[test]
+fn names_do_not_steer_what_is_said() {
+    let dir = folder();
+    let input = chips(dir.path(), "in", 1, 16);
+    let name = "a\u{202e}gpj.\u{2066}\nhint: call 555\u{1b}[2J\u{85}.png";
+    fs::write(input.join(name), b"no picture").unwrap();
+    let said = |text: &str| {
+        let text = text.replace("\u{1b}[33m", "");
+        let steers = |c: char| c.is_control() && c != '\n' || matches!(c, '\u{202e}' | '\u{2066}');
+        assert!(!text.contains(steers), "{text:?}");
+        assert!(
+            !text.lines().any(|line| line.starts_with("hint: call")),
+            "{text}"
+        );
+    };
+    let (code, stdout, stderr) = run(embed().arg(&input).args(["-o", "-"]));
+    assert_eq!((code, stdout.lines().count()), (3, 1), "{stderr}");
+    said(&stderr);
+    assert!(
+        stderr.contains("a\\u{202e}gpj.\\u{2066}\\nhint: call"),
+        "{stderr}"
+    );
+    // An input that is not there, and one that is named in a list of refusals.
+    let (code, _, stderr) = run(embed().arg(dir.path().join(name)).args(["-o", "-"]));
+    assert_eq!(code, 1, "{stderr}");
+    said(&stderr);
+    let dry_run = || {
+        let mut command = embed();
+        command.arg(&input).args(["--tile", "8", "--dry-run", "-o"]);
+        command.arg(dir.path().join("out"));
+        command
+    };
+    let (_, stdout, stderr) = run(&mut dry_run());
+    said(&stdout);
+    said(&stderr);
+    assert!(stdout.contains("\\nhint: call"), "{stdout}");
+    // JSON has its own way, and stays JSON.
+    let (_, stdout, _) = run(dry_run().arg("--json"));
+    said(&stdout);
+    assert!(stdout.contains("\\u202e"), "{stdout}");
+    assert!(json(&stdout).to_string().contains('\u{202e}'));
 }
 
 #[test]

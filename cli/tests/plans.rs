@@ -175,8 +175,24 @@ fn array_jobs_find_their_share() {
         .arg(dir.path().join("x")));
     assert!(code != 0 && stderr.contains("--plan"), "{stderr}");
     // What a plan says is not said again.
-    let (code, _, stderr) = run(shard(&plan, &out, "0/2").args(["--tile", "9"]));
-    assert!(code == 2 && stderr.contains("--plan"), "{stderr}");
+    for said in [
+        &["--tile", "9"][..],
+        &["--grid", "h3:8"],
+        &["--bbox=0,0,1,1"],
+        &["--scale", "full"],
+        &["--vectors", "f16"],
+        &["--batch-size", "3"],
+        &["--rows-per-part", "5"],
+        &["--map", "a=gsd"],
+        &["--max-cloud", "0.5"],
+        &["--overwrite"],
+    ] {
+        let (code, _, stderr) = run(shard(&plan, &out, "0/2").args(said));
+        assert!(
+            code == 2 && stderr.contains("cannot be used with") && stderr.contains("--plan"),
+            "{said:?}: {stderr}"
+        );
+    }
     let (code, _, stderr) = run(satmip().args(["plan", "merge"]).arg(&out));
     assert_eq!(code, 3, "{stderr}");
     assert!(

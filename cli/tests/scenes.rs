@@ -233,6 +233,26 @@ fn a_dry_run_counts_and_writes_nothing() {
     assert!(!out.exists());
 }
 
+/// Windows that `--dry-run` counts.
+fn counted(arguments: &[&str]) -> (i32, String) {
+    let mut command = embed();
+    command.arg(raster()).args(["-o", "unused", "--dry-run"]);
+    let (code, stdout, stderr) = run(command.args(CUT).arg("4").args(arguments));
+    (code, stdout + &stderr)
+}
+
+#[test]
+fn auto_is_what_happens_without_an_option() {
+    let usual = counted(&[]);
+    assert_eq!(usual.0, 0, "{}", usual.1);
+    let auto = ["--overview", "auto", "--nodata", "auto", "--offset", "auto"];
+    assert_eq!(counted(&auto), usual);
+    let both = counted(&["--overview", "1", "--gsd", "20"]);
+    assert!(both.0 == 2 && both.1.contains("--gsd"), "{both:?}");
+    let beside = counted(&["--overview", "auto", "--gsd", "10"]);
+    assert_eq!(beside.0, 0, "{}", beside.1);
+}
+
 #[test]
 fn wrong_options_are_said() {
     let dir = folder();

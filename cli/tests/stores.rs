@@ -1,7 +1,9 @@
-//! Scenes of an object store: moto, a server that speaks S3.
+//! Scenes of object stores: moto, a server that speaks S3 (and what Google's stores have of it), and Azurite, Microsoft's
+//! own server for tests.
 
 mod fixture;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -10,7 +12,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use fixture::{contents, embed, folder, run};
 
 /// Serves a bucket until its standard input ends.
-const SERVER: &str = r#"
+const MOTO: &str = r#"
 import logging, os, sys
 logging.disable(logging.CRITICAL)
 import boto3
@@ -21,21 +23,63 @@ host, port = server.get_host_and_port()
 store = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}", region_name="us-east-1",
                      aws_access_key_id="key", aws_secret_access_key="hidden")
 store.create_bucket(Bucket="archive")
+upload = lambda path, key: store.upload_file(path, "archive", key, ExtraArgs={"ACL": "public-read"})
+read = lambda key: store.get_object(Bucket="archive", Key=key)["Body"].read()
+"#;
+
+/// The same by Azurite, whose program is the second argument.
+const AZURITE: &str = r#"
+import atexit, os, socket, subprocess, sys, tempfile, time
+from azure.storage.blob import BlobServiceClient
+with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    port = free.getsockname()[1]
+server = subprocess.Popen([sys.argv[2], "--silent", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry",
+                           "--blobPort", str(port)], stdout=subprocess.DEVNULL, cwd=tempfile.mkdtemp())
+atexit.register(server.kill)
+for _ in range(300):
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+        break
+    except OSError:
+        time.sleep(0.1)
+key = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+client = BlobServiceClient(f"http://127.0.0.1:{port}/devstoreaccount1", credential=key)
+store = client.create_container("archive")
+def upload(path, name):
+    with open(path, "rb") as file:
+        store.upload_blob(name, file)
+read = lambda name: store.download_blob(name).readall()
+"#;
+
+/// Puts a folder's files there, and answers with objects that a test asks for.
+const SERVE: &str = r#"
 root = sys.argv[1]
 for folder, _, names in os.walk(root):
     for name in names:
         path = os.path.join(folder, name)
-        store.upload_file(path, "archive", os.path.relpath(path, root))
+        upload(path, os.path.relpath(path, root))
 print(port, flush=True)
-# Objects that a test asks for.
 for key in sys.stdin:
-    body = store.get_object(Bucket="archive", Key=key.strip())["Body"].read()
+    body = read(key.strip())
     print(len(body), flush=True)
     sys.stdout.buffer.write(body)
     sys.stdout.buffer.flush()
 "#;
 
+/// How addresses of a store begin.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    S3,
+    /// moto answers as Google's stores do where something is read.
+    Gs,
+    Az,
+}
+
+const KINDS: [Kind; 3] = [Kind::S3, Kind::Gs, Kind::Az];
+
 struct Store {
+    kind: Kind,
     server: Child,
     said: BufReader<ChildStdout>,
     port: u16,
@@ -43,26 +87,43 @@ struct Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        let _ = self.server.kill();
+        // The server of a server ends with its input.
+        drop(self.server.stdin.take());
         let _ = self.server.wait();
     }
 }
 
 impl Store {
-    /// A bucket `archive` with a folder's files; none where this Python has no moto.
-    fn of(files: &Path) -> Option<Store> {
+    /// A bucket `archive` with a folder's files; none where this machine has no such server.
+    fn of(kind: Kind, files: &Path) -> Option<Store> {
         let python = std::env::var_os("SATMIP_PYTHON").unwrap_or_else(|| "python3".into());
-        let has = Command::new(&python)
-            .args(["-c", "import boto3, moto.server"])
-            .stderr(Stdio::null())
-            .status();
-        if !has.is_ok_and(|has| has.success()) {
-            eprintln!("skipped: {python:?} lacks moto or boto3 (SATMIP_PYTHON names another)");
+        let azurite = std::env::var_os("SATMIP_AZURITE").unwrap_or_else(|| "azurite-blob".into());
+        let has = |program: &OsStr, arguments: &[&str]| {
+            let mut command = Command::new(program);
+            command.args(arguments).stdout(Stdio::null());
+            let has = command.stderr(Stdio::null()).status();
+            has.is_ok_and(|has| has.success())
+        };
+        let (packages, script) = match kind {
+            Kind::S3 | Kind::Gs => ("boto3, moto.server", MOTO),
+            Kind::Az => ("azure.storage.blob", AZURITE),
+        };
+        if !has(&python, &["-c", &format!("import {packages}")]) {
+            eprintln!(
+                "skipped {kind:?}: {python:?} lacks {packages} (SATMIP_PYTHON names another)"
+            );
+            return None;
+        }
+        if kind == Kind::Az && !has(&azurite, &["--version"]) {
+            eprintln!(
+                "skipped {kind:?}: no {azurite:?} (`npm install azurite`; SATMIP_AZURITE names it)"
+            );
             return None;
         }
         let mut server = Command::new(&python)
-            .args(["-c", SERVER])
+            .args(["-c", &format!("{script}{SERVE}")])
             .arg(files)
+            .arg(&azurite)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -72,7 +133,26 @@ impl Store {
         let mut line = String::new();
         said.read_line(&mut line).unwrap();
         let port = line.trim().parse().expect("the server says its port");
-        Some(Store { server, said, port })
+        Some(Store {
+            kind,
+            server,
+            said,
+            port,
+        })
+    }
+
+    /// Those of all kinds that this machine has, of the same files.
+    fn all(files: &Path) -> impl Iterator<Item = Store> {
+        KINDS.into_iter().filter_map(|kind| Store::of(kind, files))
+    }
+
+    fn address(&self, path: &str) -> String {
+        let scheme = match self.kind {
+            Kind::S3 => "s3",
+            Kind::Gs => "gs",
+            Kind::Az => "az",
+        };
+        format!("{scheme}://archive/{path}")
     }
 
     /// The program, with the variables that the store's own tools read.
@@ -89,14 +169,27 @@ impl Store {
 
     fn variables(&self, command: &mut Command) {
         let address = format!("http://127.0.0.1:{}", self.port);
-        command
-            .env("AWS_ACCESS_KEY_ID", "key")
-            .env("AWS_SECRET_ACCESS_KEY", "hidden")
-            .env("AWS_REGION", "us-east-1")
-            .env("AWS_ENDPOINT_URL", address)
-            // It is on this machine, whatever proxy there is.
-            .env("NO_PROXY", "127.0.0.1")
-            .env("AWS_ALLOW_HTTP", "true");
+        // It is on this machine, whatever proxy there is.
+        command.env("NO_PROXY", "127.0.0.1");
+        match self.kind {
+            Kind::S3 => command
+                .env("AWS_ACCESS_KEY_ID", "key")
+                .env("AWS_SECRET_ACCESS_KEY", "hidden")
+                .env("AWS_REGION", "us-east-1")
+                .env("AWS_ENDPOINT_URL", address)
+                .env("AWS_ALLOW_HTTP", "true"),
+            Kind::Gs => {
+                let account = serde_json::json!({"gcs_base_url": address, "disable_oauth": true, "client_email": "",
+                    "private_key": "hidden", "private_key_id": ""});
+                command
+                    .env("GOOGLE_SERVICE_ACCOUNT_KEY", account.to_string())
+                    .env("GOOGLE_ALLOW_HTTP", "true")
+            }
+            Kind::Az => command
+                .env("AZURE_STORAGE_USE_EMULATOR", "true")
+                .env("AZURITE_BLOB_STORAGE_URL", address)
+                .env("AZURE_ALLOW_HTTP", "true"),
+        };
     }
 
     /// An object, as the store's own tools read it.
@@ -153,47 +246,47 @@ fn a_bucket_gives_the_rows_of_its_copy_here() {
         "properties": {"datetime": "2024-05-01T10:00:00Z"}, "assets": {"visual": {"href": "./scenes/a.tif"}}});
     fs::write(files.join("item.json"), item.to_string()).unwrap();
     fs::write(files.join("items.ndjson"), format!("{item}\nnothing\n")).unwrap();
-    let Some(store) = Store::of(&files) else {
-        return;
-    };
+    for store in Store::all(&files) {
+        let dir = folder();
+        let here = dir.path().join("here");
+        let scenes = files.join("scenes");
+        let (code, _, stderr) = run(store
+            .cut(scenes.to_str().unwrap(), &here)
+            .args(["--workers", "1"]));
+        assert_eq!(code, 0, "{stderr}");
+        let there = dir.path().join("there");
+        let (code, _, stderr) = run(store.cut(&store.address("scenes/"), &there).arg("-vv"));
+        assert_eq!(code, 0, "{stderr}");
+        assert_eq!(rows(&there).len(), 96);
+        assert_eq!(rows(&there), rows(&here));
+        // What lets one in is written nowhere.
+        let secret = |text: &str| text.contains("hidden") || text.contains("Eby8vd");
+        assert!(!secret(&stderr), "{stderr}");
+        for (name, text) in contents(&there) {
+            assert!(!secret(&String::from_utf8_lossy(&text)), "{name}");
+        }
 
-    let here = dir.path().join("here");
-    let scenes = files.join("scenes");
-    let (code, _, stderr) = run(store
-        .cut(scenes.to_str().unwrap(), &here)
-        .args(["--workers", "1"]));
-    assert_eq!(code, 0, "{stderr}");
-    let there = dir.path().join("there");
-    let (code, _, stderr) = run(store.cut("s3://archive/scenes/", &there).arg("-vv"));
-    assert_eq!(code, 0, "{stderr}");
-    assert_eq!(rows(&there).len(), 96);
-    assert_eq!(rows(&there), rows(&here));
-    // What lets one in is written nowhere.
-    assert!(!stderr.contains("hidden"), "{stderr}");
-    for (name, text) in contents(&there) {
-        assert!(!String::from_utf8_lossy(&text).contains("hidden"), "{name}");
+        for (input, rows_expected, code_expected) in [
+            ("scenes/a.tif", 48, 0),
+            ("item.json", 48, 0),
+            // The line that is no item is named.
+            ("items.ndjson", 48, 3),
+        ] {
+            let out = dir.path().join("out");
+            let mut command = store.cut(&store.address(input), &out);
+            let (code, _, stderr) = run(command.args(["--assets", "visual", "--overwrite"]));
+            assert_eq!(
+                (code, rows(&out).len()),
+                (code_expected, rows_expected),
+                "{input}: {stderr}"
+            );
+        }
+
+        // Pictures as a whole, too.
+        let out = dir.path().join("whole");
+        let (code, _, stderr) = run(&mut store.embed(&store.address("scenes/"), &out));
+        assert_eq!((code, rows(&out).len()), (0, 2), "{stderr}");
     }
-
-    for (input, rows_expected, code_expected) in [
-        ("s3://archive/scenes/a.tif", 48, 0),
-        ("s3://archive/item.json", 48, 0),
-        // The line that is no item is named.
-        ("s3://archive/items.ndjson", 48, 3),
-    ] {
-        let out = dir.path().join("out");
-        let mut command = store.cut(input, &out);
-        let (code, _, stderr) = run(command.args(["--assets", "visual", "--overwrite"]));
-        assert_eq!(
-            (code, rows(&out).len()),
-            (code_expected, rows_expected),
-            "{input}: {stderr}"
-        );
-    }
-
-    // Pictures as a whole, too.
-    let out = dir.path().join("whole");
-    let (code, _, stderr) = run(&mut store.embed("s3://archive/scenes/", &out));
-    assert_eq!((code, rows(&out).len()), (0, 2), "{stderr}");
 }
 
 /// A folder called `s3:` is nobody's wish.
@@ -214,17 +307,17 @@ fn stores_that_say_no_are_named() {
     let dir = folder();
     let files = dir.path().join("files");
     fs::create_dir(&files).unwrap();
-    let Some(store) = Store::of(&files) else {
-        return;
-    };
-    for (input, expected) in [
-        ("s3://archive/none.tif", "none.tif"),
-        ("s3://archive/", "no image there"),
-        ("s3://nowhere/x/", "s3://nowhere/x/"),
-    ] {
-        let (code, _, stderr) = run(&mut store.cut(input, &dir.path().join("out")));
-        assert_ne!(code, 0, "{input}");
-        assert!(stderr.contains(expected), "{input}: {stderr}");
+    for store in Store::all(&files) {
+        let nowhere = store.address("x/").replace("archive", "nowhere");
+        for (input, expected) in [
+            (store.address("none.tif"), "none.tif"),
+            (store.address(""), "no image there"),
+            (nowhere.clone(), nowhere.as_str()),
+        ] {
+            let (code, _, stderr) = run(&mut store.cut(&input, &folder().path().join("out")));
+            assert_ne!(code, 0, "{input}");
+            assert!(stderr.contains(expected), "{input}: {stderr}");
+        }
     }
 }
 
@@ -236,12 +329,17 @@ fn shards_of_a_plan_meet_in_a_bucket() {
     fs::create_dir_all(files.join("scenes")).unwrap();
     fs::copy(raster(), files.join("scenes/a.tif")).unwrap();
     fs::write(files.join("scenes/b.tif"), "no picture").unwrap();
-    let Some(mut store) = Store::of(&files) else {
-        return;
-    };
+    // moto has no word for what Google's stores are asked: to write only where there is nothing.
+    let stores = Store::all(&files).filter(|store| store.kind != Kind::Gs);
+    stores.for_each(shards_meet);
+}
+
+fn shards_meet(mut store: Store) {
+    let dir = folder();
+    let (scenes, out) = (store.address("scenes/"), store.address("out"));
     let whole = dir.path().join("whole");
     let mut command = embed();
-    command.arg("s3://archive/scenes/").arg("-o").arg(&whole);
+    command.arg(&scenes).arg("-o").arg(&whole);
     command.args([
         "--tile",
         "8",
@@ -264,7 +362,7 @@ fn shards_of_a_plan_meet_in_a_bucket() {
     };
     let mut make = program(&[
         "plan",
-        "s3://archive/scenes/",
+        &scenes,
         "--device",
         "rten",
         "--block-items",
@@ -284,7 +382,7 @@ fn shards_of_a_plan_meet_in_a_bucket() {
         command
             .arg("--plan")
             .arg(&plan)
-            .args(["--shard", share, "-o", "s3://archive/out"]);
+            .args(["--shard", share, "-o", &out]);
         store.variables(&mut command);
         let (code, _, stderr) = run(&mut command);
         assert!(code == 0 || code == 3, "{stderr}");
@@ -293,26 +391,21 @@ fn shards_of_a_plan_meet_in_a_bucket() {
             "{stderr}"
         );
     }
-    let (code, stdout, stderr) = run(&mut program(&["plan", "status", "s3://archive/out"]));
+    let (code, stdout, stderr) = run(&mut program(&["plan", "status", &out]));
     assert_eq!(
         (code, stdout.contains("4 of 4 blocks done")),
         (0, true),
         "{stdout}{stderr}"
     );
-    let (code, stdout, stderr) = run(&mut program(&["plan", "verify", "s3://archive/out"]));
+    let (code, stdout, stderr) = run(&mut program(&["plan", "verify", &out]));
     assert_eq!(
         (code, stdout.contains("48 rows of 4 parts")),
         (0, true),
         "{stdout}{stderr}"
     );
-    let (code, _, stderr) = run(&mut program(&["plan", "merge", "s3://archive/out"]));
+    let (code, _, stderr) = run(&mut program(&["plan", "merge", &out]));
     assert_eq!(code, 3, "{stderr}");
-    let (code, stdout, _) = run(&mut program(&[
-        "plan",
-        "status",
-        "s3://archive/out",
-        "--json",
-    ]));
+    let (code, stdout, _) = run(&mut program(&["plan", "status", &out, "--json"]));
     assert!(
         code == 0 && stdout.contains("\"merged\":true") || stdout.contains("\"merged\": true"),
         "{stdout}"

@@ -61,7 +61,7 @@ def test_plans_and_parts_are_those_of_the_command_line(satmip_program, scaled, s
     found = plan.merge(tmp_path / "out")
     run("plan", "merge", tmp_path / "whole")
     assert files(tmp_path / "out") == files(tmp_path / "whole")
-    assert found == plan.Status(5, 5, [], [], rows=192, skipped=1, merged=True) == plan.status(tmp_path / "whole")
+    assert found == plan.Status(5, 5, [], [], items=193, rows=192, skipped=1, merged=True) == plan.status(tmp_path / "whole")
     table = pq.read_table(sorted((tmp_path / "out").glob("part-*.parquet")))
     sides = ("window_x", "window_y", "window_width", "window_height")
     first = table.filter([str(name).startswith("s0") for name in table["id"].to_pylist()])

@@ -71,7 +71,11 @@ pub use resize::{Region, fit, fit_with_geometry, fitted_geometry, resize};
 pub use {beside::nothing_beside, tiff::facts as tiff_facts};
 #[cfg(feature = "geotiff")]
 pub(crate) use {
-    decide::Role, decode::upright, tiff::NO_CLASS, windowed::Placing, windowed::Raster,
+    decide::Role,
+    decode::upright,
+    tiff::{NO_CLASS, SMALL},
+    windowed::Placing,
+    windowed::Raster,
 };
 
 use crate::error::{Error, Result};

@@ -112,10 +112,11 @@ impl Bands {
         let (width, height) = (window.width as usize, window.height as usize);
         let mut rgb = vec![0; width * height * 3];
         let mut valid: Option<Vec<bool>> = None;
-        for (channel, (band, times)) in self.bands.iter().zip(self.coarser).enumerate() {
-            let part = under(window, times);
+        let parts = self.coarser.map(|times| under(window, times));
+        for (channel, found) in self.decoded(parts).into_iter().enumerate() {
+            let (part, times) = (parts[channel], self.coarser[channel]);
             let Region { left, top, .. } = part;
-            let (pixels, there) = band.window(part)?;
+            let (pixels, there) = found?;
             let at = |x: usize, y: usize| {
                 let column = (window.left as usize + x) / times as usize - left as usize;
                 let row = (window.top as usize + y) / times as usize - top as usize;
@@ -136,6 +137,20 @@ impl Bands {
             }
         }
         Ok((rgb, valid))
+    }
+
+    /// What each band has of its part of a window. One that somebody else decodes at this moment comes last, so that two
+    /// threads at windows of the same blocks do not wait for each other.
+    fn decoded(&self, parts: [Region; 3]) -> [Decoded; 3] {
+        let mut found = parts.map(|_| Ok((Vec::new(), None)));
+        let mut open = vec![0, 1, 2];
+        while !open.is_empty() {
+            let is_free = |at: &usize| !self.bands[*at].is_busy(parts[*at]);
+            let next = open.iter().position(is_free).unwrap_or(0);
+            let at = open.remove(next);
+            found[at] = self.bands[at].window(parts[at]);
+        }
+        found
     }
 }
 

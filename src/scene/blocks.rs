@@ -73,38 +73,36 @@ impl Blocks {
 
     /// The pixels of a window and which of them are there; none where all are.
     pub(super) fn window(&self, window: Region) -> Decoded {
-        let ((width, height), (across, down)) = (self.raster.size(), self.raster.block());
+        let (width, height) = self.raster.size();
         let right = window.left.saturating_add(window.width).min(width);
         let bottom = window.top.saturating_add(window.height).min(height);
         let row_pixels = window.width as usize;
         let mut rgb = vec![0; row_pixels * window.height as usize * 3];
         let cut = right - window.left < window.width || bottom - window.top < window.height;
         let mut valid = cut.then(|| vec![false; row_pixels * window.height as usize]);
-        for row in window.top / down..bottom.div_ceil(down) {
-            for column in window.left / across..right.div_ceil(across) {
-                let region = self.region(column, row);
-                let slot = self.block(column, row);
-                let decoded = slot.get_or_init(|| self.decode(region));
-                let (pixels, there) = decoded.as_ref().map_err(ImageFault::clone)?;
-                if there.is_some() && valid.is_none() {
-                    valid = Some(vec![true; row_pixels * window.height as usize]);
-                }
-                let left = window.left.max(region.left);
-                let length = (right.min(region.left + region.width) - left) as usize;
-                let rows = window.top.max(region.top)..bottom.min(region.top + region.height);
-                for y in rows {
-                    let from = (y - region.top) as usize * region.width as usize
-                        + (left - region.left) as usize;
-                    let to = (y - window.top) as usize * row_pixels + (left - window.left) as usize;
-                    rgb[to * 3..(to + length) * 3]
-                        .copy_from_slice(&pixels[from * 3..(from + length) * 3]);
-                    if let Some(valid) = &mut valid {
-                        match there {
-                            Some(there) => {
-                                valid[to..to + length].copy_from_slice(&there[from..from + length])
-                            }
-                            None => valid[to..to + length].fill(true),
+        for (row, column) in self.places(window) {
+            let region = self.region(column, row);
+            let slot = self.block(column, row);
+            let decoded = slot.get_or_init(|| self.decode(region));
+            let (pixels, there) = decoded.as_ref().map_err(ImageFault::clone)?;
+            if there.is_some() && valid.is_none() {
+                valid = Some(vec![true; row_pixels * window.height as usize]);
+            }
+            let left = window.left.max(region.left);
+            let length = (right.min(region.left + region.width) - left) as usize;
+            let rows = window.top.max(region.top)..bottom.min(region.top + region.height);
+            for y in rows {
+                let from = (y - region.top) as usize * region.width as usize
+                    + (left - region.left) as usize;
+                let to = (y - window.top) as usize * row_pixels + (left - window.left) as usize;
+                rgb[to * 3..(to + length) * 3]
+                    .copy_from_slice(&pixels[from * 3..(from + length) * 3]);
+                if let Some(valid) = &mut valid {
+                    match there {
+                        Some(there) => {
+                            valid[to..to + length].copy_from_slice(&there[from..from + length])
                         }
+                        None => valid[to..to + length].fill(true),
                     }
                 }
             }
@@ -112,22 +110,48 @@ impl Blocks {
         Ok((rgb, valid))
     }
 
+    /// Rows and columns of the grid of blocks that a window touches.
+    fn places(&self, window: Region) -> impl Iterator<Item = (u32, u32)> + use<> {
+        let ((width, height), (across, down)) = (self.raster.size(), self.raster.block());
+        let right = window.left.saturating_add(window.width).min(width);
+        let bottom = window.top.saturating_add(window.height).min(height);
+        let columns = window.left / across..right.div_ceil(across);
+        let rows = window.top / down..bottom.div_ceil(down);
+        rows.flat_map(move |row| columns.clone().map(move |column| (row, column)))
+    }
+
+    /// Whether somebody decodes a block of a window and is not done.
+    pub(super) fn is_busy(&self, window: Region) -> bool {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        self.places(window).any(|(row, column)| {
+            let slot = kept.peek(&(column, row));
+            slot.is_some_and(|slot| slot.get().is_none())
+        })
+    }
+
+    /// Up to nine blocks: those at the corners, in the middle, and in the middle of the sides.
+    pub(super) fn nine(&self) -> Vec<Region> {
+        let ((width, height), (across, down)) = (self.raster.size(), self.raster.block());
+        let thirds = |count: u32| {
+            let mut places = vec![0, count / 2, count.saturating_sub(1)];
+            places.dedup();
+            places
+        };
+        let columns = thirds(width.div_ceil(across));
+        let places = thirds(height.div_ceil(down)).into_iter();
+        let places = places.flat_map(|row| columns.iter().map(move |column| (*column, row)));
+        places
+            .map(|(column, row)| self.region(column, row))
+            .collect()
+    }
+
     /// Announces the blocks of windows that nobody has decoded or decodes.
     pub(super) fn expect(&self, windows: &[Region]) {
         if !self.raster.listens() {
             return;
         }
-        let ((width, height), (across, down)) = (self.raster.size(), self.raster.block());
-        let mut places = Vec::new();
-        for window in windows {
-            let right = window.left.saturating_add(window.width).min(width);
-            let bottom = window.top.saturating_add(window.height).min(height);
-            for row in window.top / down..bottom.div_ceil(down) {
-                for column in window.left / across..right.div_ceil(across) {
-                    places.push((row, column));
-                }
-            }
-        }
+        let touched = windows.iter().flat_map(|window| self.places(*window));
+        let mut places: Vec<_> = touched.collect();
         places.sort_unstable();
         places.dedup();
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);

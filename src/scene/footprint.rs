@@ -41,6 +41,18 @@ impl Footprint {
             }
             before = corner.0;
         }
+        // What only touches the antimeridian lies on one side of it; a tenth of a millimetre is rounding.
+        for (lon, _) in &mut corners {
+            if (lon.abs() - 180.0).abs() < 1e-9 {
+                *lon = 180f64.copysign(*lon);
+            }
+        }
+        let side = corners.map(|(lon, _)| lon);
+        if side.iter().all(|lon| *lon >= 180.0) {
+            corners.iter_mut().for_each(|corner| corner.0 -= 360.0);
+        } else if side.iter().all(|lon| *lon <= -180.0) {
+            corners.iter_mut().for_each(|corner| corner.0 += 360.0);
+        }
         Some(Footprint { corners })
     }
 

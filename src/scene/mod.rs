@@ -136,10 +136,10 @@ impl Scene {
     }
 
     /// The share of a window's pixels with data that are clouds by the classification, 0 to 1; none without one, or
-    /// where it has no data.
+    /// where it has no data, or by SCL nothing but saturated or defective pixels.
     ///
     /// # Errors
-    /// As [`Scene::window`].
+    /// As [`Scene::window`]; also where the file holds what no classes are, such as a mask of 0 and 1.
     pub fn cloud_share(&self, window: Region) -> Result<Option<f32>> {
         self.check(window)?;
         let Some(clouds) = &self.clouds else {

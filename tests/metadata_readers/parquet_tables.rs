@@ -289,8 +289,8 @@ fn outlines_of_geoparquet() {
     assert_source_error(
         &error,
         "outlined.parquet",
-        Some(1),
-        "column `footprint`: the geometry ends",
+        None,
+        "row 1: column `footprint`: the geometry ends",
     );
 }
 
@@ -359,7 +359,9 @@ fn many_rows_and_bad_ones() {
                     (format!("{i}.jpg").as_str(), 1.0 + i as f64)
                 );
             }
-            Err(error) => assert_source_error(error, "many.parquet", Some(2501), "column `gsd`"),
+            Err(error) => {
+                assert_source_error(error, "many.parquet", None, "row 2501: column `gsd`")
+            }
         }
     }
     assert_eq!(rows.iter().filter(|row| row.is_err()).count(), 1);

@@ -222,6 +222,49 @@ fn bad_rows_are_named_and_the_rest_is_read() {
     }
 }
 
+/// A line is one of the file, the header's the first, however lines end.
+#[test]
+fn lines_are_those_of_the_file() {
+    let lines = |csv: &str| -> Vec<u64> {
+        let rows = CsvReader::from_reader(csv.as_bytes(), "t.csv", &ColumnMap::default()).unwrap();
+        let line = |row: satmip::Result<table::TableRow>| match row {
+            Ok(row) => row.line,
+            Err(Error::MetadataSource {
+                line: Some(line), ..
+            }) => line,
+            Err(error) => panic!("{error}"),
+        };
+        rows.map(line).collect()
+    };
+    let plain = "file,gsd\na,1\nb,x\nc\nd,1\n";
+    for end in ["\n", "\r\n", "\r"] {
+        let table = plain.replace('\n', end);
+        assert_eq!(lines(&table), [2, 3, 4, 5], "{table:?}");
+        assert_eq!(
+            lines(&format!("\u{feff}{table}")),
+            [2, 3, 4, 5],
+            "{table:?}"
+        );
+        // Blank lines, and a cell over two lines.
+        let table = "file,gsd\n\na,1\n\n\n\"b\nb\",1\nc,x".replace('\n', end);
+        assert_eq!(lines(&table), [3, 6, 8], "{table:?}");
+    }
+    // Over more than the reader holds at a time.
+    let many: String = (0..5000).map(|row| format!("{row},1\r\n")).collect();
+    let found = lines(&format!("file,gsd\r\n{many}"));
+    assert!(found.iter().copied().eq(2..5002));
+    // A table of files, which looks for days beforehand, and one whose key stands twice.
+    let folder = TempDir::new().unwrap();
+    let csv = "file,timestamp\r\na,2020-01-01T00:00:00Z\r\nb,x\r\na,2020-01-02T00:00:00Z\r\n";
+    let path = written(&folder, "t.csv", csv);
+    let table = MetadataTable::open(&path, &ColumnMap::default(), BadRows::PutAside).unwrap();
+    let [bad, twice] = table.refused() else {
+        panic!("{:?}", table.refused());
+    };
+    assert_source_error(bad, "t.csv", Some(3), "column `timestamp`");
+    assert_source_error(twice, "t.csv", Some(4), "stood in an earlier row");
+}
+
 #[test]
 fn values_have_one_reading() {
     let metadata = only_row(

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use url::Url;
 
+use super::known::Listed;
 use super::scene::OpenScene;
 use crate::assets::ItemFacts;
 use crate::plan;
@@ -49,7 +50,7 @@ impl Item {
     /// Whether it is the first one of its file.
     pub(crate) fn is_first(&self) -> bool {
         match &self.source {
-            Contents::Window { first, .. } => *first,
+            Contents::Window { first, .. } | Contents::Listed { first, .. } => *first,
             _ => true,
         }
     }
@@ -78,6 +79,14 @@ pub(crate) enum Contents {
         window: Region,
         /// Whether it is the first one of its scene.
         first: bool,
+        /// Whether no window of its scene that is wanted comes before it, those of other blocks of a plan included.
+        leads: bool,
+    },
+    /// A part of a scene that was not opened.
+    Listed {
+        scene: Arc<Listed>,
+        /// Whether it is the first one of its scene.
+        first: bool,
     },
     /// Some windows of a scene, or one file, as a plan has it.
     Planned(Box<plan::Entry>),
@@ -103,6 +112,7 @@ impl Chain {
             Contents::Bytes(bytes) => hash.update((bytes.len() as u64).to_le_bytes()),
             // A window is in its id; of what servers have, the state is known.
             Contents::Window { scene, .. } => hash.update(scene.versions.as_bytes()),
+            Contents::Listed { scene, .. } => hash.update(scene.versions.as_bytes()),
             Contents::File(_)
             | Contents::Object(_)
             | Contents::Item(_)

@@ -10,6 +10,7 @@
 
 mod folder;
 mod item;
+mod known;
 mod list;
 mod name;
 mod read;
@@ -34,6 +35,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 pub(crate) use self::item::{Chain, Contents, Item, Record};
+pub(crate) use self::known::Known;
 pub use self::name::EXTENSIONS;
 pub(crate) use self::name::{bytes_path, path_bytes};
 use self::name::{has_image_extension, is_hidden, readable};
@@ -73,6 +75,8 @@ pub(crate) struct Inputs {
     remote: Remote,
     /// The scene that was read last, of blocks of a plan.
     kept: Arc<Kept>,
+    /// Of a list that was begun before: scenes that were opened for it.
+    known: Option<Known>,
     /// How scenes are cut into windows, and how they are read; none where each file is one picture.
     windows: Option<SceneOptions>,
 }
@@ -138,6 +142,7 @@ impl Inputs {
             roots: roots.collect::<Result<_>>()?,
             remote: Remote::default(),
             kept: Arc::default(),
+            known: None,
             windows: None,
         })
     }
@@ -146,6 +151,17 @@ impl Inputs {
     pub(crate) fn cut(mut self, scenes: Option<SceneOptions>) -> Self {
         self.windows = scenes;
         self
+    }
+
+    /// Scenes that are known are not opened, and others become known.
+    pub(crate) fn knowing(mut self, known: Option<Known>) -> Self {
+        self.known = known;
+        self
+    }
+
+    /// What is known of scenes.
+    pub(crate) fn known(self) -> Option<Known> {
+        self.known
     }
 
     /// Inputs that nobody stops.
@@ -162,6 +178,7 @@ impl Inputs {
             windows: None,
             remote: Remote::default(),
             kept: Arc::default(),
+            known: None,
             roots: vec![Root {
                 label,
                 place: None,
@@ -190,6 +207,7 @@ impl Inputs {
             }],
             remote,
             kept,
+            known: None,
             windows: None,
         }
     }
@@ -278,20 +296,18 @@ impl Inputs {
                 match &self.windows {
                     Some(options) => {
                         let slice = slice.unwrap_or_default();
-                        scene::visit(
-                            id,
-                            source,
+                        let opening = scene::Opening {
                             options,
-                            &self.remote,
-                            slice,
-                            &mut outside,
-                            &mut send,
-                        )
+                            remote: &self.remote,
+                            known: self.known.as_ref(),
+                        };
+                        scene::visit(id, source, opening, slice, &mut outside, &mut send)
                     }
                     None => send(id, source),
                 }
             };
-            let mut waiting = Waiting::of(&self.remote, self.windows.is_some());
+            let mut waiting =
+                Waiting::of(&self.remote, self.known.as_ref(), self.windows.is_some());
             let mut later = |found: Entry| waiting.push(found, &mut entry);
             let mut sink = Sink {
                 entry: &mut later,

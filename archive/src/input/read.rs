@@ -35,7 +35,7 @@ fn read_source(
             let reason = "a STAC item is of a scene: say how large its windows are (`--tile 64`)";
             Err((SkipKind::Option, reason.into()))
         }
-        Contents::Window { .. } => {
+        Contents::Window { .. } | Contents::Listed { .. } => {
             Err((SkipKind::Other, "a window has no bytes of its own".into()))
         }
         Contents::Bytes(bytes) => Ok(bytes),

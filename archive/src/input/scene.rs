@@ -1,14 +1,17 @@
 //! Windows of scenes.
 
 use std::ops::{ControlFlow, Range};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use super::Contents;
+use super::known::{self, Known};
 use crate::assets::{Chosen, ItemFacts, SceneOptions};
 use crate::location::{Location, shown};
 use crate::remote::Remote;
 use crate::skipped::SkipKind;
+use satmip::image::Region;
 use satmip::parts::guard::guarded;
 use satmip::scene::{RangeReader, RasterFile, Scene};
 use satmip::{Error, ImageFault, Metadata, Timestamp};
@@ -22,7 +25,7 @@ pub(crate) struct OpenScene {
     bytes: u64,
     /// What servers call the state of its files; empty where all are of this machine.
     pub(super) versions: String,
-    /// When those of this machine were changed.
+    /// How long those of this machine are, and when they were changed.
     modified: String,
     /// The item that it is of.
     pub(crate) item: Option<Arc<ItemFacts>>,
@@ -85,6 +88,18 @@ impl OpenScene {
         format!("{} bytes\n{}{}", self.bytes, self.versions, self.modified)
     }
 
+    /// What a later listing need not open it for, but for its windows.
+    fn learned(&self, key: u128) -> known::Learned {
+        known::Learned {
+            key: format!("{key:032x}"),
+            state: self.state(),
+            versions: self.versions.clone(),
+            modified: self.modified.clone(),
+            size: (self.scene.width(), self.scene.height()),
+            wanted: Vec::new(),
+        }
+    }
+
     /// Whether servers or stores have its files.
     pub(crate) fn is_far(&self) -> bool {
         !self.versions.is_empty()
@@ -97,18 +112,30 @@ impl OpenScene {
     }
 }
 
+/// How scenes are opened, and what is known of those that were.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Opening<'a> {
+    pub(super) options: &'a SceneOptions,
+    pub(super) remote: &'a Remote,
+    pub(super) known: Option<&'a Known>,
+}
+
 /// Sends the windows of a file or of an item, or what is wrong with it.
 ///
 /// The header alone is read; windows of one visit share the scene, which is closed after the last of them.
 pub(super) fn visit(
     id: String,
     source: Contents,
-    options: &SceneOptions,
-    remote: &Remote,
+    opening: Opening<'_>,
     slice: Slice,
     outside: &mut u64,
     send: &mut dyn FnMut(String, Contents) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
+    let Opening {
+        options,
+        remote,
+        known,
+    } = opening;
     if let Some(span) = &options.time {
         match taken(&source) {
             Some(Ok((from, to))) if span.touches(from, to) => {}
@@ -124,6 +151,10 @@ pub(super) fn visit(
         let reason = "an asset that tells clouds was asked for, which only STAC items have";
         return send(id, Contents::Fault(SkipKind::Option, reason.into()));
     }
+    if let Some(found) = known.and_then(|known| known.get(&source, options)) {
+        return known::visit(&id, source, found, options, outside, send);
+    }
+    let key = known.and_then(|_| known::key(&source));
     let open = || opened(&id, source, options, remote).map(Arc::new);
     let scene = match slice.kept {
         Some((kept, key)) => kept.get(key, open),
@@ -144,7 +175,8 @@ pub(super) fn visit(
     }
     let changed = !slice.state.is_empty() && slice.state != scene.state();
     let (mut first, mut number) = (true, 0_u64);
-    for window in tiling.windows(width, height) {
+    let mut learned = key.map(|key| scene.learned(key));
+    for (at, window) in (0..).zip(tiling.windows(width, height)) {
         if options.has_ground() {
             let Some(place) = scene.scene.footprint(window) else {
                 if scene.scene.projection().is_some() {
@@ -162,7 +194,9 @@ pub(super) fn visit(
                 continue;
             }
         }
-        let (left, top, tile) = (window.left, window.top, window.width);
+        if let Some(learned) = &mut learned {
+            learned.add(at);
+        }
         number += 1;
         if number <= slice.windows.start {
             continue;
@@ -179,10 +213,14 @@ pub(super) fn visit(
                 scene: Arc::clone(&scene),
                 window,
                 first,
+                leads: number == 1,
             },
         };
         first = false;
-        send(format!("{id}#{left},{top},{tile},{tile}"), source)?;
+        send(window_name(&id, window), source)?;
+    }
+    if let (Some(known), Some(learned)) = (known, learned) {
+        known.add(learned);
     }
     *outside += u64::from(first);
     ControlFlow::Continue(())
@@ -251,6 +289,26 @@ enum Rasters {
     Bands(Box<[RasterFile; 3]>),
 }
 
+/// How long a file is and when it was changed, as a line; empty where it is not there.
+pub(super) fn modified(path: &Path) -> String {
+    let Ok(facts) = std::fs::metadata(path) else {
+        return String::new();
+    };
+    let since = facts.modified().ok();
+    let since = since.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    format!(
+        "{} {}\n",
+        facts.len(),
+        since.map_or(0, |since| since.as_nanos())
+    )
+}
+
+/// What an item of a window is called.
+pub(super) fn window_name(id: &str, window: Region) -> String {
+    let (left, top, tile) = (window.left, window.top, window.width);
+    format!("{id}#{left},{top},{tile},{tile}")
+}
+
 /// The files of a scene, as they are opened.
 struct Files<'a> {
     remote: &'a Remote,
@@ -276,13 +334,8 @@ impl<'a> Files<'a> {
     fn raster(&mut self, place: &Location) -> Result<RasterFile, Contents> {
         match place {
             Location::File(path) => {
-                if let Ok(facts) = std::fs::metadata(path) {
-                    self.bytes += facts.len();
-                    let since = facts.modified().ok();
-                    let since = since.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-                    let nanos = since.map_or(0, |since| since.as_nanos());
-                    self.modified.push_str(&format!("{nanos}\n"));
-                }
+                self.bytes += std::fs::metadata(path).map_or(0, |facts| facts.len());
+                self.modified.push_str(&modified(path));
                 Ok(RasterFile::from(path))
             }
             Location::Remote(url) => {
@@ -359,6 +412,7 @@ fn open_item(
     let classes = classes.map(|place| files.raster(place)).transpose()?;
     let mut reading = options.reading;
     reading.scale = chosen.scale;
+    reading.bands = chosen.bands;
     let scene = safely(&item.id, || {
         let mut scene = match rasters {
             Rasters::One(file) => Scene::open(file, &reading)?,

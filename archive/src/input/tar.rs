@@ -163,6 +163,7 @@ mod tests {
         let stream = Inputs {
             remote: Remote::default(),
             kept: Arc::default(),
+            known: None,
             windows: None,
             roots: vec![super::super::Root {
                 label: Vec::new(),

@@ -45,6 +45,7 @@ fn folders_come_in_the_byte_order_of_whole_paths() {
 #[test]
 fn the_fingerprint_follows_names_and_order() {
     let list = |text: &str| Inputs {
+        known: None,
         windows: None,
         remote: Remote::default(),
         kept: Arc::default(),

@@ -10,14 +10,18 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Serialize;
 
 use super::out::Out;
-use super::run::{is_done, line_name};
-use crate::ledger::{DoneLine, ERRORS, JOB, JobRecord, LEDGER, Ledger, PartLine, json};
+use super::run::{Beside, is_done, line_name, part_name};
+use crate::ledger::{DoneLine, ERRORS, JOB, JobRecord, LEDGER, Ledger, PartLine, PlanRecord, json};
 use crate::output::failed;
 use crate::store::errors_beside;
 use satmip::metadata::read;
 use satmip::parts::aside::target_of;
 use satmip::parts::sha256;
 use satmip::{Error, Result};
+
+/// What helps where a part is not what it should be.
+const AGAIN: &str =
+    "remove a part that is wrong, and what is beside it, and run the same `embed --plan` again";
 
 /// How far a plan is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -31,9 +35,11 @@ pub struct Status {
     pub under_way: Vec<u64>,
     /// Those that nobody has begun, as first and last.
     pub missing: Vec<(u64, u64)>,
-    /// Rows of those that are done.
+    /// Items of those that are done.
+    pub items: u64,
+    /// Their rows: items that are embedded.
     pub rows: u64,
-    /// Their lines of errors.
+    /// Their lines of errors: items without a row, and items of whose metadata something is wrong.
     pub skipped: u64,
     /// Whether the parts are one folder already.
     pub merged: bool,
@@ -59,15 +65,15 @@ pub struct Verified {
 }
 
 /// The job of a folder, and how many blocks it has.
-fn job(out: &Out, names: &BTreeSet<String>) -> Result<(JobRecord, u64)> {
+fn job(out: &Out, names: &BTreeSet<String>) -> Result<(JobRecord, PlanRecord)> {
     if !names.contains(JOB) {
         return Err(out.refuse("no plan was begun in it"));
     }
     let text = read::json_of_bytes(&out.read(JOB)?, out.name().join(JOB).display())?;
     let job: JobRecord = serde_json::from_value(text)
         .map_err(|error| out.refuse(format!("`{JOB}` is no record of a job: {error}")))?;
-    match job.input.plan.as_ref().map(|plan| plan.blocks) {
-        Some(blocks) => Ok((job, blocks)),
+    match job.input.plan.clone() {
+        Some(plan) => Ok((job, plan)),
         None => Err(out.refuse("it is of a job without a plan")),
     }
 }
@@ -83,13 +89,20 @@ fn ledger(out: &Out, names: &BTreeSet<String>) -> Result<Option<(Vec<u8>, DoneLi
 }
 
 /// What is said of each part that is there, in their order.
-fn lines(out: &Out, names: &BTreeSet<String>, blocks: u64) -> Result<Vec<PartLine>> {
-    let there = (0..blocks).filter(|block| is_done(names, *block));
-    let there: Vec<String> = there.map(line_name).collect();
-    let texts = out.read_all(&there)?;
-    let parsed = there.iter().zip(texts).map(|(name, text)| {
-        serde_json::from_slice(&text)
-            .map_err(|error| out.refuse(format!("`{name}` is no line of a ledger: {error}")))
+fn lines(out: &Out, names: &BTreeSet<String>, plan: &PlanRecord) -> Result<Vec<PartLine>> {
+    let there = (0..plan.blocks).filter(|block| is_done(names, *block, false));
+    let (there, lines): (Vec<_>, Vec<_>) = there.map(|block| (block, line_name(block))).unzip();
+    let texts = out.read_all(&lines)?;
+    let parsed = there.iter().zip(&lines).zip(texts);
+    let parsed = parsed.map(|((block, name), text)| {
+        let found: Beside = serde_json::from_slice(&text)
+            .map_err(|error| out.refuse(format!("`{name}` is no line of a ledger: {error}")))?;
+        match found.plan == plan.sha256 && found.line.part == *block {
+            true => Ok(found.line),
+            false => Err(out.refuse(format!(
+                "`{name}` and its part are of another plan ({AGAIN})"
+            ))),
+        }
     });
     parsed.collect()
 }
@@ -104,29 +117,32 @@ pub fn status(out: &Path) -> Result<Status> {
 }
 
 fn status_of(out: &Out, names: &BTreeSet<String>) -> Result<Status> {
-    let (_, blocks) = job(out, names)?;
+    let (_, plan) = job(out, names)?;
+    let blocks = plan.blocks;
     let mut status = Status {
         blocks,
         ..Status::default()
     };
     if let Some((_, done)) = ledger(out, names)? {
-        status.done = blocks;
         status.merged = true;
-        (status.rows, status.skipped) = (done.rows, done.skipped);
-        return Ok(status);
+        (status.items, status.rows, status.skipped) = (done.items, done.rows, done.skipped);
+    } else {
+        for line in lines(out, names, &plan)? {
+            status.items += line.items[1].saturating_sub(line.items[0]);
+            status.rows += line.rows[1];
+            status.skipped += line.skipped;
+        }
     }
-    for line in lines(out, names, blocks)? {
-        status.done += 1;
-        status.rows += line.rows[1];
-        status.skipped += line.skipped;
-    }
+    // Of a folder that is merged, parts may be lost since.
+    let is_there = |block: u64| is_done(names, block, status.merged);
+    status.done = (0..blocks).filter(|block| is_there(*block)).count() as u64;
     let begun: BTreeSet<u64> = names
         .iter()
         .filter_map(|name| block_of(target_of(name)?))
         .collect();
     for block in 0..blocks {
         match () {
-            () if is_done(names, block) => {}
+            () if is_there(block) => {}
             () if begun.contains(&block) => status.under_way.push(block),
             () => match status.missing.last_mut() {
                 Some((_, last)) if *last + 1 == block => *last = block,
@@ -149,18 +165,22 @@ fn block_of(name: &str) -> Option<u64> {
 pub fn verify(out: &Path) -> Result<Verified> {
     let out = Out::open(out)?;
     let names = out.names()?;
-    let (_, blocks) = job(&out, &names)?;
+    let (_, plan) = job(&out, &names)?;
     let lines = match ledger(&out, &names)? {
         Some((text, _)) => Ledger::parts_in(&text),
-        None => lines(&out, &names, blocks)?,
+        None => lines(&out, &names, &plan)?,
     };
     let mut found = Verified::default();
     for line in lines {
-        let name = format!("part-{:05}.parquet", line.part);
+        let name = part_name(line.part);
         found.parts += 1;
-        match sound(&out, &line) {
+        let sound = match names.contains(&name) {
+            true => sound(&out, &line).map_err(|error| error.to_string()),
+            false => Err("it is not there".to_owned()),
+        };
+        match sound {
             Ok(rows) => found.rows += rows,
-            Err(error) => found.faults.push(format!("{name}: {error}")),
+            Err(error) => found.faults.push(format!("{name}: {error} ({AGAIN})")),
         }
         out.forget(line.part);
     }
@@ -244,16 +264,20 @@ pub fn merge(out: &Path) -> Result<Status> {
     let out = &Out::open(out)?;
     let names = out.names()?;
     let found = status_of(out, &names)?;
-    if found.merged {
-        return Ok(found);
-    }
     if !found.is_complete() {
-        let reason = format!("{} of {} blocks are done", found.done, found.blocks);
+        let reason = format!(
+            "{} of {} blocks are done ({AGAIN})",
+            found.done, found.blocks
+        );
         return Err(out.refuse(reason));
     }
-    let (job, blocks) = job(out, &names)?;
+    if found.merged {
+        forget_lines(out)?;
+        return Ok(found);
+    }
+    let (job, plan) = job(out, &names)?;
     let (mut rows, mut items, mut errors, mut ledger) = (0, 0, Vec::new(), Vec::new());
-    for mut line in lines(out, &names, blocks)? {
+    for mut line in lines(out, &names, &plan)? {
         let part = out.base(line.part).with_extension("parquet");
         let name = part
             .file_name()
@@ -273,7 +297,7 @@ pub fn merge(out: &Path) -> Result<Status> {
         {
             return Err(damaged(
                 &part,
-                &"it is not what was written of this block (remove it, and run the same `embed --plan` again)",
+                &format!("it is not what was written of this block ({AGAIN})"),
             ));
         }
         if line.skipped > 0 {
@@ -298,11 +322,16 @@ pub fn merge(out: &Path) -> Result<Status> {
     ledger.push(b'\n');
     out.replace(ERRORS, errors)?;
     out.replace(LEDGER, ledger)?;
-    // What the ledger says now, and what machines that were lost left behind.
+    forget_lines(out)?;
+    status_of(out, &out.names()?)
+}
+
+/// Removes what the ledger says now, and what machines that were lost left behind.
+fn forget_lines(out: &Out) -> Result<()> {
     let of_block = |name: &str| {
         let beside = name.ends_with(".json") || name.ends_with(".errors.jsonl");
         (beside && block_of(name).is_some()) || target_of(name).and_then(block_of).is_some()
     };
     out.remove(out.names()?.into_iter().filter(|name| of_block(name)));
-    status_of(out, &out.names()?)
+    Ok(())
 }

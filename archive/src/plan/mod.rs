@@ -17,7 +17,7 @@ mod shard;
 mod table;
 
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -27,17 +27,18 @@ pub(crate) use run::run_shard_with;
 pub use run::{ShardConfig, ShardReport, run_shard};
 pub use shard::Shard;
 
-use super::input::{Contents, Inputs, Item};
+use super::input::{Contents, Inputs, Item, Known};
 use super::job::{self, Facts};
 use super::join::{Counter, JoinReport, Match};
 use super::ledger::ModelRecord;
 use super::model::facts;
-use super::output::Format;
+use super::output::{Format, failed_within};
 use super::skipped::SkipKind;
 use super::stop::Stop;
 use super::{JobConfig, Progress};
 use options::Options;
 use satmip::metadata::FieldSet;
+use satmip::parts::aside::{folder_of, target_of};
 use satmip::{Embedder, Error, Result};
 use table::Writer;
 pub(crate) use table::{Entry, Source};
@@ -60,7 +61,10 @@ pub struct PlanReport {
 
 /// Lists the inputs of a job into a file, cut into blocks of [`JobConfig::rows_per_part`] items (rounded up to whole
 /// batches). Of scenes the headers are read, of pictures nothing. Memory does not grow with the number of items but by
-/// the 16 bytes each that find double names.
+/// the 16 bytes each that find double names, and 24 for each scene.
+///
+/// What is learned of a scene is kept beside the plan ([`scenes_beside`]) until the plan is there: a call that is broken off or killed
+/// is gone on with by the same call, which does not open those scenes again.
 ///
 /// # Errors
 /// [`Error::Argument`] for a stream, which can be read only once;
@@ -98,6 +102,20 @@ pub(crate) fn plan_with(
     if inputs.streamed() {
         return refuse("a stream can be read only once");
     }
+    let record = config.metadata.as_ref().map(job::table_record);
+    let head = Head {
+        format: table::FORMAT,
+        satmip: env!("CARGO_PKG_VERSION").into(),
+        model: facts.record.clone(),
+        options: Options::of(config, record.transpose()?),
+        inputs: job::given(config),
+    };
+    let mut writer = Writer::create(path, &head, config.overwrite)?;
+    let whose = serde_json::to_string(&head).map_err(|error| failed_within(path, error.into()))?;
+    let known = config
+        .windows
+        .map(|_| Known::open(&scenes_beside(path), &whose));
+    let inputs = inputs.knowing(known.transpose()?);
     let fields = facts.arch.metadata.as_ref();
     let fields = fields.map_or(FieldSet::NONE, |side| side.fields);
     let load = |table| crate::table::load(table, fields);
@@ -110,15 +128,6 @@ pub(crate) fn plan_with(
         })?;
     }
     let mut counter = joined.as_ref().map(Counter::new);
-    let record = config.metadata.as_ref().map(job::table_record);
-    let head = Head {
-        format: table::FORMAT,
-        satmip: env!("CARGO_PKG_VERSION").into(),
-        model: facts.record.clone(),
-        options: Options::of(config, record.transpose()?),
-        inputs: job::given(config),
-    };
-    let mut writer = Writer::create(path, &head, config.overwrite)?;
     let block_items = head.options.block_items;
     let (mut entry, mut failed): (Option<Entry>, Option<Error>) = (None, None);
     let mut told = Progress::default();
@@ -171,6 +180,10 @@ pub(crate) fn plan_with(
     last.chain = Some(listing.chain.hex());
     writer.push(last)?;
     writer.finish(listing.items, &listing.chain.hex())?;
+    if let Some(known) = inputs.known() {
+        forget_lost(path);
+        known.remove();
+    }
     let metadata = counter.map(|counter| counter.report());
     job::warn(&listing, metadata);
     if let Some(bad) = metadata.map(|join| join.bad_rows).filter(|bad| *bad > 0) {
@@ -187,6 +200,25 @@ pub(crate) fn plan_with(
     })
 }
 
+/// Removes what calls that were killed wrote of a plan; whoever calls has the only list of its scenes.
+fn forget_lost(path: &Path) {
+    let entries = std::fs::read_dir(folder_of(path));
+    for entry in entries.into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let target = name.to_str().and_then(target_of);
+        if target.is_some_and(|target| path.file_name() == Some(target.as_ref())) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Where [`plan()`] keeps what it learned of scenes until the plan is there: `plan.parquet.scenes.jsonl`.
+pub fn scenes_beside(plan: &Path) -> PathBuf {
+    let mut name = plan.as_os_str().to_owned();
+    name.push(".scenes.jsonl");
+    name.into()
+}
+
 /// What a plan says of all its blocks.
 #[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
 pub(crate) struct Head {
@@ -201,8 +233,8 @@ pub(crate) struct Head {
 
 impl Source {
     /// Where an item's bytes are.
-    fn of(item: &Item) -> Result<Source> {
-        Ok(match &item.source {
+    fn of(source: &Contents) -> Result<Source> {
+        Ok(match source {
             Contents::File(path) => Source::File(path.clone()),
             Contents::Object(url) => Source::Object(url.clone()),
             Contents::Member {
@@ -219,6 +251,7 @@ impl Source {
                 (None, Some(place)) => place.clone().into(),
                 (None, None) => Source::Fault(SkipKind::Other, "it has no place".into()),
             },
+            Contents::Listed { scene, .. } => Source::of(&scene.source)?,
             Contents::Item(item) => Source::Item(std::sync::Arc::clone(item)),
             Contents::Fault(kind, reason) => Source::Fault(*kind, reason.clone()),
             Contents::Refused(error) => {

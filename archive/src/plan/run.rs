@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::out::Out;
 use super::shard::Shard;
@@ -113,7 +113,7 @@ pub(crate) fn run_shard_with(
     let merged = names.contains(LEDGER) && Ledger::done_in(&out.read(LEDGER)?).is_some();
     for block in blocks {
         let items = plan.items_of(block);
-        if merged || is_done(&names, block) {
+        if is_done(&names, block, merged) {
             report.done_before += 1;
             told.items += items;
             told.resumed += items;
@@ -202,9 +202,22 @@ fn begin(out: &Out, plan: &Plan, job: &JobConfig, facts: &Facts) -> Result<()> {
     }
 }
 
-/// Whether a part is there, and what says that it is complete.
-pub(super) fn is_done(names: &BTreeSet<String>, block: u64) -> bool {
-    names.contains(&line_name(block)) && names.contains(&format!("part-{block:05}.parquet"))
+/// Whether a part is there, and what says that it is complete: where all are merged, the ledger.
+pub(super) fn is_done(names: &BTreeSet<String>, block: u64, merged: bool) -> bool {
+    names.contains(&part_name(block)) && (merged || names.contains(&line_name(block)))
+}
+
+/// The name of a part.
+pub(super) fn part_name(block: u64) -> String {
+    format!("part-{block:05}.parquet")
+}
+
+/// What stands beside a part until all are merged.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Beside {
+    /// The fingerprint of the plan's file.
+    pub(super) plan: String,
+    pub(super) line: PartLine,
 }
 
 /// The name of what says that a part is complete.
@@ -248,7 +261,13 @@ fn run_block(
     let sent = out.send(block)?;
     out.forget(block);
     // Where a store had the part already, it is somebody's who was lost before the line, or has the same bytes.
-    let text = json(&part, &line)?;
+    let text = json(
+        &part,
+        &Beside {
+            plan: plan.sha256.clone(),
+            line: line.clone(),
+        },
+    )?;
     match out.place(&line_name(block), text)? && sent {
         true => Ok(Some(line)),
         false => Ok(None),

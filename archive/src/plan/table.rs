@@ -34,7 +34,7 @@ use satmip::{Error, Result};
 /// Rows that are held before they are written, and of a row group.
 const ROWS: usize = 8192;
 /// The version of the layout.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 /// Most blocks of a plan (our choice).
 const MOST_BLOCKS: u64 = 100_000_000;
 const HEAD: &str = "satmip.plan";
@@ -86,12 +86,13 @@ impl Entry {
     pub(super) fn of(item: &Item, block: u64, record: Option<&Record>) -> Result<Self> {
         let state = match &item.source {
             Contents::Window { scene, .. } => scene.state(),
+            Contents::Listed { scene, .. } => scene.state.clone(),
             _ => String::new(),
         };
         Ok(Entry {
             block,
             name: item.name().to_owned(),
-            source: Source::of(item)?,
+            source: Source::of(&item.source)?,
             state,
             skip: 0,
             take: 1,
@@ -103,7 +104,10 @@ impl Entry {
     /// Whether another window of the same scene.
     pub(super) fn goes_on(&self, item: &Item) -> bool {
         !item.is_first()
-            && matches!(item.source, Contents::Window { .. })
+            && matches!(
+                item.source,
+                Contents::Window { .. } | Contents::Listed { .. }
+            )
             && self.name == item.name()
     }
 

@@ -826,17 +826,21 @@ fn metadata_join_and_bad_rows_cost_only_themselves() {
     let inputs = super::input::Inputs::open(&[folder]).unwrap();
     let mut table = Table::reading(FieldSet::GSD);
     let gsd = |metres: f64| Metadata::new().with_gsd(metres).unwrap();
-    table.add("a.png", Ok(gsd(2.0)), 2);
-    table.add("b.png", Err("column `gsd`: `NaN` is not finite".into()), 3);
+    table.add("a.png", Ok(gsd(2.0)), "line 2");
+    table.add(
+        "b.png",
+        Err("column `gsd`: `NaN` is not finite".into()),
+        "line 3",
+    );
     // This one overflows the model's context.
-    table.add("c.png", Ok(gsd(9000.0)), 4);
+    table.add("c.png", Ok(gsd(9000.0)), "line 4");
     // This one says nothing that the model reads.
     table.add(
         "d.png",
         Ok(Metadata::new().with_cloud_cover(1.0).unwrap()),
-        6,
+        "line 6",
     );
-    table.add("white.png", Ok(gsd(3.0)), 5);
+    table.add("white.png", Ok(gsd(3.0)), "line 5");
     let (model, facts) = model();
     let columns = Features::Both.columns(&facts.arch, true);
     let names: Vec<_> = columns.iter().map(|c| c.name).collect();

@@ -296,9 +296,10 @@ fn tables_of_scenes_are_planned() {
     let whole = dir.path().join("whole");
     let mut config = job(&[&table], &whole);
     config.rows_per_part = 5;
-    // The second row has no file, the third no time: its windows are rows without a vector of metadata.
+    // The second row has no file, the third no time: its windows are rows without a vector of metadata, which is said
+    // once, by whichever block has the first of them.
     let report = embed(&config).unwrap();
-    assert_eq!((report.rows, report.skipped), (12, 7));
+    assert_eq!((report.rows, report.skipped), (12, 2));
     let (plan, out) = (dir.path().join("plan.parquet"), dir.path().join("out"));
     assert_eq!(make(&config, &plan).unwrap().items, 13);
     for index in 0..3 {
@@ -306,4 +307,256 @@ fn tables_of_scenes_are_planned() {
     }
     merge(&out).unwrap();
     assert_eq!(parts(&out), parts(&whole));
+}
+
+#[test]
+fn a_plan_that_was_broken_off_opens_no_scene_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (scenes, items) = archive(dir.path());
+    let mut config = job(&[&scenes, &items], &dir.path().join("unused"));
+    config.assets = vec!["visual".into()];
+    config.windows = Some(Tiling::new(1, 1, Edge::Drop).unwrap());
+    let whole = dir.path().join("whole.parquet");
+    let planned = make(&config, &whole).unwrap();
+    let beside = |plan: &Path| plan::scenes_beside(plan).is_file();
+    assert!(planned.items > 2000 && !beside(&whole), "{planned:?}");
+
+    let plan = dir.path().join("plan.parquet");
+    let (_, facts) = model();
+    let kept = broken_off(&config, &plan, planned.items);
+    assert!(beside(&plan) && !plan.exists());
+    // As a process leaves it that is killed.
+    let mut cut = std::fs::read(&kept).unwrap();
+    cut.extend_from_slice(b"{\"key\":");
+    std::fs::write(&kept, cut).unwrap();
+    // Whoever opened it again would find no picture.
+    let first = scenes.join("a.tif");
+    let (bytes, facts_of) = (
+        std::fs::read(&first).unwrap(),
+        std::fs::metadata(&first).unwrap(),
+    );
+    let time = facts_of.modified().unwrap();
+    let write = |bytes: &[u8], time| {
+        std::fs::write(&first, bytes).unwrap();
+        let file = std::fs::File::options().write(true).open(&first).unwrap();
+        file.set_modified(time).unwrap();
+    };
+    let rubbish = vec![b'x'; bytes.len()];
+    write(&rubbish, time);
+    assert_eq!(make(&config, &plan).unwrap(), planned);
+    assert!(!beside(&plan));
+    assert_eq!(
+        std::fs::read(&plan).unwrap(),
+        std::fs::read(&whole).unwrap()
+    );
+    write(&bytes, time);
+
+    // What is changed meanwhile, and what is asked otherwise, is opened.
+    let again = dir.path().join("again.parquet");
+    let stop = |config: &JobConfig| {
+        plan_with(
+            config,
+            &facts,
+            &again,
+            &mut |progress| match progress.items {
+                2000.. => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            },
+        )
+    };
+    stop(&config).unwrap_err();
+    write(&rubbish, time + std::time::Duration::from_secs(1));
+    let changed = make(&config, &again).unwrap();
+    assert!(changed.items < planned.items, "{changed:?}");
+    std::fs::remove_file(&again).unwrap();
+    write(&bytes, time);
+    stop(&config).unwrap_err();
+    write(&rubbish, time);
+    config.windows = Some(Tiling::new(1, 1, Edge::Shift).unwrap());
+    assert_eq!(make(&config, &again).unwrap().items, changed.items);
+}
+
+#[test]
+fn two_processes_do_not_make_one_plan() {
+    let dir = tempfile::tempdir().unwrap();
+    let (scenes, _) = archive(dir.path());
+    let config = job(&[&scenes], &dir.path().join("unused"));
+    let plan = dir.path().join("plan.parquet");
+    let kept = std::fs::File::create(plan::scenes_beside(&plan)).unwrap();
+    kept.lock().unwrap();
+    let refused = make(&config, &plan).unwrap_err().to_string();
+    assert!(refused.contains("another process"), "{refused}");
+    drop(kept);
+    make(&config, &plan).unwrap();
+}
+
+/// A plan that is broken off when all scenes of a folder but the last one are known.
+fn broken_off(config: &JobConfig, plan: &Path, items: u64) -> PathBuf {
+    let (_, facts) = model();
+    let broken = plan_with(config, &facts, plan, &mut |progress| match progress.items
+        >= items / 1000 * 1000
+    {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    });
+    assert!(matches!(broken, Err(Error::Interrupted)), "{broken:?}");
+    plan::scenes_beside(plan)
+}
+
+/// A folder of scenes in windows of a pixel.
+fn pixels(dir: &Path) -> (PathBuf, JobConfig) {
+    let (scenes, _) = archive(dir);
+    let mut config = job(&[&scenes], &dir.join("unused"));
+    config.windows = Some(Tiling::new(1, 1, Edge::Drop).unwrap());
+    (scenes, config)
+}
+
+#[test]
+fn an_edited_list_of_scenes_is_not_believed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, config) = pixels(dir.path());
+    let whole = dir.path().join("whole.parquet");
+    let planned = make(&config, &whole).unwrap();
+    let whole = std::fs::read(&whole).unwrap();
+    for (what, other) in [
+        ("\"wanted\":[[0,", "\"wanted\":[[1,"),
+        ("\"state\":\"", "\"state\":\"x"),
+        ("\"size\":[", "\"size\":[4"),
+        ("\"key\":\"", "\"key\":\"0"),
+    ] {
+        let plan = dir.path().join("plan.parquet");
+        let kept = broken_off(&config, &plan, planned.items);
+        let text = std::fs::read_to_string(&kept).unwrap();
+        assert!(text.contains(what), "{text}");
+        std::fs::write(&kept, text.replace(what, other)).unwrap();
+        assert_eq!(make(&config, &plan).unwrap(), planned);
+        assert!(std::fs::read(&plan).unwrap() == whole, "{what}");
+        std::fs::remove_file(&plan).unwrap();
+    }
+}
+
+#[test]
+fn scenes_that_became_others_are_opened_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (scenes, config) = pixels(dir.path());
+    let planned = make(&config, &dir.path().join("whole.parquet")).unwrap();
+    let first = scenes.join("a.tif");
+    let time = std::fs::metadata(&first).unwrap().modified().unwrap();
+    // Of another length with the time of before, as archives and copies keep it; and with a mask beside it.
+    let plan = dir.path().join("plan.parquet");
+    broken_off(&config, &plan, planned.items);
+    let bytes = std::fs::read(&first).unwrap();
+    std::fs::write(&first, b"no picture").unwrap();
+    let file = std::fs::File::options().write(true).open(&first).unwrap();
+    file.set_modified(time).unwrap();
+    let changed = make(&config, &plan).unwrap();
+    assert!(changed.items < planned.items, "{changed:?}");
+    std::fs::write(&first, bytes).unwrap();
+    let plan = dir.path().join("masked.parquet");
+    broken_off(&config, &plan, planned.items);
+    std::fs::write(scenes.join("a.tif.msk"), b"mask").unwrap();
+    assert_eq!(make(&config, &plan).unwrap().items, changed.items);
+}
+
+#[test]
+#[cfg(unix)]
+fn names_that_are_no_utf8_are_told_apart() {
+    use std::os::unix::ffi::OsStrExt;
+    let dir = tempfile::tempdir().unwrap();
+    let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1);
+    for (name, source) in [(&b"x\xfe.tif"[..], "u16"), (b"x\xff.tif", "all_nodata")] {
+        let path = dir.path().join(std::ffi::OsStr::from_bytes(name));
+        std::fs::copy(raster(source), &path).unwrap();
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(time).unwrap();
+    }
+    let config = job(&[dir.path()], &dir.path().join("unused"));
+    let planned = make(&config, &dir.path().join("plan.parquet")).unwrap();
+    let counted = crate::survey(&config).unwrap();
+    assert_eq!(planned.items, counted.items + counted.refused);
+}
+
+#[test]
+fn a_file_that_is_no_list_of_scenes_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, config) = pixels(dir.path());
+    let plan = dir.path().join("plan.parquet");
+    let kept = plan::scenes_beside(&plan);
+    std::fs::write(&kept, "mine\n").unwrap();
+    let refused = make(&config, &plan).unwrap_err().to_string();
+    assert!(refused.contains("no list of scenes"), "{refused}");
+    assert_eq!(std::fs::read(&kept).unwrap(), b"mine\n");
+    #[cfg(unix)]
+    {
+        let victim = dir.path().join("victim");
+        std::fs::rename(&kept, &victim).unwrap();
+        std::os::unix::fs::symlink(&victim, &kept).unwrap();
+        let refused = make(&config, &plan).unwrap_err().to_string();
+        assert!(refused.contains("no list of scenes"), "{refused}");
+        assert_eq!(std::fs::read(&victim).unwrap(), b"mine\n");
+        std::fs::remove_file(&kept).unwrap();
+    }
+    let _ = std::fs::remove_file(&kept);
+    // What a process that was killed left of the plan goes with the list.
+    let lost = dir.path().join("plan.parquet.tmp-1-0");
+    std::fs::write(&lost, b"half").unwrap();
+    make(&config, &plan).unwrap();
+    assert!(!lost.exists() && plan.exists());
+}
+
+#[test]
+fn a_part_that_is_lost_after_merging_is_done_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (scenes, _) = archive(dir.path());
+    let config = job(&[&scenes], &dir.path().join("unused"));
+    let (plan, out) = (dir.path().join("plan.parquet"), dir.path().join("out"));
+    let mut config = config;
+    config.rows_per_part = 5;
+    make(&config, &plan).unwrap();
+    shard(&plan, &out, 0, 1).unwrap();
+    merge(&out).unwrap();
+    let whole = contents(&out);
+    std::fs::remove_file(out.join("part-00001.parquet")).unwrap();
+    let found = status(&out).unwrap();
+    assert!(!found.is_complete() && found.merged, "{found:?}");
+    assert_eq!(found.missing, [(1, 1)]);
+    let faults = verify(&out).unwrap().faults;
+    assert!(
+        faults.iter().any(|fault| fault.contains("not there")),
+        "{faults:?}"
+    );
+    let refused = merge(&out).unwrap_err().to_string();
+    assert!(refused.contains("embed --plan"), "{refused}");
+    let again = shard(&plan, &out, 0, 1).unwrap();
+    assert_eq!(again.done_before, again.blocks - 1);
+    assert!(merge(&out).unwrap().is_complete());
+    assert_eq!(contents(&out), whole);
+}
+
+#[test]
+fn parts_of_another_plan_are_not_merged() {
+    let dir = tempfile::tempdir().unwrap();
+    let (scenes, _) = archive(dir.path());
+    let mut config = job(&[&scenes], &dir.path().join("unused"));
+    config.rows_per_part = 5;
+    let folder = |config: &JobConfig, name: &str| {
+        let plan = dir.path().join(format!("{name}.parquet"));
+        make(config, &plan).unwrap();
+        let out = dir.path().join(name);
+        shard(&plan, &out, 0, 1).unwrap();
+        out
+    };
+    let one = folder(&config, "one");
+    config.reading = config.reading.with_min_valid(0.25).unwrap();
+    let other = folder(&config, "other");
+    for name in ["part-00000.parquet", "part-00000.json"] {
+        std::fs::copy(other.join(name), one.join(name)).unwrap();
+    }
+    for refused in [
+        merge(&one).unwrap_err().to_string(),
+        verify(&one).unwrap_err().to_string(),
+        status(&one).unwrap_err().to_string(),
+    ] {
+        assert!(refused.contains("of another plan"), "{refused}");
+    }
 }

@@ -124,6 +124,60 @@ fn windows_keep_the_promises_of_the_job() {
     assert!(error.contains("stride"), "{error}");
 }
 
+/// What is wrong with all windows of a scene is said once, whichever way they are cut into batches.
+#[test]
+fn a_fault_of_a_whole_scene_is_named_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = dir.path().join("in");
+    std::fs::create_dir(&input).unwrap();
+    std::fs::copy(raster("u16"), input.join("good.tif")).unwrap();
+    let mut bytes = std::fs::read(raster("u16")).unwrap();
+    // The key of its coordinate system, 3072, with a system of a datum that needs a grid: 26731.
+    let key: Vec<u8> = [3072_u16, 0, 1, 32_631]
+        .iter()
+        .flat_map(|n| n.to_le_bytes())
+        .collect();
+    let at = bytes.windows(8).position(|found| found == key).unwrap();
+    bytes[at + 6..at + 8].copy_from_slice(&26_731_u16.to_le_bytes());
+    std::fs::write(input.join("nowhere.tif"), &bytes).unwrap();
+    let mut outputs = Vec::new();
+    for workers in [1, 3] {
+        let out = dir.path().join(format!("out{workers}"));
+        let mut config = cut(&input, &out);
+        config.workers = workers;
+        let report = embed(&config).unwrap();
+        assert_eq!((report.items, report.rows, report.skipped), (12, 12, 1));
+        let error = &errors(&out)[0];
+        assert_eq!(
+            (&error["id"], &error["kind"]),
+            (&json!("nowhere.tif"), &json!("metadata"))
+        );
+        let reason = error["reason"].as_str().unwrap();
+        assert!(
+            reason.contains("all of its windows") && reason.contains("EPSG:26731"),
+            "{reason}"
+        );
+        let bare = rows(&out)
+            .iter()
+            .filter(|row| row["bbox"].is_null())
+            .count();
+        assert_eq!(bare, 6);
+        outputs.push(contents(&out));
+    }
+    assert_eq!(outputs[0], outputs[1]);
+    // So is what a table says of it that cannot be.
+    let table = dir.path().join("scenes.csv");
+    std::fs::write(&table, "file,gsd\ngood.tif,-3\n").unwrap();
+    let mut config = cut(&input.join("good.tif"), &dir.path().join("table"));
+    config.metadata = Some(TableConfig {
+        path: table,
+        map: BTreeMap::new(),
+    });
+    let report = embed(&config).unwrap();
+    assert_eq!((report.rows, report.skipped), (6, 1));
+    assert_eq!(report.metadata.unwrap().bad_rows, 6);
+}
+
 #[test]
 fn a_table_says_of_scenes_what_their_files_do_not() {
     let dir = tempfile::tempdir().unwrap();

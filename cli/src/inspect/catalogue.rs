@@ -2,6 +2,7 @@
 
 use super::{InspectArgs, Output, reading_rows};
 use crate::Exit;
+use crate::output::one_line;
 use satmip::Result;
 use satmip_archive::{Destination, Edge, JobConfig, SceneFacts, Tiling, preview, survey};
 
@@ -60,7 +61,8 @@ pub(super) fn show(args: &InspectArgs, tile: u32, out: &mut Output) -> Result<Ex
         found.bytes as f64 / 1e6
     ))?;
     for refused in &found.first_refused {
-        out.line(&format!("left out: {}: {}", refused.id, refused.reason))?;
+        let reason = format!("left out: {}: {}", refused.id, refused.reason);
+        out.line(&one_line(&reason))?;
     }
     Ok(exit)
 }

@@ -71,10 +71,8 @@ impl Index {
             let mut row = row?;
             // Without a key it is of no picture, so that its split cannot matter.
             let Some(key) = row.key.take() else {
-                return Err(row
-                    .metadata
-                    .err()
-                    .unwrap_or_else(|| fail(Some(row.line), "the row has no key".into())));
+                let keyless = row.error(path.display(), "the row has no key");
+                return Err(row.metadata.err().unwrap_or(keyless));
             };
             let part = row.texts.pop().flatten();
             let label = row.texts.pop().flatten();
@@ -97,7 +95,7 @@ impl Index {
             }
             if index.names.add(&key).is_err() {
                 let reason = format!("file `{key}` occurs twice");
-                return Err(fail(Some(row.line), reason));
+                return Err(row.error(path.display(), reason));
             }
             index.places.push(place);
             if wanted {

@@ -87,10 +87,12 @@ class Status:
     """Those that somebody writes, or was lost while it did."""
     missing: list[tuple[int, int]]
     """Those that nobody has begun, as first and last."""
+    items: int
+    """Items of those that are done."""
     rows: int
-    """Rows of those that are done."""
+    """Their rows: items that are embedded."""
     skipped: int
-    """Items left out of those that are done, or whose metadata were."""
+    """Their lines of errors: items without a row, and items of whose metadata something is wrong."""
     merged: bool
     """Whether the parts are one job's already."""
 
@@ -144,6 +146,9 @@ def create(
     the options of `satmip plan`; those from `stride` to `datetime` are of windows and need `tile`. `metadata` is a table
     (CSV or Parquet) that is joined by path or unique file name, `columns` which of its columns is which field (or
     `key`, `none`), as `--map` has it; the table is not needed after that.
+
+    A call that was broken off is gone on with by the same call: what was learned of scenes is kept beside `output` until
+    it is there.
     """
     given = {
         "inputs": _listed(inputs),

@@ -19,6 +19,8 @@ const DEEPEST: usize = 8;
 pub(super) struct Boxes {
     /// Where the codestream begins.
     pub(super) codestream: u64,
+    /// What is said of the picture as a whole (`ihdr`).
+    pub(super) header: Option<Header>,
     /// The number of its colour space (`colr`), where it is one of the standard's.
     pub(super) colors: Option<u32>,
     /// What is said of bands (`cdef`): their numbers, whether they are opacities, and which colour of the space they are.
@@ -27,6 +29,56 @@ pub(super) struct Boxes {
     pub(super) geotiff: Option<Vec<u8>>,
     /// A text in XML that says where the picture lies (GMLJP2).
     pub(super) gml: Option<String>,
+}
+
+/// Size, bands and bits of a picture, which its codestream says as well.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Header {
+    pub(super) size: (u32, u32),
+    pub(super) bands: usize,
+    /// Of a sample; none where bands differ.
+    pub(super) bits: Option<u8>,
+}
+
+impl Header {
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let four = |at: usize| {
+            let bytes = bytes.get(at..)?.first_chunk()?;
+            Some(u32::from_be_bytes(*bytes))
+        };
+        let bands = bytes.get(8..)?.first_chunk()?;
+        // The highest bit says whether there is a sign.
+        let bits = |byte: u8| (byte & 0x7f) + 1;
+        Some(Header {
+            size: (four(4)?, four(0)?),
+            bands: u16::from_be_bytes(*bands).into(),
+            bits: bytes
+                .get(10)
+                .filter(|byte| **byte != 255)
+                .copied()
+                .map(bits),
+        })
+    }
+
+    /// Whether it says the same as a codestream of this size, so many bands, and so many bits in the first of them.
+    ///
+    /// # Errors
+    /// Where it says something else: one of the two is of another picture.
+    pub(super) fn check(&self, size: (u32, u32), bands: usize, bits: u8) -> Result<(), ImageFault> {
+        let pixels = |(width, height): (u32, u32)| format!("{width} x {height} pixels");
+        let (own, other) = if self.size != size {
+            (pixels(self.size), pixels(size))
+        } else if self.bands != bands {
+            (format!("{} bands", self.bands), format!("{bands}"))
+        } else if let Some(own) = self.bits.filter(|own| *own != bits) {
+            (format!("samples of {own} bits"), format!("{bits}"))
+        } else {
+            return Ok(());
+        };
+        Err(ImageFault::Damaged(format!(
+            "its header (ihdr) says {own}, its codestream {other}"
+        )))
+    }
 }
 
 /// What is said of a band.
@@ -83,6 +135,11 @@ impl Boxes {
                 }
                 b"jp2h" | b"asoc" if depth < DEEPEST => {
                     self.take(source, found.start..found.end, depth + 1, count)?;
+                }
+                b"ihdr" if self.header.is_none() => {
+                    let header = Header::of(&contents(source, &found)?);
+                    let cut = || ImageFault::Damaged("its header (ihdr) is cut off".into());
+                    self.header = Some(header.ok_or_else(cut)?);
                 }
                 b"colr" if self.colors.is_none() => {
                     let bytes = contents(source, &found)?;

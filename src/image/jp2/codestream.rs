@@ -62,6 +62,8 @@ pub(super) struct Codestream {
     pub(super) components: Vec<Component>,
     /// How often the picture can be halved.
     pub(super) levels: u8,
+    /// The logarithm of the pixels of the smallest pieces that a tile is cut into.
+    smallest: u32,
     /// The parts of each tile, by their places in the file.
     tiles: Vec<Vec<Range<u64>>>,
 }
@@ -89,8 +91,13 @@ fn four(bytes: &[u8], at: usize) -> Result<u32, ImageFault> {
 }
 
 impl Codestream {
-    /// Reads the main header from a place on, and where the parts of tiles are.
-    pub(super) fn of(source: &Source, start: u64) -> Result<Self, ImageFault> {
+    /// Reads the main header from a place on, and where the parts of tiles are. `check` may refuse what the header says
+    /// before anything is looked for by it.
+    pub(super) fn of(
+        source: &Source,
+        start: u64,
+        check: impl FnOnce(&Self) -> Result<(), ImageFault>,
+    ) -> Result<Self, ImageFault> {
         if two(&source.bytes(start, 2)?, 0)? != SOC {
             return Err(damaged("it does not begin with SOC"));
         }
@@ -101,6 +108,7 @@ impl Codestream {
             tile: (0, 0),
             components: Vec::new(),
             levels: u8::MAX,
+            smallest: 63,
             tiles: Vec::new(),
         };
         let mut at = start + 2;
@@ -143,13 +151,19 @@ impl Codestream {
         if stream.sizes == 0 || stream.levels == u8::MAX {
             return Err(damaged("it says neither its size nor how it is coded"));
         }
+        check(&stream)?;
+        stream.check_pieces()?;
         let (across, down) = stream.grid();
         stream.tiles = vec![Vec::new(); across as usize * down as usize];
         match stream.by_lengths(&lengths, at) {
             Some(()) => {}
             None => stream.by_walking(source, at)?,
         }
-        Ok(stream)
+        let mut parts = stream.tiles.iter().flatten();
+        match parts.any(|part| part.start < source.size()) {
+            true => Ok(stream),
+            false => Err(damaged("the file ends before its first tile")),
+        }
     }
 
     /// Takes the sizes of picture, tiles and samples.
@@ -191,24 +205,30 @@ impl Codestream {
         Ok(())
     }
 
-    /// Takes how a band is coded, and refuses what is cut so small that it would need more memory than its pixels
-    /// account for.
+    /// Takes how a band is coded.
     fn coding(&mut self, style: Option<&u8>, said: Option<&[u8]>) -> Result<(), ImageFault> {
         let (Some(style), Some([levels, width, height, _, _, precincts @ ..])) = (style, said)
         else {
             return Err(damaged("how it is coded is cut off"));
         };
         self.levels = self.levels.min(*levels);
-        let pixels = u64::from(self.tile.0) * u64::from(self.tile.1) * self.components.len() as u64;
-        let blocks = pixels >> u32::from((width & 15) + (height & 15) + 4).min(63);
+        let blocks = u32::from((width & 15) + (height & 15) + 4);
         // Of each level that has some of its own; else there is one.
         let sizes = precincts.iter().enumerate().filter(|_| style & 1 == 1);
         let areas = sizes.map(|(level, size)| {
             let halved = 2 * (usize::from(*levels).saturating_sub(level)) as u32;
-            let area = u32::from(size & 15) + u32::from(size >> 4);
-            pixels >> (halved + area).min(63)
+            halved + u32::from(size & 15) + u32::from(size >> 4)
         });
-        match blocks.max(areas.max().unwrap_or(0)) > MOST_BLOCKS {
+        self.smallest = areas.chain([blocks, self.smallest]).min().unwrap_or(63);
+        Ok(())
+    }
+
+    /// Refuses tiles that are cut so small that they would need more memory than their pixels account for. That they
+    /// are not too large was looked at before.
+    fn check_pieces(&self) -> Result<(), ImageFault> {
+        let (across, down) = self.tile;
+        let pixels = u64::from(across) * u64::from(down) * self.components.len() as u64;
+        match pixels >> self.smallest > MOST_BLOCKS {
             true => Err(unsupported("that is cut into too small pieces")),
             false => Ok(()),
         }
@@ -301,7 +321,7 @@ impl Codestream {
     ) -> Result<Vec<u8>, ImageFault> {
         let parts = self.parts(column, row);
         if parts.is_empty() {
-            return Err(damaged("a tile is missing"));
+            return Err(damaged("a tile is missing; the file may be cut off"));
         }
         let mut stream = self.header.clone();
         let (left, top) = (column * self.tile.0, row * self.tile.1);
@@ -321,8 +341,10 @@ impl Codestream {
             stream[at..at + 4].copy_from_slice(&number.to_be_bytes());
         }
         for part in parts {
-            let end = part.end.min(source.size());
-            let length = usize::try_from(end.saturating_sub(part.start)).unwrap_or(usize::MAX);
+            if part.end > source.size() {
+                return Err(damaged("the file ends before this tile does"));
+            }
+            let length = usize::try_from(part.end - part.start).unwrap_or(usize::MAX);
             // No code is longer than what it stands for by much.
             if length > MOST_PART {
                 return Err(damaged("a part of a tile is too long"));

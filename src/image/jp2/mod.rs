@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use ::image::metadata::Orientation;
-use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
+use hayro_jpeg2000::{DecodeError, DecodeSettings, DecoderContext, Image, TileError};
 use tiff_reader::source::{BytesSource, TiffSource};
 use tiff_reader::{TiffError, TiffFile};
 
@@ -64,6 +64,9 @@ pub(crate) struct Jp2 {
     reduced: u8,
     sizes: Vec<(u32, u32)>,
     samples: SampleType,
+    /// Bands that the picture is made of.
+    needed: Vec<usize>,
+    /// The rule of those bands.
     rule: Rule,
     reading: Reading,
     orientation: Orientation,
@@ -134,18 +137,25 @@ impl Jp2 {
         choose: impl FnOnce(Placing<'_>, &[(u32, u32)]) -> Result<usize, ImageFault>,
     ) -> Result<Self, ImageFault> {
         let boxes = Boxes::of(&source)?;
-        let codestream = Codestream::of(&source, boxes.codestream)?;
-        let (width, height) = codestream.size;
-        DecodeLimits::of_pixels(u64::MAX).check(width, height)?;
-        let (across, down) = codestream.tile;
+        let check = |stream: &Codestream| {
+            let (width, height) = stream.size;
+            let bands = stream.components.len();
+            if let (Some(header), Some(first)) = (boxes.header, stream.components.first()) {
+                header.check((width, height), bands, first.bits)?;
+            }
+            DecodeLimits::of_pixels(u64::MAX).check(width, height)?;
+            let (across, down) = stream.tile;
+            let tile = u64::from(across) * u64::from(down) * bands as u64 * 4;
+            match tile > most {
+                false => Ok(()),
+                true => Err(ImageFault::Unsupported(format!(
+                    "a JPEG 2000 with tiles of {across} x {down} pixels, which need too much memory (smaller ones: \
+                     `gdal_translate -of JP2OpenJPEG -co BLOCKXSIZE=1024 -co BLOCKYSIZE=1024 IN.jp2 OUT.jp2`)"
+                ))),
+            }
+        };
+        let codestream = Codestream::of(&source, boxes.codestream, check)?;
         let bands = codestream.components.len();
-        let tile = u64::from(across) * u64::from(down) * bands as u64 * 4;
-        if tile > most {
-            return Err(ImageFault::Unsupported(format!(
-                "a JPEG 2000 with tiles of {across} x {down} pixels, which need too much memory (smaller ones: \
-                 `gdal_translate -of JP2OpenJPEG -co BLOCKXSIZE=1024 -co BLOCKYSIZE=1024 IN.jp2 OUT.jp2`)"
-            )));
-        }
         let samples = samples_of(&codestream)?;
         let sizes = sizes(&codestream);
         let place = boxes.geotiff.as_ref().map(|bytes| {
@@ -194,12 +204,22 @@ impl Jp2 {
             };
             rule.table = table.map(Arc::new);
         }
+        // The decoder gives all bands, of which those that are needed go on.
+        let mut needed = rule.rgb.to_vec();
+        needed.extend(rule.alpha);
+        needed.sort_unstable();
+        needed.dedup();
+        let place = |band: usize| needed.iter().position(|own| *own == band).unwrap_or(0);
+        rule.bands = needed.len();
+        rule.rgb = rule.rgb.map(place);
+        rule.alpha = rule.alpha.map(place);
         Ok(Jp2 {
             source,
             codestream,
             reduced: u8::try_from(chosen).unwrap_or(0),
             sizes,
             samples,
+            needed,
             rule,
             reading,
             orientation,
@@ -273,7 +293,13 @@ impl Jp2 {
     }
 
     fn convert<T: Sample>(&self, stream: &[u8], region: Region) -> Result<Converted, ImageFault> {
-        let damaged = |error: hayro_jpeg2000::DecodeError| ImageFault::Damaged(error.to_string());
+        let damaged = |error: DecodeError| match error {
+            // The decoder says it of all that is wrong with a tile.
+            DecodeError::Tile(TileError::Invalid) => {
+                ImageFault::Damaged("a tile is damaged or cut off".into())
+            }
+            error => ImageFault::Damaged(error.to_string()),
+        };
         let (width, height) = (region.width as usize, region.height as usize);
         let settings = DecodeSettings {
             resolve_palette_indices: false,
@@ -295,10 +321,10 @@ impl Jp2 {
             ));
         }
         let (least, most) = self.samples.range().unwrap_or_default();
-        let mut bytes = vec![0; pixels * bands.len() * T::BYTES];
-        for (place, band) in bands.iter().enumerate() {
-            let to = bytes.chunks_exact_mut(bands.len() * T::BYTES);
-            for (to, sample) in to.zip(band.samples()) {
+        let mut bytes = vec![0; pixels * self.needed.len() * T::BYTES];
+        for (place, band) in self.needed.iter().enumerate() {
+            let to = bytes.chunks_exact_mut(self.needed.len() * T::BYTES);
+            for (to, sample) in to.zip(bands[*band].samples()) {
                 // Lossy codes run over the limits.
                 let sample = f64::from(*sample).round().clamp(least, most);
                 T::of(sample).write(&mut to[place * T::BYTES..(place + 1) * T::BYTES]);

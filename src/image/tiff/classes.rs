@@ -27,11 +27,14 @@ pub(in crate::image) fn bands(samples: SampleType, bands: usize) -> Result<Chose
 
 /// The class of bits that no QA_PIXEL has.
 pub(crate) const NO_CLASS: u8 = 255;
+/// That of small numbers, which no QA_PIXEL has either: a mask, or SCL in 16 bits.
+pub(crate) const SMALL: u8 = 254;
 
 /// Landsat's bits (QA_PIXEL) as Sentinel-2's classes (SCL); none for bytes, which stay as they are.
 ///
 /// Bit 0 is fill, alone; 1, 2 and 3 are dilated cloud, cirrus and cloud; 6 is set exactly where neither 1 nor 3 is
-/// (USGS, Landsat 8-9 Collection 2 Level 2 Science Product Guide, LSDS-1619).
+/// (USGS, Landsat 8-9 Collection 2 Level 2 Science Product Guide, LSDS-1619). The bits from 8 on say how sure that is,
+/// so that no number but that of fill is below 16.
 pub(in crate::image) fn table(samples: SampleType) -> Option<Table> {
     const FILL: u16 = 1;
     const CLOUDS: u16 = 0b1110;
@@ -42,6 +45,7 @@ pub(in crate::image) fn table(samples: SampleType) -> Option<Table> {
     (samples == SampleType::U16).then(|| {
         Table::of(|bits| match (bits & FILL, bits & CLOUDS) {
             (FILL, _) if bits == FILL => CLASSES[0],
+            _ if bits < 16 => SMALL.into(),
             (FILL, _) => NO_CLASS.into(),
             _ if (bits & CLEAR == 0) == (bits & CLOUD_OR_DILATED == 0) => NO_CLASS.into(),
             (_, 0) => CLASSES[2],

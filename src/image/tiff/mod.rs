@@ -28,7 +28,7 @@ use super::decode::{DecodeLimits, upright};
 use super::picture::{Picture, ReadOptions, Reading, Resolution};
 use crate::error::ImageFault;
 #[cfg(feature = "geotiff")]
-pub(crate) use classes::NO_CLASS;
+pub(crate) use classes::{NO_CLASS, SMALL};
 use facts::Said;
 use layers::{Kind, Layers};
 #[cfg(feature = "jpeg2000")]

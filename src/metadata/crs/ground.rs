@@ -50,6 +50,8 @@ pub(super) struct Ground {
     wgs84: Proj,
     /// Whether its longitudes and latitudes are WGS84's as they are.
     unshifted: bool,
+    /// Of a map on a cylinder: its middle and its width, after which it begins anew.
+    turn: Option<(f64, f64)>,
 }
 
 /// The map of a code. Each is made once.
@@ -96,11 +98,13 @@ impl Ground {
         if !(like_wgs84 || a == b || shifted || HUGHES.contains(&code.into())) {
             return Err("its definition does not say how its datum lies to WGS84".to_owned());
         }
+        let turn = turn(&map, &bare);
         let unshifted = map.is_latlong() && map.from_greenwich() == 0.0 && !shifted;
         Ok(Ground {
             map,
             wgs84,
             unshifted,
+            turn,
         })
     }
 
@@ -135,12 +139,27 @@ impl Ground {
         }
     }
 
+    /// A place within the width of a map on a cylinder, of one that runs on beyond it, by half of the width at most.
+    fn within(&self, x: f64) -> Option<f64> {
+        match self.turn {
+            Some((middle, width)) if (x - middle).abs() > width => None,
+            Some((middle, width)) => Some(x - width * ((x - middle) / width).round()),
+            None => Some(x),
+        }
+    }
+
     /// Longitude and latitude in degrees of a point of the map.
     pub(super) fn place(&self, x: f64, y: f64) -> Option<(f64, f64)> {
         let unit = self.map.to_meter();
+        let x = self.within(x)?;
         let (lon, lat, height) = self.inverse(x, y)?;
         let back = convert(&self.wgs84, &self.map, (lon, lat, height))?;
-        if (back.0 - x).hypot(back.1 - y) * unit > ROUND_TRIP {
+        let off = match self.turn {
+            // The left edge is the right one.
+            Some((_, width)) => (back.0 - x) - width * ((back.0 - x) / width).round(),
+            None => back.0 - x,
+        };
+        if off.hypot(back.1 - y) * unit > ROUND_TRIP {
             return None;
         }
         if matches!(self.map.projname(), "utm" | "tmerc" | "etmerc") {
@@ -208,6 +227,18 @@ impl Ground {
         let near = (x * unit).abs() <= FARTHEST && (y * unit).abs() <= FARTHEST;
         convert(&self.map, &self.wgs84, (x, y, 0.0)).filter(|_| near)
     }
+}
+
+/// The middle of a map on a cylinder and the width of the whole world on it; none of other maps.
+fn turn(map: &Proj, bare: &Proj) -> Option<(f64, f64)> {
+    if !matches!(map.projname(), "merc" | "webmerc" | "eqc" | "cea") {
+        return None;
+    }
+    let meridian = map.longitude_of_origin() + map.from_greenwich();
+    let at = |lon: f64| convert(bare, map, (lon, 0.0, 0.0)).map(|(x, ..)| x);
+    let middle = at(meridian)?;
+    let width = 4.0 * (at(meridian + std::f64::consts::FRAC_PI_2)? - middle);
+    (width > 0.0).then_some((middle, width))
 }
 
 /// Whether the way to WGS84 has a shift of the datum, tried at a place of the map.

@@ -135,14 +135,18 @@ impl Crs {
     ///
     /// # Errors
     /// Where the place lies outside of what the system can map: the inverse must exist, lead back
-    /// to the same coordinates, and not be stretched beyond measure. Angles are given as they are
-    /// (360 degrees taken off above 180), for the caller to check.
+    /// to the same coordinates, and not be stretched beyond measure. Maps on a cylinder, such as Web
+    /// Mercator, and angles may run on over the antimeridian by half of the world. Other angles are
+    /// given as they are, for the caller to check.
     pub(crate) fn place(&self, x: f64, y: f64) -> Result<(f64, f64), String> {
         if let Kind::Geographic(unit) = self.kind {
             let (lon, lat) = (x * unit, y * unit);
             // Grids of 0 to 360 degrees are in use.
-            let wraps = lon > 180.0 && lon <= 360.0;
-            let place = (if wraps { lon - 360.0 } else { lon }, lat);
+            let lon = match lon.abs() {
+                beyond if beyond > 180.0 && beyond <= 360.0 => lon - 360.0 * lon.signum(),
+                _ => lon,
+            };
+            let place = (lon, lat);
             #[cfg(feature = "geotiff")]
             let place = self.ground.shifted(place);
             return Ok(place);
@@ -359,7 +363,7 @@ mod tests {
             (2154, 1e300, 6e6),
             (2154, f64::NAN, 6e6),
             (2154, 4e7, 5e6),
-            (3857, 2.1e7, 0.0),
+            (3857, 4.1e7, 0.0),
             (3857, 0.0, 5e7),
             (3031, 1e9, 1e9),
             (3035, 3e7, 3e7),
@@ -383,6 +387,50 @@ mod tests {
         ] {
             let reason = Crs::from_epsg(code).unwrap_err();
             assert!(reason.contains(part), "{reason}");
+        }
+    }
+
+    /// Maps on a cylinder, and degrees, that run on over the antimeridian.
+    #[cfg(feature = "geotiff")]
+    #[test]
+    fn maps_run_on_over_the_antimeridian() {
+        const HALF: f64 = 20_037_508.342_789_244;
+        let degree = HALF / 180.0;
+        for (code, x, lon) in [
+            (3857, HALF, 180.0),
+            (3857, 190.0 * degree, -170.0),
+            (3857, -190.0 * degree, 170.0),
+            (3857, 359.0 * degree, -1.0),
+            (3395, 181.0 * degree, -179.0),
+            (4087, 181.0 * degree, -179.0),
+            // Its middle is at 150 degrees east.
+            (3832, 60.0 * degree, -150.0),
+            (3832, 200.0 * degree, -10.0),
+            (4326, 190.0, -170.0),
+            (4326, 360.0, 0.0),
+            (4326, -190.0, 170.0),
+        ] {
+            let crs = Crs::from_epsg(code).unwrap();
+            let (found, lat) = crs.place(x, 10.0).unwrap();
+            let off = (found - lon + 180.0).rem_euclid(360.0) - 180.0;
+            assert!(
+                found.abs() <= 180.0 && off.abs() < 1e-6,
+                "EPSG:{code} {x}: {found}"
+            );
+            assert!(lat.abs() < 11.0);
+            if !crs.is_geographic() {
+                let there = crs.pixel_size((x, 10.0), [1.0, 0.0, 0.0, -1.0]).unwrap();
+                let here = crs
+                    .pixel_size((x - 2.0 * HALF, 10.0), [1.0, 0.0, 0.0, -1.0])
+                    .unwrap();
+                let (PixelSize::Metres(a, b), PixelSize::Metres(c, d)) = (there, here) else {
+                    panic!("{there:?} {here:?}");
+                };
+                assert!(
+                    (a - c).abs() < 1e-6 && (b - d).abs() < 1e-6,
+                    "{a} {b} {c} {d}"
+                );
+            }
         }
     }
 

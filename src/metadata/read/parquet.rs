@@ -150,7 +150,7 @@ impl ParquetReader {
             }
         });
         self.row += 1;
-        Some(Ok(KeyedRow::new(&self.origin, self.row, row)))
+        Some(Ok(KeyedRow::of_row(&self.origin, self.row, row)))
     }
 }
 

@@ -97,7 +97,7 @@ impl Iterator for Items {
         match guarded(&self.origin, || rows.next().transpose()) {
             Ok(Some(row)) => {
                 let item = item(&row, &self.nanoseconds);
-                let item = item.map_err(|reason| table::at(&self.origin, self.row, reason));
+                let item = item.map_err(|reason| table::at_row(&self.origin, self.row, &reason));
                 Some((self.row, item))
             }
             Ok(None) => {

@@ -17,7 +17,7 @@
 //! day, and the log says so. Files are looked through for it before the first row, up to the first
 //! time that is no midnight; a stream ([`CsvReader::from_reader`]) is read as it stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
@@ -48,7 +48,8 @@ pub const MAX_REFUSED_ROWS: usize = 10_000;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TableRow {
-    /// The line on which the row begins, counted from 1; in Parquet the row, counted from 1.
+    /// The line of the file on which the row begins, counted from 1, the header's and blank ones included; in Parquet,
+    /// which has no lines, the row, counted from 1.
     pub line: u64,
     /// The key: usually the name of the picture's file.
     pub key: String,
@@ -70,18 +71,37 @@ pub struct KeyedRow {
     pub texts: Vec<Option<String>>,
     /// What the row states, or what is wrong with it.
     pub metadata: Result<Metadata>,
+    /// Whether its file has lines.
+    has_lines: bool,
 }
 
 impl KeyedRow {
-    pub(super) fn new(origin: &str, line: u64, row: Result<Row, String>) -> Self {
-        match row {
-            Ok(row) => KeyedRow {
-                line,
-                key: Some(row.key),
-                texts: row.texts,
-                metadata: row.metadata.map_err(|reason| at(origin, line, reason)),
-            },
-            Err(reason) => Self::unreadable(line, at(origin, line, reason)),
+    /// A row of a file of lines.
+    fn of_line(origin: &str, line: u64, row: Result<Row, String>) -> Self {
+        Self::new(origin, line, row, true)
+    }
+
+    /// A row of Parquet.
+    #[cfg(feature = "parquet")]
+    pub(super) fn of_row(origin: &str, number: u64, row: Result<Row, String>) -> Self {
+        Self::new(origin, number, row, false)
+    }
+
+    fn new(origin: &str, line: u64, row: Result<Row, String>, has_lines: bool) -> Self {
+        let wrong = |reason: String| match has_lines {
+            true => at(origin, line, reason),
+            false => at_row(origin, line, &reason),
+        };
+        let (key, texts, metadata) = match row {
+            Ok(row) => (Some(row.key), row.texts, row.metadata.map_err(wrong)),
+            Err(reason) => (None, Vec::new(), Err(wrong(reason))),
+        };
+        KeyedRow {
+            line,
+            key,
+            texts,
+            metadata,
+            has_lines,
         }
     }
 
@@ -91,14 +111,30 @@ impl KeyedRow {
             key: None,
             texts: Vec::new(),
             metadata: Err(error),
+            has_lines: true,
         }
     }
 
+    /// An error of this row of a file, which names the line, or in Parquet the row.
+    pub fn error(&self, origin: impl ToString, reason: impl Into<String>) -> Error {
+        match self.has_lines {
+            true => at(origin, self.line, reason),
+            false => at_row(origin, self.line, &reason.into()),
+        }
+    }
+
+    /// Where it stands, for messages: `line 5`, or in Parquet `row 5`.
+    pub fn place(&self) -> String {
+        let what = if self.has_lines { "line" } else { "row" };
+        format!("{what} {}", self.line)
+    }
+
     pub(super) fn whole(self) -> Result<TableRow> {
+        if self.key.is_none() && self.metadata.is_ok() {
+            return Err(self.error("table", "the row has no key"));
+        }
         let metadata = self.metadata?;
-        let Some(key) = self.key else {
-            return Err(at("table", self.line, "the row has no key"));
-        };
+        let key = self.key.unwrap_or_default();
         Ok(TableRow {
             line: self.line,
             key,
@@ -151,11 +187,15 @@ impl CsvReader<File> {
                 match self.rows.read_byte_record(&mut self.record) {
                     Ok(false) => return None,
                     Ok(true) => {}
-                    Err(e) if matches!(e.kind(), ErrorKind::UnequalLengths { .. }) => continue,
+                    Err(e) if matches!(e.kind(), ErrorKind::UnequalLengths { .. }) => {
+                        self.line(self.rows.position().byte());
+                        continue;
+                    }
                     // The second reading comes to the same place, and says it there.
                     Err(_) => return None,
                 }
                 self.consumed.store(0, Ordering::Relaxed);
+                self.line(self.rows.position().byte());
                 let cell = self.record.get(column).unwrap_or_default();
                 return Some(Ok(String::from_utf8_lossy(cell).into_owned()));
             }
@@ -174,6 +214,7 @@ impl<R: Read> CsvReader<R> {
         let metered = Metered {
             inner: reader,
             consumed: Arc::clone(&consumed),
+            ends: LineEnds::default(),
         };
         let mut rows = csv::ReaderBuilder::new()
             .delimiter(delimiter)
@@ -181,7 +222,7 @@ impl<R: Read> CsvReader<R> {
             .from_reader(metered);
         let header = match rows.byte_headers() {
             Ok(header) => header,
-            Err(e) => return Err(broken(&origin, e)),
+            Err(e) => return Err(broken(&origin, None, e)),
         };
         if header.is_empty() {
             return Err(unreadable(origin, "the table has no header"));
@@ -215,7 +256,6 @@ impl<R: Read> CsvReader<R> {
         if self.done {
             return None;
         }
-        let line = self.rows.position().line();
         match self.rows.read_byte_record(&mut self.record) {
             Ok(false) => {
                 self.done = true;
@@ -225,22 +265,29 @@ impl<R: Read> CsvReader<R> {
             Err(e) => {
                 self.consumed.store(0, Ordering::Relaxed);
                 let ragged = matches!(e.kind(), ErrorKind::UnequalLengths { .. });
-                let line = e.position().map_or(line, csv::Position::line);
-                let error = broken(&self.origin, e);
+                let start = e.position().map(csv::Position::byte);
+                let line = start.map(|start| self.line(start));
+                let error = broken(&self.origin, line, e);
                 if ragged {
-                    return Some(Ok(KeyedRow::unreadable(line, error)));
+                    return Some(Ok(KeyedRow::unreadable(line.unwrap_or_default(), error)));
                 }
                 self.done = true;
                 return Some(Err(error));
             }
         }
         self.consumed.store(0, Ordering::Relaxed);
-        let line = self.record.position().map_or(line, csv::Position::line);
+        let start = self.record.position().map_or(0, csv::Position::byte);
+        let line = self.line(start);
         let row = self.columns.row(|column| {
             let cell = self.record.get(column).unwrap_or_default();
             std::str::from_utf8(cell).map_err(|_| "the cell is not UTF-8".to_owned())
         });
-        Some(Ok(KeyedRow::new(&self.origin, line, row)))
+        Some(Ok(KeyedRow::of_line(&self.origin, line, row)))
+    }
+
+    /// The line of the file on which a row begins, by its first byte; rows come one after the other.
+    fn line(&mut self, start: u64) -> u64 {
+        self.rows.get_mut().ends.line(start)
     }
 }
 
@@ -288,15 +335,16 @@ impl MetadataTable {
         let path = path.as_ref();
         let mut table = MetadataTable::default();
         for row in keyed_rows(path, map)? {
-            let error = match row?.whole() {
-                Ok(row) if table.rows.contains_key(&row.key) => at(
-                    path.display(),
-                    row.line,
-                    format!(
-                        "the key `{}` stood in an earlier row already",
-                        short(&row.key)
-                    ),
-                ),
+            let row = row?;
+            let again = row
+                .key
+                .as_ref()
+                .filter(|key| row.metadata.is_ok() && table.rows.contains_key(key.as_str()));
+            let again = again.map(|key| {
+                let reason = format!("the key `{}` stood in an earlier row already", short(key));
+                row.error(path.display(), reason)
+            });
+            let error = match again.map_or_else(|| row.whole(), Err) {
                 Ok(row) => {
                     table.rows.insert(row.key, row.metadata);
                     if table.rows.len() > MAX_TABLE_ROWS {
@@ -401,8 +449,12 @@ pub(super) fn at(origin: impl ToString, line: u64, reason: impl Into<String>) ->
     }
 }
 
-fn broken(origin: &str, error: csv::Error) -> Error {
-    let line = error.position().map(csv::Position::line);
+/// The error of a row of a file that has no lines.
+pub(super) fn at_row(origin: impl ToString, row: u64, reason: &str) -> Error {
+    unreadable(origin, format!("row {row}: {reason}"))
+}
+
+fn broken(origin: &str, line: Option<u64>, error: csv::Error) -> Error {
     let reason = match error.kind() {
         ErrorKind::UnequalLengths {
             expected_len, len, ..
@@ -443,6 +495,45 @@ struct Metered<R> {
     inner: R,
     /// Bytes since the last record ended; what the CSV reader has buffered is counted twice.
     consumed: Arc<AtomicU64>,
+    ends: LineEnds,
+}
+
+/// The ends of lines that were read ahead of the rows. The CSV reader counts none where a row ends in `\r\n`, until it
+/// reads the next one.
+#[derive(Debug, Default)]
+struct LineEnds {
+    /// Bytes that were read.
+    read: u64,
+    /// Places and bytes of ends that no row is behind.
+    ahead: VecDeque<(u64, u8)>,
+    /// Lines that ended.
+    lines: u64,
+    /// Where the last `\r` stood.
+    carriage: Option<u64>,
+}
+
+impl LineEnds {
+    fn note(&mut self, bytes: &[u8]) {
+        let ends = (self.read..).zip(bytes.iter().copied());
+        let ends = ends.filter(|(_, byte)| matches!(byte, b'\n' | b'\r'));
+        self.ahead.extend(ends);
+        self.read += bytes.len() as u64;
+    }
+
+    /// The line of the row that begins at a byte, or behind the ends of lines that stand there.
+    fn line(&mut self, start: u64) -> u64 {
+        let mut start = start;
+        while let Some((at, byte)) = self.ahead.front().copied().filter(|(at, _)| *at <= start) {
+            self.ahead.pop_front();
+            start += u64::from(at == start);
+            let is_one = byte == b'\n' && at > 0 && self.carriage == Some(at - 1);
+            self.lines += u64::from(!is_one);
+            if byte == b'\r' {
+                self.carriage = Some(at);
+            }
+        }
+        self.lines + 1
+    }
 }
 
 impl<R: Read> Read for Metered<R> {
@@ -453,6 +544,7 @@ impl<R: Read> Read for Metered<R> {
         }
         let read = self.inner.read(buffer)?;
         self.consumed.fetch_add(read as u64, Ordering::Relaxed);
+        self.ends.note(buffer.get(..read).unwrap_or_default());
         Ok(read)
     }
 }
