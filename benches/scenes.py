@@ -2,7 +2,8 @@
 
     cargo build --release -p satmip-cli
     pip install numpy rasterio onnxruntime pyarrow
-    python benches/scenes.py OUT [--satmip target/release/satmip] [--side 10980] [--turns 3] [--workers 2] [--what speed|memory|http]
+    python benches/scenes.py OUT [--satmip target/release/satmip] [--model satmip-lite] [--side 10980] [--turns 3]
+                             [--workers 2] [--what speed|memory|http|jp2]
 
 Makes OUT/scene.tif, a synthetic Sentinel-2 tile (three bands of uint16, deflate with predictor 2, tiles of 512 pixels), and
 embeds its windows of 64 pixels with the built-in model: by satmip with ONNX Runtime and with rten, and by Python (rasterio, a
@@ -10,7 +11,8 @@ thread for each worker that reads whole rows of tiles, one session of ONNX Runti
 Prints seconds, windows a second and the most memory of each, medians of turns that alternate. `--what memory` embeds scenes of
 1,000 to 40,000 pixels a side with satmip, every window of a sparse lattice, and prints the most memory of each. `--what http`
 embeds the tile from this machine's disk and, in turn, from a server on it that waits 50 ms before each answer, and prints how
-many bytes the server sent beside those of the file's tiles.
+many bytes the server sent beside those of the file's tiles. `--what jp2` embeds an item of three bands of 4,096 pixels a side,
+files of JPEG 2000 each as ESA has them, with one worker and with two, in turn.
 """
 
 import argparse
@@ -111,6 +113,40 @@ def over_http(options, path):
     print(f"\n{requests / options.turns:.0f} requests a turn, {ratio:.3f} of the file's bytes")
 
 
+def over_bands(options, path):
+    """An item of three files of JPEG 2000, with one worker and with two."""
+    import json
+
+    import rasterio
+    import rasterio.shutil
+
+    made(path, 4096)
+    assets = {}
+    for band, name in enumerate(["red", "green", "blue"], 1):
+        target = options.out / f"{name}.jp2"
+        assets[name] = {"href": target.name}
+        if not target.exists():
+            with rasterio.open(path) as file:
+                profile = {**file.profile, "driver": "GTiff", "count": 1, "nodata": None}
+                with rasterio.MemoryFile() as memory:
+                    with memory.open(**profile) as one:
+                        one.write(file.read(band), 1)
+                    rasterio.shutil.copy(memory.name, target, driver="JP2OpenJPEG", QUALITY=100, REVERSIBLE="YES",
+                                         BLOCKXSIZE=1024, BLOCKYSIZE=1024)
+    item = {"type": "Feature", "stac_version": "1.0.0", "id": "bands", "geometry": None, "links": [], "assets": assets,
+            "properties": {"datetime": "2024-05-01T10:00:00Z"}}
+    source = options.out / "bands.json"
+    source.write_text(json.dumps(item))
+    ways = {}
+    for workers in (1, 2):
+        command = by_satmip(options, source, options.out / "bands.parquet", "onnxruntime")
+        command[command.index("--workers") + 1] = workers
+        ways[f"{workers} workers"] = [*command, "--images-only"]
+    print("| three bands of JPEG 2000 | s | windows/s | MB |\n|---|---|---|---|")
+    for name, seconds, memory in in_turn(ways, options.turns):
+        print(f"| {name} | {seconds:.1f} | {(4096 // TILE) ** 2 / seconds:.0f} | {memory:.0f} |")
+
+
 def made(path, side):
     """Makes a scene in a process of its own: what a process needed before it became another one counts as the other's."""
     subprocess.run([sys.executable, __file__, path, "--make", "--side", str(side)], check=True)
@@ -125,11 +161,11 @@ def by_satmip(options, path, out, device):
         found = glob.glob(os.path.join(os.path.dirname(onnxruntime.__file__), "capi", "libonnxruntime.so*"))
         library = ["--onnxruntime", found[0]]
     return [options.satmip, "embed", path, "-q", "--tile", TILE, "--edge", "drop", "--scale", "0,3000", "-o", out, "--overwrite",
-            "--workers", options.workers, "--device", device, *library]
+            "-m", options.model, "--workers", options.workers, "--device", device, *library]
 
 
 def by_python(options, path, out):
-    return [sys.executable, __file__, out, "--python", path, "--workers", options.workers, "--graph", options.graph]
+    return [sys.executable, __file__, out, "--python", path, "--workers", options.workers, "--model", options.model]
 
 
 def embed_in_python(scene, graph, out, workers):
@@ -204,11 +240,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--satmip", default="target/release/satmip")
-    parser.add_argument("--graph", default="zoo/satmip-lite/image.onnx")
+    parser.add_argument("--model", default="satmip-lite", help="of the zoo")
     parser.add_argument("--side", type=int, default=10980)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--what", choices=["speed", "memory", "http"], default="speed")
+    parser.add_argument("--what", choices=["speed", "memory", "http", "jp2"], default="speed")
     parser.add_argument("--python", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--make", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
@@ -220,7 +256,7 @@ def main():
         serve(options.serve)
         return
     if options.python:
-        embed_in_python(options.python, options.graph, options.out, options.workers)
+        embed_in_python(options.python, f"zoo/{options.model}/image.onnx", options.out, options.workers)
         return
     options.out.mkdir(parents=True, exist_ok=True)
     if options.what == "memory":
@@ -231,6 +267,9 @@ def main():
             command = [*by_satmip(options, path, options.out / "memory", "onnxruntime"), "--stride", stride]
             seconds, memory = measured(command)
             print(f"{side} px a side: {memory:.0f} MB, {seconds:.1f} s", flush=True)
+        return
+    if options.what == "jp2":
+        over_bands(options, options.out / "small.tif")
         return
     path = options.out / "scene.tif"
     made(path, options.side)

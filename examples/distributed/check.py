@@ -2,11 +2,12 @@
 often a model was loaded.
 
     pip install ./python[arrow] ray[data] pyspark daft 'dask[distributed]'
-    python examples/distributed/check.py [--copies 20] [--more 100] [--satmip target/release/satmip] [ray|spark|daft|dask ..]
+    python examples/distributed/check.py [--copies 20] [--more 100] [--satmip target/release/satmip]
+                                         [slurm|ray|spark|daft|dask ..]
 
 The folder is examples/chips, each picture so many times. Prints a table: seconds, images a second, the most memory of a
-process, loads of the model; with `--more` also images a second without the engine's start. An engine that this Python lacks is left
-out and named.
+process, loads of the model; with `--more` also images a second without the engine's start. In Slurm's place this runs
+two tasks of its script at once. An engine that this Python lacks is left out and named.
 """
 
 import argparse
@@ -14,12 +15,10 @@ import contextlib
 import csv
 import importlib.util
 import os
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +26,20 @@ import pyarrow.parquet
 
 HERE = Path(__file__).resolve().parent
 CHIPS = HERE.parent / "chips"
-SCRIPTS = {"ray": "ray_data.py", "spark": "spark.py", "daft": "daft_udf.py", "dask": "dask_shards.py"}
+SCRIPTS = {
+    "slurm": "slurm.sh", "ray": "ray_data.py", "spark": "spark.py", "daft": "daft_udf.py", "dask": "dask_shards.py",
+}
+PLANNED = ("slurm", "dask")
 BARE = "the command line, 2 workers"
 PACKAGES = {"ray": "ray", "spark": "pyspark", "daft": "daft", "dask": "distributed"}
+
+# Two tasks of an array job, as Slurm starts them.
+SLURM = """
+export SLURM_ARRAY_TASK_MIN=0 SLURM_ARRAY_TASK_MAX=1 SLURM_ARRAY_TASK_STEP=1 SLURM_CPUS_PER_TASK=1
+SLURM_ARRAY_TASK_ID=0 bash "$@" &
+SLURM_ARRAY_TASK_ID=1 bash "$@"
+wait
+"""
 
 # Put before everything else into each Python: writes a line for each model that is loaded.
 COUNTER = '''
@@ -80,10 +90,24 @@ def vectors(path, key):
     return stacked
 
 
+# Runs a command from a small process: what a process needed before it became another one counts as the other's.
+MEASURE = """
+import os, subprocess, sys, time
+begun = time.perf_counter()
+child = subprocess.Popen(sys.argv[2:])
+_, status, usage = os.wait4(child.pid, 0)
+with open(sys.argv[1], "w") as file:
+    file.write(f"{time.perf_counter() - begun} {usage.ru_maxrss / 1024}")
+sys.exit(bool(status))
+"""
+
+
 def timed(command, environment):
-    begun = time.perf_counter()
-    subprocess.run(list(map(str, command)), check=True, env=environment)
-    return time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    """Seconds, and the most memory of a process in MB."""
+    with tempfile.NamedTemporaryFile() as found:
+        subprocess.run([sys.executable, "-c", MEASURE, found.name, *map(str, command)], check=True, env=environment)
+        seconds, memory = Path(found.name).read_text().split()
+    return float(seconds), float(memory)
 
 
 @contextlib.contextmanager
@@ -129,27 +153,28 @@ def measured(root, options, copies):
     times = {BARE: seconds}
     expected = vectors(bare, "id")
     for engine in options.engines or SCRIPTS:
-        if importlib.util.find_spec(PACKAGES[engine]) is None:
+        if engine in PACKAGES and importlib.util.find_spec(PACKAGES[engine]) is None:
             print(f"| {engine} | left out: this Python lacks {PACKAGES[engine]} | | | |", flush=True)
             continue
         loads.write_text("")
         out, key = root / engine, "path"
         command = [sys.executable, HERE / SCRIPTS[engine], root / "in", out, 2]
-        if engine == "dask":
-            plan = root / "plan.parquet"
-            block = ["--block-items", str(max(16, count // 64 // 8 * 8))]
+        if engine in PLANNED:
+            plan = root / f"{engine}.plan.parquet"
+            block = ["--block-items", str(-(-count // 64) * 8)]
             subprocess.run([program, "plan", root / "in", "--metadata", table, "-o", plan, *block, "-q"], check=True)
-            command = [sys.executable, HERE / SCRIPTS[engine], plan, out]
+            start = ["bash", "-c", SLURM, "slurm"] if engine == "slurm" else [sys.executable]
+            command = [*start, HERE / SCRIPTS[engine], plan, out]
         with cluster(engine, environment) as more:
             seconds, memory = timed(command, environment | more)
-        if engine == "dask":
+        if engine in PLANNED:
             out, key = sorted(out.glob("part-*.parquet")), "id"
         found = vectors(out, key)
         for one, other in zip(expected, found):
             assert one.shape == other.shape, (engine, one.shape, other.shape)
             far = np.abs(one - other).max()
             assert far < 1e-5, (engine, far)
-        loaded = len(loads.read_text().split()) or "one a shard"
+        loaded = "one a shard" if engine in PLANNED else len(loads.read_text().split())
         print(f"| {engine} | {seconds:.1f} | {count / seconds:.0f} | {memory:.0f} | {loaded} |", flush=True)
         times[engine] = seconds
     return count, times
@@ -159,7 +184,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("engines", nargs="*", default=[])
     parser.add_argument("--copies", type=int, default=2)
-    parser.add_argument("--more", type=int, help="a second, larger number of copies: images/s of what it has more, without the start")
+    more = "a second, larger number of copies: images/s of what it has more, without the start"
+    parser.add_argument("--more", type=int, help=more)
     parser.add_argument("--satmip", type=Path, default=Path("target/release/satmip"))
     options = parser.parse_args()
     turns = []

@@ -26,11 +26,14 @@ class Embed:
         self.model = satmip.Embedder(threads=1)
 
     @daft.method.batch(
-        return_dtype=DataType.struct({"image_embedding": VECTOR, "metadata_embedding": VECTOR}), batch_size=64
+        return_dtype=DataType.struct({"image_embedding": VECTOR, "metadata_embedding": VECTOR}), batch_size=256
     )
     def vectors(self, *columns):
         batch = pa.RecordBatch.from_arrays([column.to_arrow() for column in columns], names=["path", *FIELDS])
-        return self.model.embed_batch(batch).select(["image_embedding", "metadata_embedding"]).to_pylist()
+        found = self.model.embed_batch(batch).select(["image_embedding", "metadata_embedding"])
+        # Vectors as Arrow has them: lists of Python take longer than the model.
+        lists = pa.schema([(name, pa.list_(pa.float32())) for name in found.schema.names])
+        return found.cast(lists).to_struct_array()
 
 
 def main(folder, out):

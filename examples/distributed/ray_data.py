@@ -28,9 +28,9 @@ def main(folder, out, actors=2):
     folder = Path(folder).resolve()
     table = pyarrow.csv.read_csv(folder / "metadata.csv")
     paths = [str(folder / name) for name in table["file"].to_pylist()]
-    rows = ray.data.from_arrow(table.append_column("path", [paths])).repartition(2 * int(actors))
+    rows = ray.data.from_arrow(table.append_column("path", [paths])).repartition(8 * int(actors))
     pool = ray.data.ActorPoolStrategy(size=int(actors))
-    found = rows.map_batches(Embed, batch_format="pyarrow", batch_size=64, num_cpus=1, compute=pool)
+    found = rows.map_batches(Embed, batch_format="pyarrow", batch_size=256, num_cpus=1, compute=pool)
     found.write_parquet(out)
 
 
