@@ -24,6 +24,8 @@ import time
 from pathlib import Path
 
 TILE = 64
+# Pictures that are run at a time, as satmip does.
+BATCH = 16
 
 
 def scene(path, side, block=512):
@@ -203,7 +205,7 @@ def embed_in_python(scene, graph, out, workers):
         pixels = np.clip(data * np.float32(255 / 3000) + np.float32(0.5), 0, 255).astype(np.uint8)
         chips = pixels.reshape(3, rows, TILE, across, TILE).transpose(1, 3, 2, 4, 0).reshape(-1, TILE, TILE, 3)
         valid = there.reshape(rows, TILE, across, TILE).mean((1, 3)).ravel()
-        vectors = [session.run(["image_embeds"], {"image": chips[at : at + 8]})[0] for at in range(0, len(chips), 8)]
+        vectors = [session.run(["image_embeds"], {"image": chips[at : at + BATCH]})[0] for at in range(0, len(chips), BATCH)]
         names = [f"{column * TILE},{(first + row) * TILE}" for row in range(rows) for column in range(across)]
         return names, valid.astype(np.float32), np.concatenate(vectors)
 

@@ -25,6 +25,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let scene = Scene::open(path, &options)?;
     let (across, down) = (scene.width() / tile, scene.height() / tile);
     let windows = across as usize * down as usize;
+    let window = |at: usize| Region {
+        left: at as u32 % across * tile,
+        top: at as u32 / across * tile,
+        width: tile,
+        height: tile,
+    };
     let next = AtomicUsize::new(0);
     let worker = || -> Result<u64, satmip::Error> {
         let mut sum = 0;
@@ -33,15 +39,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             if first >= windows {
                 return Ok(sum);
             }
-            for at in first..(first + 8).min(windows) {
-                let (row, column) = (at as u32 / across, at as u32 % across);
-                let window = Region {
-                    left: column * tile,
-                    top: row * tile,
-                    width: tile,
-                    height: tile,
-                };
-                let picture = scene.window(window)?;
+            // A job announces the windows that are in flight.
+            let soon: Vec<_> = (first..(first + 128).min(windows)).map(window).collect();
+            let new = if first == 0 { 0 } else { 120 };
+            scene.expect(soon.get(new..).unwrap_or_default());
+            for window in &soon[..soon.len().min(8)] {
+                let picture = scene.window(*window)?;
                 sum += u64::from(picture.image().pixels()[0]);
             }
         }

@@ -17,11 +17,11 @@ use satmip::{Error, Result};
 
 /// Batches that each worker may have in flight: enough that a slow picture stops nobody, few
 /// enough to bound the memory.
-const IN_FLIGHT: usize = 4;
+const IN_FLIGHT: usize = 2;
 
 /// Batches of windows whose bytes are on their way that are held back (our choice): a request takes as long as some of
 /// them.
-const AHEAD: usize = 16;
+const AHEAD: usize = 8;
 
 /// Finds the items and cuts them into batches.
 pub(super) struct Producer<'a> {
@@ -131,11 +131,10 @@ fn announce(batch: &Batch) -> bool {
             _ => windows.push((scene, vec![*window])),
         }
     }
-    windows.retain(|(scene, _)| scene.is_far());
     windows
         .iter()
         .for_each(|(scene, windows)| scene.scene.expect(windows));
-    !windows.is_empty()
+    windows.iter().any(|(scene, _)| scene.is_far())
 }
 
 /// Runs producer and workers, and hands their results to `write` in order.

@@ -34,9 +34,11 @@ mod zoo;
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::sync::OnceLock;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use satmip::engine::Device;
 use satmip::{Error, Result};
 use terminal::Terminal;
 
@@ -193,6 +195,21 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     // Nobody else does it where this is no program of Rust. Whoever went away needs nothing more.
     let _ = std::io::stdout().flush();
     code
+}
+
+/// What the program does when a model is open.
+static WHEN_OPEN: OnceLock<fn(Device)> = OnceLock::new();
+
+/// Says what is to be done whenever a model is open, by where it runs: a process that is the command's alone may tell its
+/// allocator what to expect. The first call counts.
+pub fn when_open(call: fn(Device)) {
+    let _ = WHEN_OPEN.set(call);
+}
+
+fn opened(device: Device) {
+    if let Some(call) = WHEN_OPEN.get() {
+        call(device);
+    }
 }
 
 fn obey(args: impl IntoIterator<Item = OsString>) -> u8 {

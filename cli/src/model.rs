@@ -38,7 +38,7 @@ pub(super) struct ModelArgs {
     /// Threads that decode and embed [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     workers: Option<u32>,
-    /// Images in a batch [default: 8, on a GPU 64; large images are run in smaller ones]
+    /// Images in a batch [default: 16, on a GPU 64; large images are run in smaller ones]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
     batch_size: Option<u32>,
     #[command(flatten)]
@@ -58,9 +58,9 @@ impl ModelArgs {
     pub(super) fn batch_size(&self) -> usize {
         match self.batch_size {
             Some(n) => n as usize,
-            // A CPU core is busy with 8; a GPU is not.
+            // A CPU core is busy with 16; a GPU is not.
             None if self.device.is_gpu() => 64,
-            None => 8,
+            None => 16,
         }
     }
 
@@ -75,15 +75,18 @@ impl ModelArgs {
     }
 
     pub(super) fn load(&self, terminal: &Terminal) -> Result<Embedder> {
-        self.configure(Embedder::builder(self.model.as_str()))?
-            .zoo(self.zoo.open(terminal))
-            .load()
+        let builder = self.configure(Embedder::builder(self.model.as_str()))?;
+        let embedder = builder.zoo(self.zoo.open(terminal)).load()?;
+        crate::opened(embedder.device());
+        Ok(embedder)
     }
 
     /// As [`ModelArgs::load`], of a bundle in place of the one that is named.
     #[cfg(feature = "eval")]
     pub(super) fn load_bundle(&self, bundle: Bundle) -> Result<Embedder> {
-        self.configure(EmbedderBuilder::from(bundle))?.load()
+        let embedder = self.configure(EmbedderBuilder::from(bundle))?.load()?;
+        crate::opened(embedder.device());
+        Ok(embedder)
     }
 
     fn configure(&self, builder: EmbedderBuilder) -> Result<EmbedderBuilder> {

@@ -26,6 +26,7 @@ use counts::Counts;
 
 pub use precision::Precision;
 pub use products::Macs;
+pub(crate) use shapes::shapes_of;
 pub use skim::skim;
 
 /// Most dimensions of a value that are followed.

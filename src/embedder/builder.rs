@@ -16,7 +16,7 @@ use crate::zoo::Zoo;
 const GPU_BATCH: usize = 64;
 /// Rows that a core of a CPU runs at a time, of pictures of 64 pixels a side; fewer of larger ones, which keep a core as
 /// busy, so that memory does not grow with them (our choice).
-const CPU_BATCH: usize = 8;
+const CPU_BATCH: usize = 16;
 
 /// Rows that are run at a time by a model of pictures of so many pixels a side.
 fn usual_batch(device: Device, side: usize) -> usize {
@@ -118,8 +118,8 @@ impl EmbedderBuilder {
         self
     }
 
-    /// Rows that are run at a time, 1 to 65,536. Unless this says otherwise 64 on a GPU; on a CPU 8 of pictures of 64
-    /// pixels a side, 2 of 128, 1 of 224. Memory grows with it and with the number of sessions.
+    /// Rows that are run at a time, 1 to 65,536. Unless this says otherwise 64 on a GPU; on a CPU 16 of pictures of 64
+    /// pixels a side, 4 of 128, 1 of 224. Memory grows with it and with the number of sessions.
     pub fn batch_size(mut self, rows: usize) -> Self {
         self.batch_size = Some(rows);
         self

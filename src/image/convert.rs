@@ -157,9 +157,19 @@ impl Rule {
                 true => Table::MISSING,
                 false => u16::from(self.byte(sample, channel)),
             };
-            values.map(entry).collect()
+            values.map(entry).collect::<Arc<[u16]>>()
         };
-        Some(Table([channel(0), channel(1), channel(2)]))
+        let red = channel(0);
+        // Most often all three are the same: one table is read faster than three.
+        let same = |other: usize| {
+            let range = self.range.as_ref();
+            range.is_none_or(|range| range[0] == range[other])
+        };
+        let other = |at: usize| match same(at) {
+            true => Arc::clone(&red),
+            false => channel(at),
+        };
+        Some(Table([Arc::clone(&red), other(1), other(2)]))
     }
 
     /// Red, green and blue of a pixel, and which of its samples are missing.
@@ -189,7 +199,7 @@ impl Rule {
 
 /// For red, green and blue and each value of a sample: its byte, or that it is missing.
 #[derive(Debug, Clone)]
-pub(super) struct Table([Vec<u16>; 3]);
+pub(super) struct Table([Arc<[u16]>; 3]);
 
 impl Table {
     const MISSING: u16 = 256;
@@ -197,8 +207,8 @@ impl Table {
     /// Of samples of 16 bits, each of which becomes the same byte in all channels.
     #[cfg_attr(not(feature = "geotiff"), allow(dead_code, reason = "for scenes"))]
     pub(super) fn of(byte: impl Fn(u16) -> u16) -> Table {
-        let all: Vec<u16> = (0..=u16::MAX).map(byte).collect();
-        Table([all.clone(), all.clone(), all])
+        let all: Arc<[u16]> = (0..=u16::MAX).map(byte).collect();
+        Table([0, 1, 2].map(|_| Arc::clone(&all)))
     }
 
     fn entry<T: Sample>(&self, sample: T, channel: usize) -> Option<u16> {
@@ -262,33 +272,33 @@ impl<'a> Pixels<'a> {
     /// there is one.
     pub(super) fn push<T: Sample>(&mut self, bytes: &[u8], there: Option<&[bool]>) {
         let rule = self.rule;
-        for (i, pixel) in bytes.chunks_exact(rule.bands * T::BYTES).enumerate() {
+        let pixel = rule.bands * T::BYTES;
+        let before = self.rgb.len() / 3;
+        self.rgb.resize((before + bytes.len() / pixel) * 3, 0);
+        let colors = self.rgb[before * 3..].chunks_exact_mut(3);
+        for (i, (pixel, color)) in bytes.chunks_exact(pixel).zip(colors).enumerate() {
             let masked = there.is_some_and(|there| there.get(i) != Some(&true));
             let sample = |band: usize| T::read(&pixel[band * T::BYTES..(band + 1) * T::BYTES]);
-            let samples = rule.rgb.map(sample);
-            let (color, missing) = rule.pixel(samples);
+            let (shown, missing) = rule.pixel(rule.rgb.map(sample));
             let is_missing = masked
                 || match rule.missing_where_all {
                     true => missing == [true; 3],
                     false => missing != [false; 3],
                 };
-            self.note(!is_missing);
-            self.rgb
-                .extend_from_slice(if is_missing { &[0; 3] } else { &color });
+            match &mut self.valid {
+                Some(valid) => valid.push(!is_missing),
+                None if is_missing => {
+                    let mut valid = vec![true; before + i];
+                    valid.push(false);
+                    self.valid = Some(valid);
+                }
+                None => {}
+            }
+            if !is_missing {
+                color.copy_from_slice(&shown);
+            }
             if let (Some(band), Some(shown)) = (rule.alpha, &mut self.shown) {
                 shown.push(sample(band).number());
-            }
-        }
-    }
-
-    fn note(&mut self, valid: bool) {
-        match &mut self.valid {
-            Some(all) => all.push(valid),
-            None if valid => {}
-            None => {
-                let mut all = vec![true; self.rgb.len() / 3];
-                all.push(false);
-                self.valid = Some(all);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The strips or tiles of a scene as 8-bit RGB, those read last kept.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use lru::LruCache;
 
@@ -16,6 +17,13 @@ pub const MOST_KEPT: usize = 192 << 20;
 /// on both would else decode each again (our choice; Sentinel-2's tiles of 1,024 pixels in three bands need 264 MiB).
 const MOST_OF_TWO_ROWS: usize = 336 << 20;
 
+/// Most blocks that are known to be needed soon (our choice).
+const MOST_AHEAD: usize = 1024;
+
+/// Fewest blocks that a scene must be able to keep for one to be decoded before it is asked for: else it would drive out
+/// those that are in use (our choice).
+const FEWEST_FOR_AHEAD: usize = 8;
+
 /// A block as 8-bit RGB, and which of its pixels are there; none where all are.
 pub(super) type Decoded = Result<(Vec<u8>, Option<Vec<bool>>), ImageFault>;
 
@@ -25,10 +33,20 @@ type Slot = Arc<OnceLock<Decoded>>;
 /// A raster by its blocks.
 pub(super) struct Blocks {
     raster: Raster,
-    /// By their places: column and row of the grid of blocks.
-    kept: Mutex<LruCache<(u32, u32), Slot>>,
+    known: Mutex<Known>,
     /// How many blocks may be kept.
     most: usize,
+}
+
+/// Row and column of a block in the grid of blocks.
+type Place = (u32, u32);
+
+/// What is known of blocks.
+struct Known {
+    /// Those that somebody asked for, who decodes them; the ones used last.
+    kept: LruCache<Place, Slot>,
+    /// Those that will be needed soon and that nobody has begun.
+    ahead: BTreeSet<Place>,
 }
 
 impl std::fmt::Debug for Blocks {
@@ -58,7 +76,10 @@ impl Blocks {
         let bytes = (MOST_KEPT / files).max(two_rows.min(MOST_OF_TWO_ROWS / files));
         Blocks {
             raster,
-            kept: Mutex::new(LruCache::unbounded()),
+            known: Mutex::new(Known {
+                kept: LruCache::unbounded(),
+                ahead: BTreeSet::new(),
+            }),
             most: (bytes / block).max(1),
         }
     }
@@ -80,9 +101,9 @@ impl Blocks {
         let mut rgb = vec![0; row_pixels * window.height as usize * 3];
         let cut = right - window.left < window.width || bottom - window.top < window.height;
         let mut valid = cut.then(|| vec![false; row_pixels * window.height as usize]);
-        for (row, column) in self.places(window) {
-            let region = self.region(column, row);
-            let slot = self.block(column, row);
+        for place in self.places(window) {
+            let region = self.region(place);
+            let slot = self.slot(place);
             let decoded = slot.get_or_init(|| self.decode(region));
             let (pixels, there) = decoded.as_ref().map_err(ImageFault::clone)?;
             if there.is_some() && valid.is_none() {
@@ -111,7 +132,7 @@ impl Blocks {
     }
 
     /// Rows and columns of the grid of blocks that a window touches.
-    fn places(&self, window: Region) -> impl Iterator<Item = (u32, u32)> + use<> {
+    fn places(&self, window: Region) -> impl Iterator<Item = Place> + use<> {
         let ((width, height), (across, down)) = (self.raster.size(), self.raster.block());
         let right = window.left.saturating_add(window.width).min(width);
         let bottom = window.top.saturating_add(window.height).min(height);
@@ -122,9 +143,9 @@ impl Blocks {
 
     /// Whether somebody decodes a block of a window and is not done.
     pub(super) fn is_busy(&self, window: Region) -> bool {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        self.places(window).any(|(row, column)| {
-            let slot = kept.peek(&(column, row));
+        let known = self.known();
+        self.places(window).any(|place| {
+            let slot = known.kept.peek(&place);
             slot.is_some_and(|slot| slot.get().is_none())
         })
     }
@@ -139,29 +160,22 @@ impl Blocks {
         };
         let columns = thirds(width.div_ceil(across));
         let places = thirds(height.div_ceil(down)).into_iter();
-        let places = places.flat_map(|row| columns.iter().map(move |column| (*column, row)));
-        places
-            .map(|(column, row)| self.region(column, row))
-            .collect()
+        let places = places.flat_map(|row| columns.iter().map(move |column| (row, *column)));
+        places.map(|place| self.region(place)).collect()
     }
 
-    /// Announces the blocks of windows that nobody has decoded or decodes.
+    /// Hears which windows come next: those of their blocks that nobody has decoded or decodes are announced to whoever
+    /// reads the bytes, and are what a thread decodes that would else wait for another.
     pub(super) fn expect(&self, windows: &[Region]) {
-        if !self.raster.listens() {
-            return;
-        }
         let touched = windows.iter().flat_map(|window| self.places(*window));
-        let mut places: Vec<_> = touched.collect();
-        places.sort_unstable();
-        places.dedup();
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        places.retain(|(row, column)| !kept.contains(&(*column, *row)));
-        drop(kept);
-        let blocks: Vec<_> = places
-            .into_iter()
-            .map(|(row, column)| self.region(column, row))
-            .collect();
-        if !blocks.is_empty() {
+        let mut places: BTreeSet<Place> = touched.collect();
+        let mut known = self.known();
+        places.retain(|place| !known.kept.contains(place));
+        let room = MOST_AHEAD.saturating_sub(known.ahead.len());
+        known.ahead.extend(places.iter().take(room));
+        drop(known);
+        if self.raster.listens() && !places.is_empty() {
+            let blocks: Vec<_> = places.into_iter().map(|place| self.region(place)).collect();
             self.raster.expect(&blocks);
         }
     }
@@ -172,18 +186,44 @@ impl Blocks {
             .unwrap_or_else(|said| Err(ImageFault::DecoderPanicked(said)))
     }
 
-    /// The block at a place of the grid; whoever asks first decodes it, others wait for that.
-    fn block(&self, column: u32, row: u32) -> Slot {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = Arc::clone(kept.get_or_insert_mut((column, row), Slot::default));
-        while kept.len() > self.most {
-            kept.pop_lru();
+    /// The block at a place: of this thread to decode where nobody has asked for it before, else decoded or about to be.
+    /// While another thread is at it, this one decodes blocks that will be needed soon.
+    fn slot(&self, place: Place) -> Slot {
+        let (slot, is_own) = self.claim(&mut self.known(), place);
+        while !is_own && slot.get().is_none() {
+            let mut known = self.known();
+            let next = match self.most >= FEWEST_FOR_AHEAD {
+                true => known.ahead.pop_first(),
+                false => None,
+            };
+            let Some(next) = next else { break };
+            let (ahead, _) = self.claim(&mut known, next);
+            drop(known);
+            ahead.get_or_init(|| self.decode(self.region(next)));
         }
         slot
     }
 
-    /// The pixels of the block at a place of the grid.
-    fn region(&self, column: u32, row: u32) -> Region {
+    /// The block at a place, and whether nobody asked for it before.
+    fn claim(&self, known: &mut Known, place: Place) -> (Slot, bool) {
+        if let Some(slot) = known.kept.get(&place) {
+            return (Arc::clone(slot), false);
+        }
+        let slot = Slot::default();
+        known.kept.put(place, Arc::clone(&slot));
+        known.ahead.remove(&place);
+        while known.kept.len() > self.most {
+            known.kept.pop_lru();
+        }
+        (slot, true)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pixels of the block at a place.
+    fn region(&self, (row, column): Place) -> Region {
         let ((width, height), (across, down)) = (self.raster.size(), self.raster.block());
         let (left, top) = (column * across, row * down);
         Region {
@@ -192,5 +232,70 @@ impl Blocks {
             width: across.min(width - left),
             height: down.min(height - top),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::image::{RasterFile, ReadOptions, Role};
+
+    /// 40 x 30 pixels in tiles of 16: three beside and two below each other.
+    fn blocks() -> Blocks {
+        let file = RasterFile::from("tests/data/rasters/bigtiff.tif");
+        let options = ReadOptions::default();
+        let opened = super::super::resolution::open(&file, &options, Role::Picture);
+        Blocks::of(opened.map(|(raster, _)| raster).unwrap())
+    }
+
+    fn is_decoded(blocks: &Blocks, place: Place) -> bool {
+        let known = blocks.known();
+        let slot = known.kept.peek(&place);
+        slot.is_some_and(|slot| slot.get().is_some())
+    }
+
+    #[test]
+    fn who_would_wait_decodes_what_comes_next() {
+        let blocks = blocks();
+        let window = |left| Region {
+            left,
+            top: 0,
+            width: 16,
+            height: 16,
+        };
+        blocks.expect(&[window(0), window(16), window(32)]);
+        let (begun, has_begun) = mpsc::channel();
+        let (go, may_go) = mpsc::channel();
+        thread::scope(|scope| {
+            let blocks = &blocks;
+            scope.spawn(move || {
+                let slot = blocks.slot((0, 0));
+                slot.get_or_init(|| {
+                    begun.send(()).unwrap();
+                    may_go.recv().unwrap();
+                    blocks.decode(blocks.region((0, 0)))
+                });
+            });
+            has_begun.recv().unwrap();
+            assert!(blocks.is_busy(window(0)));
+            let waiting = scope.spawn(move || blocks.window(window(0)));
+            let begun = Instant::now();
+            while !(is_decoded(blocks, (0, 1)) && is_decoded(blocks, (0, 2))) {
+                let waited = begun.elapsed();
+                assert!(waited < Duration::from_secs(60), "nothing was decoded");
+                thread::yield_now();
+            }
+            assert!(!is_decoded(blocks, (0, 0)) && !waiting.is_finished());
+            go.send(()).unwrap();
+            let found = waiting.join().unwrap().unwrap();
+            assert_eq!(found, blocks.window(window(0)).unwrap());
+        });
+        // What nobody announced is left alone.
+        assert!(!is_decoded(&blocks, (1, 0)));
+        assert!(blocks.known().ahead.is_empty());
     }
 }

@@ -222,8 +222,9 @@ impl Scene {
         Ok(Picture::new(image, valid, self.reading().clone()))
     }
 
-    /// Says which windows will be asked for next: of files that are read through a [`RangeReader`] the blocks that
-    /// they need and that are not at hand are announced to it. Windows outside of the scene are passed over.
+    /// Says which windows will be asked for next. A thread that would else wait for another, which decodes the strip or
+    /// tile that both need, decodes those of these windows; and of files that are read through a [`RangeReader`] what is
+    /// not at hand is announced to it. Windows outside of the scene are passed over.
     pub fn expect(&self, windows: &[Region]) {
         let inside = |window: &Region| self.check(*window).is_ok();
         let windows: Vec<Region> = windows.iter().copied().filter(inside).collect();

@@ -9,7 +9,7 @@ use super::contents::contents;
 use super::node::View;
 use super::operators::{constant, outputs};
 use super::{MOST_RANK, SymbolValues};
-use crate::messages::{DimensionValue, GraphProto, TensorProto, ValueInfoProto};
+use crate::messages::{DimensionValue, GraphProto, ModelProto, TensorProto, ValueInfoProto};
 
 /// Most elements of a value that are followed; no shape has more dimensions.
 pub(super) const MOST_CONTENTS: usize = 64;
@@ -22,6 +22,17 @@ pub(super) struct Known<'a> {
     pub(super) shapes: HashMap<&'a str, Shape>,
     /// Elements of small integer values, which may stand for shapes.
     pub(super) contents: HashMap<&'a str, Vec<i64>>,
+}
+
+/// Shapes of the values of a model, by their names.
+pub(crate) fn shapes_of(model: &ModelProto, symbols: &SymbolValues) -> HashMap<String, Vec<u64>> {
+    let Some(graph) = &model.graph else {
+        return HashMap::new();
+    };
+    let shapes = Known::of(graph, symbols).shapes.into_iter();
+    shapes
+        .map(|(name, shape)| (name.to_owned(), shape))
+        .collect()
 }
 
 impl<'a> Known<'a> {

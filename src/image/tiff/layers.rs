@@ -1,6 +1,6 @@
 //! The samples of a page: what they are, and how they become a picture.
 
-use tiff_reader::{ColorModel, Ifd, RasterLayout, TiffFile};
+use tiff_reader::{ColorModel, Ifd, RasterLayout, TiffError, TiffFile};
 
 use super::super::Region;
 #[cfg(feature = "geotiff")]
@@ -9,12 +9,14 @@ use super::super::convert::{Converted, Pixels, Rule, Sample};
 use super::super::decide::Role;
 use super::super::decode::{DecodeLimits, buffer_for};
 use super::super::radiometry::{SampleKind, SampleType};
+#[cfg(feature = "geotiff")]
+use super::deflate::Deflate;
 use super::facts::Said;
 use super::fault;
 use super::pages::Pages;
 use super::palette::Palette;
 use super::planes::Planes;
-use super::sparse::Sparse;
+use super::stored::Stored;
 use crate::error::ImageFault;
 
 /// Bytes that are decoded at a time, unless a single row of strips or tiles has more.
@@ -32,6 +34,11 @@ pub(super) struct Layers {
     pub(super) bands: usize,
     /// The pixels as they are read.
     layout: RasterLayout,
+    /// Where they are; none where the page does not say.
+    pub(super) blocks: Option<Stored>,
+    /// How its blocks are packed, where they are in the form that most scenes have.
+    #[cfg(feature = "geotiff")]
+    deflate: Option<Deflate>,
 }
 
 /// What samples are.
@@ -77,6 +84,9 @@ impl Layers {
             stored,
             samples,
             bands,
+            blocks: Stored::of(page),
+            #[cfg(feature = "geotiff")]
+            deflate: Deflate::of(page, &layout),
             layout,
         })
     }
@@ -143,7 +153,8 @@ impl Layers {
             // The bands of what is read become others.
             Kind::Palette(_) | Kind::Colors => rule.clone(),
         };
-        let sparse = nodata.zip(Sparse::of(page, layout));
+        let sparse = self.blocks.as_ref().filter(|blocks| blocks.is_sparse());
+        let sparse = nodata.zip(sparse);
         let area = |region: &Region| u64::from(region.width) * u64::from(region.height);
         let rgb = buffer_for(regions.iter().map(area).sum::<u64>() * 3)?;
         let mut pixels = Pixels::new(rule, rgb);
@@ -170,12 +181,14 @@ impl Layers {
                         rows,
                         width,
                     ),
-                    _ => planes.read(file, page, layout, (left, top + first), (width, rows)),
+                    _ => {
+                        self.stored_samples(file, page, &planes, (left, top + first), (width, rows))
+                    }
                 }
                 .map_err(fault)?;
                 if let Some((nodata, sparse)) = &sparse {
                     let place = (left, top + first);
-                    sparse.fill::<T>(&mut piece, place, width, (layout, planes.bands()), *nodata);
+                    sparse.fill::<T>(&mut piece, place, width, planes.bands(), *nodata);
                 }
                 let there = mask.as_deref();
                 let there = there.and_then(|mask| mask.get(first * width..(first + rows) * width));
@@ -190,6 +203,24 @@ impl Layers {
             }
         }
         Ok(pixels.finish())
+    }
+
+    /// The samples of some rows, the bands of each pixel side by side.
+    fn stored_samples(
+        &self,
+        file: &TiffFile,
+        page: &Ifd,
+        planes: &Planes,
+        place: (usize, usize),
+        size: (usize, usize),
+    ) -> Result<Vec<u8>, TiffError> {
+        #[cfg(feature = "geotiff")]
+        if let (Some(deflate), Some(blocks)) = (self.deflate, &self.blocks)
+            && let Some(piece) = deflate.read(file, blocks, planes.bands(), place, size)?
+        {
+            return Ok(piece);
+        }
+        planes.read(file, page, &self.layout, place, size)
     }
 
     /// The bands that are read of the file.

@@ -5,13 +5,15 @@
 
 #[cfg_attr(not(feature = "geotiff"), allow(dead_code, reason = "for scenes"))]
 pub(super) mod classes;
+#[cfg(feature = "geotiff")]
+mod deflate;
 mod facts;
 mod layers;
 mod north;
 mod pages;
 mod palette;
 mod planes;
-mod sparse;
+mod stored;
 #[cfg(feature = "geotiff")]
 mod windows;
 

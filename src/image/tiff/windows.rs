@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use ::image::metadata::Orientation;
-use tiff_reader::{Ifd, TiffFile};
+use tiff_reader::TiffFile;
 
 use super::super::Region;
 use super::super::convert::Alpha;
@@ -14,6 +14,7 @@ use super::super::picture::{ReadOptions, Reading, Resolution};
 use super::super::ranges::OpenRaster;
 use super::super::windowed::Placing;
 use super::pages::Pages;
+use super::stored::Stored;
 use super::{Tiff, fault, open_options};
 use crate::error::ImageFault;
 
@@ -145,63 +146,36 @@ impl Tiff {
     /// Tells whoever reads the bytes that these blocks will be decoded soon.
     pub(crate) fn expect(&self, blocks: &[Region]) {
         let Some(reader) = &self.reader else { return };
-        let mut stored = Vec::new();
+        let mut ranges = Vec::new();
         let planes = self.layers.planes(&self.rule);
-        let mask = self.pages.mask.as_ref().map(|mask| (mask, &[0][..]));
-        for (page, bands) in [(&self.pages.picture, planes.bands())]
+        let mask = self.pages.mask.as_ref().and_then(Stored::of);
+        let picture = self.layers.blocks.as_ref();
+        let pages = picture.map(|picture| (picture, planes.bands()));
+        let pages = pages
             .into_iter()
-            .chain(mask)
-        {
-            blocks.iter().for_each(|block| {
-                stored.extend(stored_blocks(page, bands, *block, reader.size()));
-            });
+            .chain(mask.as_ref().map(|mask| (mask, &[0][..])));
+        for (stored, bands) in pages {
+            for block in blocks {
+                ranges.extend(ranges_of(stored, bands, *block, reader.size()));
+            }
         }
-        reader.expect(&stored);
+        reader.expect(&ranges);
     }
 }
 
-/// Where the strips or tiles of a region are stored, of a file of planes those of some bands, with the 4 bytes on each side that GDAL writes around those of a
-/// cloud-optimised file.
-fn stored_blocks(page: &Ifd, bands: &[usize], region: Region, size: u64) -> Vec<Range<u64>> {
+/// Where the strips or tiles of a region are, of a file of planes those of some bands, with the 4 bytes on each side that
+/// GDAL writes around those of a cloud-optimised file.
+fn ranges_of(stored: &Stored, bands: &[usize], region: Region, size: u64) -> Vec<Range<u64>> {
     const AROUND: u64 = 4;
-    let (offsets, counts) = match page.is_tiled() {
-        true => (page.tile_offsets(), page.tile_byte_counts()),
-        false => (page.strip_offsets(), page.strip_byte_counts()),
-    };
-    let (Some(offsets), Some(counts)) = (offsets, counts) else {
-        return Vec::new();
-    };
-    let (width, height) = (page.width().max(1), page.height().max(1));
-    let (across, down) = match (page.tile_width(), page.tile_height()) {
-        (Some(across), Some(down)) if page.is_tiled() => (across.max(1), down.max(1)),
-        _ => (width, page.rows_per_strip().clamp(1, height)),
-    };
-    let (columns, rows) = (
-        width.div_ceil(across) as usize,
-        height.div_ceil(down) as usize,
-    );
-    let planes = match page.planar_configuration() {
-        2 => bands,
-        _ => &[0],
-    };
-    let covered = |from: u32, length: u32, block: u32, all: usize| {
-        let end = from.saturating_add(length).div_ceil(block) as usize;
-        (from / block) as usize..end.min(all)
-    };
-    let mut found = Vec::new();
-    for plane in planes {
-        for row in covered(region.top, region.height, down, rows) {
-            for column in covered(region.left, region.width, across, columns) {
-                let index = (plane * rows + row) * columns + column;
-                let (Some(at), Some(length)) = (offsets.get(index), counts.get(index)) else {
-                    continue;
-                };
-                let end = at.saturating_add(*length);
-                if *at > 0 && *length > 0 && end <= size {
-                    found.push(at.saturating_sub(AROUND)..end.saturating_add(AROUND).min(size));
-                }
-            }
-        }
-    }
-    found
+    let [left, top, width, height] =
+        [region.left, region.top, region.width, region.height].map(|side| side as usize);
+    let bands = if stored.has_planes() { bands } else { &[0] };
+    let places = bands.iter().flat_map(|band| {
+        let under = stored.under((left, top), (width, height));
+        under.filter_map(|at| stored.place(*band, at))
+    });
+    places
+        .filter(|place| place.end <= size)
+        .map(|place| place.start.saturating_sub(AROUND)..(place.end + AROUND).min(size))
+        .collect()
 }
