@@ -36,6 +36,14 @@ pub fn small_maps(model: Model) -> Result<Model> {
         replaced: 0,
         turns: 0,
     };
+    // A graph inside the graph reads values that its node does not name.
+    let has_graphs = |a: &AttributeProto| a.g.is_some() || !a.graphs.is_empty();
+    if nodes
+        .iter()
+        .any(|node| node.attribute.iter().any(has_graphs))
+    {
+        return Ok(original);
+    }
     for node in nodes {
         columns.take(node)?;
     }
@@ -216,7 +224,8 @@ impl Columns {
 
     /// A node that does the same to each number of its first input.
     fn elementwise(&mut self, node: &NodeProto) -> bool {
-        let Some(x) = self.laid_out.get(&node.input[0]).cloned() else {
+        let x = node.input.first().and_then(|name| self.laid_out.get(name));
+        let Some(x) = x.cloned() else {
             return false;
         };
         let mut node = node.clone();

@@ -14,6 +14,7 @@ pub(super) struct Stored {
     /// Width and height of one; the last strip may have fewer rows.
     block: (usize, usize),
     /// Rows that are stored: tiles go beyond the picture, strips do not.
+    #[cfg(feature = "geotiff")]
     rows: usize,
     /// How many stand beside and below each other.
     across: usize,
@@ -40,6 +41,7 @@ impl Stored {
         Some(Stored {
             is_sparse: offsets.iter().zip(&lengths).any(is_absent),
             block: (across as usize, down as usize),
+            #[cfg(feature = "geotiff")]
             rows: match page.is_tiled() {
                 true => height.next_multiple_of(down) as usize,
                 false => height as usize,
