@@ -299,6 +299,30 @@ mod tests {
     }
 
     #[test]
+    fn without_depthwise_convolutions_a_graph_stays_as_it_is() {
+        let mut graph = Builder::new("network", 20).unwrap();
+        let shape = [
+            "batch".into(),
+            Dim::from(2),
+            Dim::from(SIDE),
+            Dim::from(SIDE),
+        ];
+        let x = graph.input("x", DataType::F32, shape.to_vec()).unwrap();
+        let weight = Constant::f32(vec![3, 2, 1, 1], numbers(6, 1)).unwrap();
+        let weight = graph.weight("weight", weight).unwrap();
+        let point = Window {
+            kernel: 1,
+            stride: 1,
+            padding: (0, 0),
+        };
+        let y = graph.conv(x, weight, None, point, 1).unwrap();
+        graph.output("y", y).unwrap();
+        let info = ModelInfo::new("a test");
+        let bytes = graph.finish(&info).unwrap().to_bytes().unwrap();
+        assert_eq!(operators(&suited(bytes.clone())), operators(&bytes));
+    }
+
+    #[test]
     fn what_is_no_graph_stays_as_it_is() {
         assert_eq!(suited(vec![1, 2, 3]), [1, 2, 3]);
     }
