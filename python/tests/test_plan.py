@@ -77,16 +77,16 @@ def test_what_is_done_is_told_and_passed_over(scaled, planned, tmp_path):
     with pytest.raises(SatmipError, match="no plan was begun"):
         plan.status(out)
     found = plan.embed(planned, out, shard="1/2", model=scaled, progress=told.append)
-    assert (found.blocks, found.done_before, found.items) == (3, 0, 113)
-    assert [told.items for told in told] == sorted({told.items for told in told}) and told[-1].items == 113
-    assert told[0].total == 113 and told[-1].resumed == 0
+    assert (found.blocks, found.done_before, found.items) == (3, 0, 97)
+    assert [told.items for told in told] == sorted({told.items for told in told}) and told[-1].items == 97
+    assert told[0].total == 97 and told[-1].resumed == 0
     found = plan.status(out)
     assert not found.complete and (found.done, found.missing, found.under_way) == (3, [(0, 1)], [])
     with pytest.raises(SatmipError, match="3 of 5 blocks") as error:
         plan.merge(out)
     assert error.value.kind == "file" and str(out) in str(error.value)
     found = plan.embed(planned, out, model=scaled, progress=told.append)
-    assert (found.blocks, found.done_before, found.items) == (5, 3, 80)
+    assert (found.blocks, found.done_before, found.items) == (5, 3, 96)
     assert plan.status(out).complete and plan.verify(out) == plan.Verified(parts=5, rows=192, faults=[])
     part = out / "part-00003.parquet"
     part.write_bytes(part.read_bytes()[:-9] + b"123456789")
@@ -96,8 +96,8 @@ def test_what_is_done_is_told_and_passed_over(scaled, planned, tmp_path):
 
 def test_pictures_are_planned_too(model, chips, tmp_path):
     path, told = tmp_path / "plan.parquet", []
-    found = plan.create([CHIPS], path, model=model, features="both", vectors="f16", block_items=8)
-    assert (found.items, found.blocks) == (len(chips), 3)
+    found = plan.create([CHIPS], path, model=model, features="both", vectors="f16", block_items=16)
+    assert (found.items, found.blocks) == (len(chips), 2)
     plan.embed(path, tmp_path / "out", model=model, progress=lambda now: told.append(now.items))
     plan.merge(tmp_path / "out")
     table = pq.read_table(sorted((tmp_path / "out").glob("part-*.parquet")))
