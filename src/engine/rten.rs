@@ -100,8 +100,8 @@ fn suited(bytes: Vec<u8>) -> Vec<u8> {
     let rewritten = satmip_export::check::read(&bytes, &limits)
         .and_then(satmip_export::Model::new)
         .and_then(small_maps)
-        .and_then(|model| model.to_bytes());
-    rewritten.unwrap_or(bytes)
+        .and_then(|model| model.map(|model| model.to_bytes()).transpose());
+    rewritten.ok().flatten().unwrap_or(bytes)
 }
 
 /// An input in memory as rten wants it: row-major and of a type that rten has.

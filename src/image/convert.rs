@@ -147,6 +147,25 @@ pub(super) struct Rule {
 }
 
 impl Rule {
+    /// The bands that the picture is made of, in their order.
+    pub(super) fn needed(&self) -> Vec<usize> {
+        let mut bands: Vec<usize> = self.rgb.into_iter().chain(self.alpha).collect();
+        bands.sort_unstable();
+        bands.dedup();
+        bands
+    }
+
+    /// The rule for pixels of these bands alone.
+    pub(super) fn of_bands(&self, bands: &[usize]) -> Rule {
+        let place = |band: usize| bands.iter().position(|own| *own == band);
+        Rule {
+            bands: bands.len(),
+            rgb: self.rgb.map(|band| place(band).unwrap_or(0)),
+            alpha: self.alpha.and_then(place),
+            ..self.clone()
+        }
+    }
+
     /// The table of this rule for a type of samples; none for those of more than 16 bits.
     #[cfg_attr(not(feature = "geotiff"), allow(dead_code, reason = "for scenes"))]
     pub(super) fn table<T: Sample>(&self) -> Option<Table> {

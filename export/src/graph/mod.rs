@@ -8,7 +8,7 @@ mod elementwise;
 mod index;
 mod layout;
 mod matrix;
-mod node;
+pub(crate) mod node;
 mod shape;
 
 use std::collections::{HashMap, HashSet};

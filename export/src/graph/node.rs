@@ -155,7 +155,7 @@ pub(super) const ANY: &[DataType] = &[
     DataType::Bool,
 ];
 
-pub(super) fn int(name: &str, value: i64) -> AttributeProto {
+pub(crate) fn int(name: &str, value: i64) -> AttributeProto {
     AttributeProto {
         name: name.to_owned(),
         i: Some(value),
@@ -182,7 +182,7 @@ pub(super) fn text(name: &str, value: &str) -> AttributeProto {
     }
 }
 
-pub(super) fn ints(name: &str, values: impl IntoIterator<Item = usize>) -> AttributeProto {
+pub(crate) fn ints(name: &str, values: impl IntoIterator<Item = usize>) -> AttributeProto {
     AttributeProto {
         name: name.to_owned(),
         ints: values.into_iter().map(|v| v as i64).collect(),

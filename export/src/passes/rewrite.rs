@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::error::Result;
+use crate::graph::node::int;
 use crate::messages::{
-    AttributeProto, AttributeType, ElementType, ModelProto, NodeProto, TensorProto, ValueInfoProto,
+    AttributeProto, ElementType, ModelProto, NodeProto, TensorProto, ValueInfoProto,
 };
 use crate::model::Model;
 use crate::tensor::Tensor;
@@ -151,12 +152,7 @@ impl Rewrite {
 
 /// `Cast`'s one attribute.
 pub(super) fn cast_to(to: ElementType) -> Vec<AttributeProto> {
-    vec![AttributeProto {
-        name: "to".into(),
-        i: Some(i64::from(to as i32)),
-        r#type: AttributeType::Int as i32,
-        ..Default::default()
-    }]
+    vec![int("to", i64::from(to as i32))]
 }
 
 fn element_type(value: &ValueInfoProto) -> Option<i32> {

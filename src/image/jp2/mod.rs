@@ -205,14 +205,8 @@ impl Jp2 {
             rule.table = table.map(Arc::new);
         }
         // The decoder gives all bands, of which those that are needed go on.
-        let mut needed = rule.rgb.to_vec();
-        needed.extend(rule.alpha);
-        needed.sort_unstable();
-        needed.dedup();
-        let place = |band: usize| needed.iter().position(|own| *own == band).unwrap_or(0);
-        rule.bands = needed.len();
-        rule.rgb = rule.rgb.map(place);
-        rule.alpha = rule.alpha.map(place);
+        let needed = rule.needed();
+        let rule = rule.of_bands(&needed);
         Ok(Jp2 {
             source,
             codestream,

@@ -149,7 +149,7 @@ impl Layers {
         let (layout, page) = (&self.layout, &pages.picture);
         let planes = self.planes(rule);
         let rule = &match self.kind {
-            Kind::Values | Kind::WhiteIsLeast => planes.rule(rule),
+            Kind::Values | Kind::WhiteIsLeast => rule.of_bands(planes.bands()),
             // The bands of what is read become others.
             Kind::Palette(_) | Kind::Colors => rule.clone(),
         };

@@ -22,9 +22,7 @@ impl Planes {
 
     /// The bands that a rule needs, where they can be read without the others.
     pub(super) fn of(layout: &RasterLayout, rule: &Rule) -> Self {
-        let mut bands: Vec<usize> = rule.rgb.into_iter().chain(rule.alpha).collect();
-        bands.sort_unstable();
-        bands.dedup();
+        let bands = rule.needed();
         match layout.planar_configuration == 2 && bands.len() < layout.samples_per_pixel {
             true => Planes { bands, apart: true },
             false => Planes::all(layout),
@@ -33,17 +31,6 @@ impl Planes {
 
     pub(super) fn bands(&self) -> &[usize] {
         &self.bands
-    }
-
-    /// The rule for pixels of these bands alone.
-    pub(super) fn rule(&self, rule: &Rule) -> Rule {
-        let place = |band: usize| self.bands.iter().position(|own| *own == band);
-        Rule {
-            bands: self.bands.len(),
-            rgb: rule.rgb.map(|band| place(band).unwrap_or(0)),
-            alpha: rule.alpha.and_then(place),
-            ..rule.clone()
-        }
     }
 
     /// The pixels of some rows, the bands of each side by side.
